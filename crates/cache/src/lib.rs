@@ -1,0 +1,2 @@
+//! To be written.
+#![deny(unsafe_code)]
