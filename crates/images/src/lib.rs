@@ -1,2 +1,33 @@
-//! To be written.
+//! A folder on disk to pixels: which files there are, and what values a base is fed for each.
+//!
+//! [`scan_split`] lists a split's classes and files, [`read_file`] reads one, and [`LoadSpec::load_bytes`]
+//! decodes, resizes and preprocesses it into `(height, width, 3)` f32 values. Everything follows Pillow and
+//! Keras as closely as possible; `docs/images.md` states the rules and the measured differences.
 #![forbid(unsafe_code)]
+
+mod decode;
+mod error;
+mod folders;
+mod interpolation;
+mod load;
+mod named;
+mod preprocess;
+mod read;
+mod resize;
+mod size;
+mod thumbnail;
+
+pub use decode::{Format, MAX_PIXELS, Rgb8Image, decode_rgb};
+pub use error::ImageError;
+pub use folders::{
+    Ignored, InputFile, ParseNameError, ScanError, SplitScan, display_name, expand_inputs,
+    find_splits, parse_name, scan_split,
+};
+pub use interpolation::Interpolation;
+pub use load::{LoadSpec, SourceInfo};
+pub use named::UnknownName;
+pub use preprocess::{CAFFE_MEAN_BGR, Preprocess, TORCH_MEAN, TORCH_STD};
+pub use read::{MAX_FILE_BYTES, read_file};
+pub use resize::resize;
+pub use size::{ImageSize, MAX_SIDE, ParseImageSizeError};
+pub use thumbnail::thumbnail_jpeg;

@@ -1,0 +1,20 @@
+//! Which files there are, and in which order.
+
+mod inputs;
+mod names;
+mod scan;
+
+use std::path::PathBuf;
+
+pub use inputs::expand_inputs;
+pub use names::{ParseNameError, display_name, parse_name};
+pub use scan::{InputFile, ScanError, SplitScan, find_splits, scan_split};
+
+/// Something on disk that is not used, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// Where it is.
+    pub path: PathBuf,
+    /// One short line, such as `hidden` or `not an image suffix`.
+    pub reason: String,
+}
