@@ -1,0 +1,39 @@
+//! What can go wrong when a report is written.
+
+use std::path::PathBuf;
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, for example `create`.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The values do not fit together.
+    #[error("report of {what}: expected {expected}, found {found}")]
+    Inconsistent {
+        /// Which part.
+        what: String,
+        /// What would be right.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+}
+
+impl ReportError {
+    /// What mends it, where something does.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Io { .. } => Some("choose another folder, or free space and permissions there"),
+            Self::Inconsistent { .. } => None,
+        }
+    }
+}
