@@ -1,1 +1,21 @@
-//! CPU convolution.
+//! CPU convolution for frozen convolutional bases.
+//!
+//! A [`Network`] is built once from a chain of [`Layer`]s: weights are packed for the instruction set, an algorithm
+//! is chosen for each layer, ReLU and a following 2×2 max-pool are fused, buffers are planned. [`Network::run`] then
+//! takes batches of NHWC images. It works on the current rayon pool and keeps every thread busy at batch 1 too.
+//!
+//! **Promise.** For one [`Isa`] and one [`Precision`], an image's output is the same bits whatever the batch size, its
+//! place in the batch, or the number of threads: every output element is one chain of operations in an order that
+//! depends on the layer alone.
+
+mod error;
+mod isa;
+mod layer;
+mod network;
+mod precision;
+
+pub use error::KernelError;
+pub use isa::{Isa, UnknownIsa};
+pub use layer::{Conv2d, Layer};
+pub use network::Network;
+pub use precision::{Precision, UnknownPrecision, default_precision};

@@ -1,0 +1,123 @@
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+/// Instruction sets with kernels of their own, fastest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Isa {
+    /// x86-64 matrix tiles with bf16 products.
+    #[serde(rename = "amx-bf16")]
+    Amx,
+    /// x86-64 with 16 f32 lanes.
+    #[serde(rename = "avx512")]
+    Avx512,
+    /// x86-64 with 8 f32 lanes and fused multiply-add.
+    #[serde(rename = "avx2")]
+    Avx2,
+    /// 64-bit Arm with 4 f32 lanes.
+    #[serde(rename = "neon")]
+    Neon,
+    /// Plain Rust, any processor.
+    #[serde(rename = "portable")]
+    Portable,
+}
+
+impl Isa {
+    /// All of them, fastest first.
+    pub const ALL: &'static [Self] = &[Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+
+    /// The name in manifests and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Amx => "amx-bf16",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Portable => "portable",
+        }
+    }
+
+    /// Whether this processor has it and this build has kernels for it.
+    pub fn is_available(self) -> bool {
+        detected().contains(&self)
+    }
+
+    /// All that [`is_available`](Self::is_available), fastest first; never empty.
+    pub fn available() -> Vec<Self> {
+        detected().to_vec()
+    }
+
+    /// The fastest that is available.
+    pub fn best() -> Self {
+        detected().first().copied().unwrap_or(Self::Portable)
+    }
+}
+
+/// Asked of the processor once.
+fn detected() -> &'static [Isa] {
+    static FOUND: OnceLock<Vec<Isa>> = OnceLock::new();
+    FOUND.get_or_init(|| Isa::ALL.iter().copied().filter(|isa| detect(*isa)).collect())
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect(isa: Isa) -> bool {
+    match isa {
+        // No tile kernels in this build yet.
+        Isa::Amx => false,
+        Isa::Avx512 => std::is_x86_feature_detected!("avx512f") && detect(Isa::Avx2),
+        Isa::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
+        Isa::Neon => false,
+        Isa::Portable => true,
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn detect(isa: Isa) -> bool {
+    match isa {
+        Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+        other => other == Isa::Portable,
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn detect(isa: Isa) -> bool {
+    isa == Isa::Portable
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no instruction set's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("instruction set: expected amx-bf16, avx512, avx2, neon or portable, found {0:?}")]
+pub struct UnknownIsa(pub String);
+
+impl FromStr for Isa {
+    type Err = UnknownIsa;
+
+    fn from_str(text: &str) -> Result<Self, UnknownIsa> {
+        Self::ALL.iter().copied().find(|isa| isa.name() == text).ok_or_else(|| UnknownIsa(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_portable_is_always_there() {
+        for isa in Isa::ALL {
+            assert_eq!(isa.name().parse::<Isa>(), Ok(*isa));
+            assert_eq!(isa.to_string(), isa.name());
+        }
+        assert!("sse".parse::<Isa>().is_err());
+        assert!(Isa::Portable.is_available());
+        assert!(Isa::best().is_available());
+        assert_eq!(Isa::available().first(), Some(&Isa::best()));
+    }
+}
