@@ -1,0 +1,99 @@
+//! What a user chooses about a training run.
+
+use serde::{Deserialize, Serialize};
+
+/// How weights follow from gradients. All constants are Keras 3's defaults; only the learning rate is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// `v = 0.9 v + 0.1 g²; w -= lr g / sqrt(v + 1e-7)`.
+    Rmsprop,
+    /// Adam with `beta_1 = 0.9`, `beta_2 = 0.999`, `epsilon = 1e-7` outside the root, bias corrected.
+    Adam,
+    /// `w -= lr g`, no momentum.
+    Sgd,
+}
+
+/// How samples of different classes count in the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeight {
+    /// Every sample counts 1.
+    None,
+    /// A sample of class c counts `n / (classes * n_c)`, as in scikit-learn; the loss is `Σ wᵢ lᵢ / N`, as in Keras.
+    Balanced,
+}
+
+macro_rules! named {
+    ($t:ident, $what:literal, $($variant:ident => $name:literal),+) => {
+        impl $t {
+            /// Every value, in the order in which help texts list them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            /// The name on the command line and in files.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+        impl std::fmt::Display for $t {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+        impl std::str::FromStr for $t {
+            type Err = crate::HeadError;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|v| v.name() == s).ok_or_else(|| crate::HeadError::UnknownName {
+                    what: $what,
+                    found: s.to_owned(),
+                    expected: Self::ALL.iter().map(|v| v.name()).collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    };
+}
+named!(Optimizer, "optimizer", Rmsprop => "rmsprop", Adam => "adam", Sgd => "sgd");
+named!(ClassWeight, "class weight", None => "none", Balanced => "balanced");
+
+/// A training run, but for the data. `Default` is the lesson.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitConfig {
+    /// Widths of the hidden ReLU layers, in order. Empty: logistic (or softmax) regression.
+    pub hidden: Vec<usize>,
+    /// Share of each hidden layer's outputs that training sets to zero, in `0.0..1.0`.
+    pub dropout: f32,
+    /// Passes over the training rows, at least 1.
+    pub epochs: usize,
+    /// Rows a step, at least 1. The last batch of an epoch may be smaller, as in Keras.
+    pub batch_size: usize,
+    /// Step size, finite and above 0.
+    pub learning_rate: f32,
+    /// The update rule.
+    pub optimizer: Optimizer,
+    /// How classes count in the training loss. Validation is never weighted, as in Keras.
+    pub class_weight: ClassWeight,
+    /// Stop after this many epochs without a lower validation loss, and keep the weights of the best epoch
+    /// (Keras `EarlyStopping(patience=…, restore_best_weights=True)`). Needs validation data.
+    pub early_stopping: Option<usize>,
+    /// Decides initial weights, order and dropout.
+    pub seed: u64,
+    /// Names of the classes in index order, for messages; may be empty.
+    #[serde(default)]
+    pub class_names: Vec<String>,
+}
+
+impl Default for FitConfig {
+    fn default() -> Self {
+        Self {
+            hidden: vec![256],
+            dropout: 0.5,
+            epochs: 30,
+            batch_size: 20,
+            learning_rate: 2e-5,
+            optimizer: Optimizer::Rmsprop,
+            class_weight: ClassWeight::None,
+            early_stopping: None,
+            seed: 0,
+            class_names: Vec::new(),
+        }
+    }
+}

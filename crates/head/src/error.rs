@@ -1,0 +1,175 @@
+//! What can go wrong, each with what was expected and found.
+
+use std::path::PathBuf;
+
+/// A refused input or a failed run. [`HeadError::hint`] says what mends it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// A name from the command line or a file that is not one of the known ones.
+    #[error("unknown {what} '{found}': expected one of {expected}")]
+    UnknownName {
+        /// What kind of name.
+        what: &'static str,
+        /// As given.
+        found: String,
+        /// The known names.
+        expected: String,
+    },
+    /// A setting out of its range.
+    #[error("setting '{setting}' cannot be used: expected {expected}, found {found}")]
+    Setting {
+        /// Field of `FitConfig`.
+        setting: &'static str,
+        /// The range.
+        expected: &'static str,
+        /// As given.
+        found: String,
+    },
+    /// Fewer than two classes.
+    #[error("a classifier needs at least 2 classes, found {found}")]
+    TooFewClasses {
+        /// Classes given.
+        found: usize,
+    },
+    /// A split without rows.
+    #[error("{split} features hold no rows: expected at least 1, found 0")]
+    NoRows {
+        /// Which split.
+        split: String,
+    },
+    /// A split whose rows are empty.
+    #[error("{split} features have width 0: expected at least 1 value a row")]
+    NoFeatures {
+        /// Which split.
+        split: String,
+    },
+    /// Labels and features of different lengths.
+    #[error("{split} labels do not fit the features: expected {rows} labels, found {labels}")]
+    LabelCount {
+        /// Which split.
+        split: String,
+        /// Feature rows.
+        rows: usize,
+        /// Labels.
+        labels: usize,
+    },
+    /// A label that is no class index.
+    #[error("{split} label of row {row} is out of range: expected 0 to {}, found {label}", classes - 1)]
+    LabelRange {
+        /// Which split.
+        split: String,
+        /// Row, from 0.
+        row: usize,
+        /// As found.
+        label: i64,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A class without rows.
+    #[error(
+        "{split} holds no row of class '{name}' (index {class}): expected every class in every split"
+    )]
+    MissingClass {
+        /// Which split.
+        split: String,
+        /// Class index.
+        class: usize,
+        /// Class name, or its index where no names are known.
+        name: String,
+    },
+    /// Splits, or head and features, of different widths.
+    #[error("{what} have width {found}: expected {expected}")]
+    Width {
+        /// What was given.
+        what: String,
+        /// Needed width.
+        expected: usize,
+        /// Width found.
+        found: usize,
+    },
+    /// A feature that is NaN or infinite.
+    #[error("{split} feature at row {row}, column {column} is {value}: expected a finite number")]
+    NotFinite {
+        /// Which split.
+        split: String,
+        /// Row, from 0.
+        row: usize,
+        /// Column of the flattened row, from 0.
+        column: usize,
+        /// NaN, inf or -inf.
+        value: f32,
+    },
+    /// Early stopping without validation data.
+    #[error("early stopping needs validation data, found none")]
+    NoValidation,
+    /// The loss left the finite numbers.
+    #[error("training diverged in epoch {epoch}: expected a finite {what}, found {value}")]
+    Diverged {
+        /// From 1.
+        epoch: usize,
+        /// Which loss.
+        what: &'static str,
+        /// NaN or inf.
+        value: f64,
+    },
+    /// A size that does not fit the address space or the index type.
+    #[error("{what} is too large: expected at most {limit}, found {found}")]
+    TooLarge {
+        /// What.
+        what: &'static str,
+        /// Largest that is accepted.
+        limit: u64,
+        /// Found.
+        found: u64,
+    },
+    /// Probabilities that do not fit the labels or the number of classes, or are no numbers.
+    #[error("cannot evaluate: {detail}")]
+    Evaluate {
+        /// Expected and found.
+        detail: String,
+    },
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file of a saved head that is not what it should be.
+    #[error("saved head {} cannot be used: {detail}", path.display())]
+    Format {
+        /// Which file.
+        path: PathBuf,
+        /// Expected and found.
+        detail: String,
+    },
+}
+
+impl HeadError {
+    /// What mends it, where something does.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::MissingClass { name, split, .. } => {
+                format!("add images of class '{name}' to {split} and run extract again, or remove that class folder from every split")
+            }
+            Self::NoRows { split } => format!("look at {split}_index.csv for why its files were left out, then run extract again"),
+            Self::NoFeatures { .. } | Self::LabelCount { .. } | Self::LabelRange { .. } => {
+                "the feature files do not belong together: run extract again with --overwrite".to_owned()
+            }
+            Self::NotFinite { .. } => {
+                "look up the row in the split's _index.csv; run extract again with --overwrite and --dtype f32".to_owned()
+            }
+            Self::Width { .. } => "extract every split with the same backbone, layer, pooling and image size".to_owned(),
+            Self::NoValidation => "extract a validation split, or leave out --early-stopping".to_owned(),
+            Self::Diverged { .. } => "use a smaller --lr".to_owned(),
+            Self::TooFewClasses { .. } => "put the images of each class in a folder of its own".to_owned(),
+            Self::Setting { setting, expected, .. } => format!("give --{} {expected}", setting.replace('_', "-")),
+            Self::Io { action: "read", .. } | Self::Format { .. } => "train it again with fit-head".to_owned(),
+            Self::UnknownName { .. } | Self::TooLarge { .. } | Self::Evaluate { .. } | Self::Io { .. } => return None,
+        })
+    }
+}

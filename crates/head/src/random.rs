@@ -1,0 +1,96 @@
+//! Seeded randomness: initial weights, order of the rows, dropout.
+
+/// Where a training run gets its random choices from. [`Seeded`] is the ordinary one; tests that repeat another
+/// program's run give their own.
+pub trait Randomness {
+    /// Fills the kernel of layer `layer` (Keras layout: `inputs` rows of `outputs` values). Biases start at zero.
+    fn kernel(&mut self, layer: usize, inputs: usize, outputs: usize, kernel: &mut [f32]);
+    /// Reorders `order`, which holds `0..N` on entry, for epoch `epoch` (from 0).
+    fn order(&mut self, epoch: usize, order: &mut [u32]);
+    /// Fills `mask` (`rows * units`, row by row) with the factors of dropout behind hidden layer `layer` in step `step`
+    /// (from 0, over all epochs): 0 for dropped, `1 / (1 - rate)` for kept.
+    fn mask(&mut self, step: usize, layer: usize, units: usize, rate: f32, mask: &mut [f32]);
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): `state += 0x9E3779B97F4A7C15`, then two xor-shift-multiply rounds.
+#[derive(Clone, Debug)]
+pub struct SplitMix64 {
+    state: u64,
+}
+
+impl SplitMix64 {
+    /// The generator whose state before the first draw is `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    /// The next 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in `[0, 1)`: the upper 24 bits over 2^24, exact in f32.
+    pub fn next_f32(&mut self) -> f32 {
+        (self.next_u64() >> 40) as f32 * (1.0 / 16_777_216.0)
+    }
+
+    /// Uniform in `0..n` (`n` above 0): the upper half of a 128-bit product (Lemire 2019, without rejection; the bias is
+    /// below `n / 2^64`).
+    pub fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(n)) >> 64) as u64
+    }
+}
+
+/// All three choices from one seed, each from a SplitMix64 stream of its own, so that no choice shifts another.
+///
+/// With `mix(x)` for the first draw of a generator started at `x`, the stream of item `k` of kind `tag` starts at
+/// `mix(rotate_left(mix(seed) + k, 32) ^ tag)`: kernel of layer l: `k = l`, tag 1; order of epoch e: `k = e`, tag 2; mask of
+/// step s behind layer l: `k = s`, tag `3 + l`.
+#[derive(Clone, Debug)]
+pub struct Seeded {
+    seed: u64,
+}
+
+impl Seeded {
+    /// Randomness of one run.
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    fn stream(&self, k: usize, tag: u64) -> SplitMix64 {
+        let mix = |x| SplitMix64::new(x).next_u64();
+        SplitMix64::new(mix(
+            mix(self.seed).wrapping_add(k as u64).rotate_left(32) ^ tag
+        ))
+    }
+}
+
+impl Randomness for Seeded {
+    /// Glorot uniform: `U(-l, l)` with `l = sqrt(6 / (inputs + outputs))`.
+    fn kernel(&mut self, layer: usize, inputs: usize, outputs: usize, kernel: &mut [f32]) {
+        let limit = (6.0 / (inputs as f64 + outputs as f64)).sqrt() as f32;
+        let mut rng = self.stream(layer, 1);
+        kernel
+            .iter_mut()
+            .for_each(|w| *w = (2.0 * rng.next_f32() - 1.0) * limit);
+    }
+
+    /// Fisher-Yates from the end.
+    fn order(&mut self, epoch: usize, order: &mut [u32]) {
+        let mut rng = self.stream(epoch, 2);
+        for i in (1..order.len()).rev() {
+            order.swap(i, rng.below(i as u64 + 1) as usize);
+        }
+    }
+
+    fn mask(&mut self, step: usize, layer: usize, _units: usize, rate: f32, mask: &mut [f32]) {
+        let mut rng = self.stream(step, 3 + layer as u64);
+        let kept = 1.0 / (1.0 - rate);
+        mask.iter_mut()
+            .for_each(|m| *m = if rng.next_f32() < rate { 0.0 } else { kept });
+    }
+}
