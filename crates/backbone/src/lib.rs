@@ -1,4 +1,22 @@
 //! What a frozen base is: a layer graph, its weights, and the engines that run it.
+//!
+//! ```text
+//! Base (names, shapes)  +  weights::Weights (numbers)  →  Extractor  →  feature rows, NHWC like Keras
+//! ```
 #![forbid(unsafe_code)]
 
+mod base;
+mod device;
+mod engine;
+mod extractor;
+mod pooling;
+mod summary;
 pub mod weights;
+
+pub use base::{Base, BaseError, Layer, LayerKind};
+pub use device::Device;
+pub use engine::{EngineError, EngineInfo, EngineOptions};
+pub use extractor::{Extractor, ExtractorError};
+pub use kernels::{Isa, Precision};
+pub use pooling::Pooling;
+pub use summary::summary;

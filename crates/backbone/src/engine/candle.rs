@@ -1,0 +1,175 @@
+//! candle: CUDA and Metal, and on the CPU the second reference in tests.
+
+use super::{Engine, EngineError, EngineInfo};
+use crate::weights::{Tensor as Weight, Weights};
+use crate::{Base, Device, LayerKind};
+use candle_core::{DType, Device as CandleDevice, Tensor};
+use candle_nn::{Conv2d, Conv2dConfig, Module};
+use kernels::Precision;
+
+/// Images a GPU takes at once. The engine always runs batches of this one size, the last one filled up with zeros:
+/// GPU libraries choose their algorithm by batch size, and a row must not depend on the batch it came in.
+const GPU_BATCH: usize = 32;
+
+enum Step {
+    ConvRelu(Conv2d),
+    MaxPool(usize),
+}
+
+pub(super) struct CandleEngine {
+    steps: Vec<Step>,
+    device: CandleDevice,
+    dtype: DType,
+    /// (height, width) of the images.
+    size: [usize; 2],
+    row: usize,
+    batch: usize,
+    info: EngineInfo,
+}
+
+/// The GPU that `auto` takes, if this build and this machine have one.
+pub(super) fn best_gpu() -> Option<Device> {
+    if candle_core::utils::cuda_is_available() && CandleDevice::new_cuda(0).is_ok() {
+        return Some(Device::Cuda(0));
+    }
+    if candle_core::utils::metal_is_available() && CandleDevice::new_metal(0).is_ok() {
+        return Some(Device::Metal);
+    }
+    None
+}
+
+fn open(device: Device) -> Result<CandleDevice, EngineError> {
+    let unavailable =
+        |e: candle_core::Error| EngineError::Unavailable { device, reason: one_line(&e) };
+    match device {
+        Device::Cuda(_) if !candle_core::utils::cuda_is_available() => {
+            Err(EngineError::NotBuilt { device, feature: "cuda" })
+        }
+        Device::Metal if !candle_core::utils::metal_is_available() => {
+            Err(EngineError::NotBuilt { device, feature: "metal" })
+        }
+        Device::Cuda(ordinal) => CandleDevice::new_cuda(ordinal).map_err(unavailable),
+        Device::Metal => CandleDevice::new_metal(0).map_err(unavailable),
+        Device::Auto | Device::Cpu | Device::CandleCpu => Ok(CandleDevice::Cpu),
+    }
+}
+
+/// The first line of candle's message; the rest is a backtrace.
+fn one_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+impl CandleEngine {
+    pub(super) fn new(
+        base: &Base,
+        weights: &Weights,
+        size: [usize; 2],
+        wish: Device,
+        precision: Option<Precision>,
+    ) -> Result<Self, EngineError> {
+        let device = open(wish)?;
+        let on_gpu = !device.is_cpu();
+        // Off CUDA, f32 products are the only ones: a lower wish is met by a higher precision, and recorded as such.
+        let precision = match precision.unwrap_or(Precision::Highest) {
+            wished if device.is_cuda() => wished,
+            _ => Precision::Highest,
+        };
+        if device.is_cuda() {
+            candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::High);
+        }
+        let dtype = if precision == Precision::Medium { DType::BF16 } else { DType::F32 };
+        let name = wish.to_string();
+        let wrap = |source| EngineError::Candle { device: name.clone(), source };
+
+        let mut steps = Vec::new();
+        for layer in base.layers() {
+            match &layer.kind {
+                LayerKind::Input => {}
+                LayerKind::MaxPool { size } => steps.push(Step::MaxPool(*size)),
+                LayerKind::Conv { kernel, .. } => {
+                    let missing = || EngineError::MissingLayer(layer.name.clone());
+                    let load = |weight: &Weight| {
+                        Tensor::from_slice(&weight.data, weight.shape.as_slice(), &device)?
+                            .to_dtype(dtype)
+                    };
+                    let weight =
+                        load(weights.kernel(&layer.name).ok_or_else(missing)?).map_err(&wrap)?;
+                    let bias =
+                        load(weights.bias(&layer.name).ok_or_else(missing)?).map_err(&wrap)?;
+                    let config = Conv2dConfig { padding: kernel / 2, ..Default::default() };
+                    steps.push(Step::ConvRelu(Conv2d::new(weight, Some(bias), config)));
+                }
+            }
+        }
+        let [height, width] = size;
+        let shape = base.output_shape(height, width);
+        let row = shape.map_or(0, |s| s.iter().product());
+        let products = match precision {
+            Precision::Highest => "f32",
+            Precision::High => "tf32 products, f32 sums",
+            Precision::Medium => "bf16 operands",
+        };
+        Ok(Self {
+            steps,
+            dtype,
+            size,
+            row,
+            batch: if on_gpu { GPU_BATCH } else { 1 },
+            info: EngineInfo {
+                engine: "candle".to_owned(),
+                isa: if on_gpu { gpu_name(&device) } else { "candle-cpu".to_owned() },
+                device: if on_gpu { name } else { "cpu".to_owned() },
+                precision: precision.name().to_owned(),
+                algorithms: vec![format!("conv2d, {products}")],
+            },
+            device,
+        })
+    }
+
+    fn forward(&self, images: &[f32]) -> candle_core::Result<Vec<f32>> {
+        let [height, width] = self.size;
+        let mut x = Tensor::from_slice(images, (self.batch, height, width, 3), &self.device)?
+            .permute((0, 3, 1, 2))?
+            .contiguous()?
+            .to_dtype(self.dtype)?;
+        for step in &self.steps {
+            x = match step {
+                Step::ConvRelu(conv) => conv.forward(&x)?.relu()?,
+                Step::MaxPool(size) => x.max_pool2d(*size)?,
+            };
+        }
+        x.permute((0, 2, 3, 1))?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
+    }
+}
+
+/// What kind of GPU it is; candle does not tell its model.
+fn gpu_name(device: &CandleDevice) -> String {
+    match device.location() {
+        candle_core::DeviceLocation::Cpu => "cpu".to_owned(),
+        candle_core::DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+        candle_core::DeviceLocation::Metal { gpu_id } => format!("metal:{gpu_id}"),
+    }
+}
+
+impl Engine for CandleEngine {
+    fn info(&self) -> EngineInfo {
+        self.info.clone()
+    }
+
+    fn run(&self, batch: usize, images: &[f32], output: &mut [f32]) -> Result<(), EngineError> {
+        let image = self.size[0] * self.size[1] * 3;
+        debug_assert_eq!((images.len(), output.len()), (batch * image, batch * self.row));
+        let mut padded = vec![0.0f32; self.batch * image];
+        let parts = images.chunks(self.batch * image).zip(output.chunks_mut(self.batch * self.row));
+        for (images, output) in parts {
+            padded[..images.len()].copy_from_slice(images);
+            padded[images.len()..].fill(0.0);
+            let features = self.forward(&padded).map_err(|source| EngineError::Candle {
+                device: self.info.device.clone(),
+                source,
+            })?;
+            output.copy_from_slice(&features[..output.len()]);
+        }
+        Ok(())
+    }
+}

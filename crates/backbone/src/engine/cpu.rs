@@ -1,0 +1,76 @@
+//! The project's own CPU kernels.
+
+use super::{Engine, EngineError, EngineInfo, EngineOptions};
+use crate::weights::Weights;
+use crate::{Base, LayerKind};
+use kernels::{Conv2d, Isa, Layer, Network, Precision, default_precision};
+
+pub(super) struct CpuEngine {
+    network: Network,
+    isa: Isa,
+    precision: Precision,
+}
+
+impl CpuEngine {
+    pub(super) fn new(
+        base: &Base,
+        weights: &Weights,
+        [height, width]: [usize; 2],
+        options: &EngineOptions,
+    ) -> Result<Self, EngineError> {
+        let isa = options.isa.unwrap_or_else(Isa::best);
+        let precision = options.precision.unwrap_or_else(|| default_precision(isa));
+        let layers = layers(base, weights)?;
+        let network = Network::new(&layers, [height, width, 3], isa, precision)?;
+        Ok(Self { network, isa, precision })
+    }
+}
+
+fn layers(base: &Base, weights: &Weights) -> Result<Vec<Layer>, EngineError> {
+    let mut layers = Vec::new();
+    for layer in base.layers() {
+        match &layer.kind {
+            LayerKind::Input => {}
+            LayerKind::MaxPool { size } => {
+                layers.push(Layer::MaxPool { size: [*size; 2], stride: [*size; 2] });
+            }
+            LayerKind::Conv { in_channels, out_channels, kernel, .. } => {
+                let missing = || EngineError::MissingLayer(layer.name.clone());
+                layers.push(Layer::Conv(Conv2d {
+                    in_channels: *in_channels,
+                    out_channels: *out_channels,
+                    kernel: [*kernel; 2],
+                    stride: [1; 2],
+                    padding: [kernel / 2; 2],
+                    groups: 1,
+                    relu: true,
+                    weight: weights.kernel(&layer.name).ok_or_else(missing)?.data.clone(),
+                    bias: weights.bias(&layer.name).ok_or_else(missing)?.data.clone(),
+                }));
+            }
+        }
+    }
+    Ok(layers)
+}
+
+impl Engine for CpuEngine {
+    fn info(&self) -> EngineInfo {
+        let mut algorithms: Vec<String> = Vec::new();
+        for algorithm in self.network.describe() {
+            if !algorithms.contains(&algorithm) {
+                algorithms.push(algorithm);
+            }
+        }
+        EngineInfo {
+            engine: "cpu".to_owned(),
+            device: "cpu".to_owned(),
+            isa: self.isa.name().to_owned(),
+            precision: self.precision.name().to_owned(),
+            algorithms,
+        }
+    }
+
+    fn run(&self, batch: usize, images: &[f32], output: &mut [f32]) -> Result<(), EngineError> {
+        Ok(self.network.run(batch, images, output)?)
+    }
+}

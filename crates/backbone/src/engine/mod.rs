@@ -1,0 +1,128 @@
+//! Engines: what runs a base on a device.
+
+mod candle;
+mod cpu;
+
+use crate::weights::Weights;
+use crate::{Base, Device};
+use kernels::{Isa, KernelError, Precision};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What really runs, for people and manifests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// `cpu` (the project's kernels) or `candle`.
+    pub engine: String,
+    /// `cpu`, `cuda:0`, `metal`.
+    pub device: String,
+    /// The instruction set on a CPU, the GPU's name elsewhere.
+    pub isa: String,
+    /// `highest`, `high` or `medium`.
+    pub precision: String,
+    /// How layers are computed, such as `winograd F(2x2,3x3)`.
+    pub algorithms: Vec<String>,
+}
+
+/// What is wished of an engine; `None` leaves the choice to it.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Where to run.
+    pub device: Device,
+    /// How exact products are.
+    pub precision: Option<Precision>,
+    /// Force an instruction set of the CPU kernels.
+    pub isa: Option<Isa>,
+}
+
+/// Why an engine can't be had or failed.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// This build has no support for the device.
+    #[error("device {device}: this build has no support for it")]
+    NotBuilt {
+        /// The device asked for.
+        device: Device,
+        /// The cargo feature that brings it.
+        feature: &'static str,
+    },
+    /// The device is not there, or its driver does not work.
+    #[error("device {device}: not usable on this machine: {reason}")]
+    Unavailable {
+        /// The device asked for.
+        device: Device,
+        /// What the driver said.
+        reason: String,
+    },
+    /// An instruction set was asked for where none can be chosen.
+    #[error("--isa chooses among the CPU kernels; device {0} has none")]
+    IsaElsewhere(Device),
+    /// The weights lack a layer or have it in another shape; checked on resolving, so this is a defect.
+    #[error("weights: layer {0} is missing")]
+    MissingLayer(String),
+    /// The CPU kernels refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// candle failed while running or building.
+    #[error("candle on {device}: {source}")]
+    Candle {
+        /// Where it ran.
+        device: String,
+        /// What it said.
+        source: candle_core::Error,
+    },
+}
+
+impl EngineError {
+    /// What would mend it, if that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotBuilt { feature, .. } => Some(format!(
+                "build with `cargo build --release --features {feature}`, or use --device cpu"
+            )),
+            Self::Unavailable { .. } | Self::Candle { .. } => Some("use --device cpu".to_owned()),
+            Self::IsaElsewhere(_) => Some("leave out --isa, or use --device cpu".to_owned()),
+            Self::Kernel(KernelError::IsaUnavailable { .. }) => {
+                Some("leave out --isa to take the fastest available one".to_owned())
+            }
+            Self::MissingLayer(_) | Self::Kernel(_) => None,
+        }
+    }
+}
+
+/// Runs the convolutions of a base.
+pub(crate) trait Engine: Send + Sync {
+    /// What it is.
+    fn info(&self) -> EngineInfo;
+
+    /// The last layer's output for a batch.
+    ///
+    /// # Shapes
+    /// `images`: (batch, height, width, 3); `output`: (batch, h, w, c); both C order. An image's output does not depend
+    /// on the batch it comes in.
+    fn run(&self, batch: usize, images: &[f32], output: &mut [f32]) -> Result<(), EngineError>;
+}
+
+/// The engine that `options` ask for. A device that is named but can't be had is an error, never a fallback.
+pub(crate) fn build(
+    base: &Base,
+    weights: &Weights,
+    [height, width]: [usize; 2],
+    options: &EngineOptions,
+) -> Result<Box<dyn Engine>, EngineError> {
+    let device = match options.device {
+        Device::Auto if options.isa.is_some() => Device::Cpu,
+        Device::Auto => candle::best_gpu().unwrap_or(Device::Cpu),
+        device => device,
+    };
+    if device == Device::Cpu {
+        let engine = cpu::CpuEngine::new(base, weights, [height, width], options)?;
+        return Ok(Box::new(engine));
+    }
+    if options.isa.is_some() {
+        return Err(EngineError::IsaElsewhere(device));
+    }
+    let engine =
+        candle::CandleEngine::new(base, weights, [height, width], device, options.precision)?;
+    Ok(Box::new(engine))
+}

@@ -1,0 +1,133 @@
+//! Global pooling of the last layer's output, as Keras's `pooling=` argument does it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What becomes of the last layer's (height, width, channels).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Kept whole.
+    None,
+    /// The mean over height and width: (channels,).
+    Avg,
+    /// The largest over height and width: (channels,).
+    Max,
+}
+
+impl Pooling {
+    /// Every pooling.
+    pub const ALL: &'static [Self] = &[Self::None, Self::Avg, Self::Max];
+
+    /// The name on the command line and in manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Avg => "avg",
+            Self::Max => "max",
+        }
+    }
+
+    /// Keras's class name, none without pooling.
+    pub(crate) fn class_name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Avg => Some("GlobalAveragePooling2D"),
+            Self::Max => Some("GlobalMaxPooling2D"),
+        }
+    }
+
+    /// Keras's layer name.
+    pub(crate) fn layer_name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Avg => "global_average_pooling2d_1",
+            Self::Max => "global_max_pooling2d_1",
+        }
+    }
+
+    /// The shape of a feature row for a last layer of `[height, width, channels]`.
+    pub fn row_shape(self, [height, width, channels]: [usize; 3]) -> Vec<usize> {
+        match self {
+            Self::None => vec![height, width, channels],
+            Self::Avg | Self::Max => vec![channels],
+        }
+    }
+
+    /// Pools one image's activations.
+    ///
+    /// # Shapes
+    /// `activations`: (height * width, channels) in C order; `row`: (channels,), or as long as `activations` without pooling.
+    /// Sums are taken in f64, so the order of summation leaves no trace in the f32 result. NaN stays NaN.
+    pub fn apply(self, activations: &[f32], channels: usize, row: &mut [f32]) {
+        match self {
+            Self::None => row.copy_from_slice(activations),
+            Self::Avg => {
+                let mut sums = vec![0.0f64; channels];
+                for pixel in activations.chunks_exact(channels) {
+                    for (sum, &value) in sums.iter_mut().zip(pixel) {
+                        *sum += f64::from(value);
+                    }
+                }
+                let pixels = (activations.len() / channels) as f64;
+                for (out, sum) in row.iter_mut().zip(sums) {
+                    *out = (sum / pixels) as f32;
+                }
+            }
+            Self::Max => {
+                row.fill(f32::NEG_INFINITY);
+                for pixel in activations.chunks_exact(channels) {
+                    for (out, &value) in row.iter_mut().zip(pixel) {
+                        if value > *out || value.is_nan() {
+                            *out = value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Pooling {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().copied().find(|p| p.name() == s);
+        found.ok_or_else(|| format!("unknown pooling '{s}': expected none, avg or max"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (2, 1, 3): two pixels of three channels.
+    const ACTIVATIONS: [f32; 6] = [1.0, -2.0, 0.0, 4.0, -6.0, 0.5];
+
+    fn pooled(pooling: Pooling, activations: &[f32], len: usize) -> Vec<f32> {
+        let mut row = vec![0.0; len];
+        pooling.apply(activations, 3, &mut row);
+        row
+    }
+
+    #[test]
+    fn pools_over_height_and_width() {
+        assert_eq!(pooled(Pooling::None, &ACTIVATIONS, 6), ACTIVATIONS);
+        assert_eq!(pooled(Pooling::Avg, &ACTIVATIONS, 3), [2.5, -4.0, 0.25]);
+        assert_eq!(pooled(Pooling::Max, &ACTIVATIONS, 3), [4.0, -2.0, 0.5]);
+    }
+
+    #[test]
+    fn nan_is_not_hidden() {
+        let mut activations = ACTIVATIONS;
+        activations[1] = f32::NAN;
+        assert!(pooled(Pooling::Max, &activations, 3)[1].is_nan());
+        assert!(pooled(Pooling::Avg, &activations, 3)[1].is_nan());
+    }
+}
