@@ -1,2 +1,32 @@
-//! To be written.
+//! Feature arrays on disk: rows, labels and index that always agree, runs that resume after a kill at any moment, and
+//! files that numpy reads. The formats and the rules of recovery are told in `docs/formats.md`.
+//!
+//! A caller scans a split into a sorted list of [`Input`]s, calls [`open`], computes what [`SplitWriter::pending`] lists,
+//! gives each row to [`SplitWriter::write_row`] in any order from any thread, and ends with [`SplitWriter::finish`].
+//! [`SplitReader`] maps a finished split into memory.
 #![deny(unsafe_code)]
+
+mod changes;
+mod choice;
+mod error;
+mod index;
+mod input;
+pub mod leaks;
+mod manifest;
+mod reader;
+mod settings;
+mod splits;
+mod writer;
+
+pub use changes::{Changes, Names};
+pub use error::CacheError;
+pub use index::IndexEntry;
+pub use input::{Existing, Input, OnError, OpenOptions, RowSource};
+pub use manifest::{
+    FORMAT_VERSION, FileRecord, Files, Manifest, Run, RunStats, Shard, check_compatible,
+    harmless_differences,
+};
+pub use reader::SplitReader;
+pub use settings::{Difference, Dtype, MAX_ROW_AXES, MAX_ROW_ELEMENTS, Settings, WeightsId};
+pub use splits::{SplitInfo, State, info, list_splits, merge};
+pub use writer::{Opened, SplitWriter, open};

@@ -1,0 +1,78 @@
+//! What differs between an existing cache and what is asked for now.
+
+use std::fmt;
+
+use crate::settings::Difference;
+
+/// How many names a message shows of each kind.
+pub(crate) const SHOWN: usize = 3;
+
+/// Names of inputs: how many, and the first few.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// How many.
+    pub count: usize,
+    /// The first few of them.
+    pub first: Vec<String>,
+}
+
+impl Names {
+    pub(crate) fn push(&mut self, name: &str) {
+        self.count += 1;
+        if self.first.len() < SHOWN {
+            self.first.push(name.to_owned());
+        }
+    }
+}
+
+/// What changed between the run that made a cache and the one that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Settings that differ: first the old value, then the new.
+    pub settings: Vec<Difference>,
+    /// Inputs that the old run did not have.
+    pub added: Names,
+    /// Inputs that only the old run had.
+    pub removed: Names,
+    /// Inputs whose bytes differ.
+    pub modified: Names,
+    /// Inputs of the same name in another class or at another place of the list.
+    pub moved: Names,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for d in &self.settings {
+            parts.push(format!("{} was {}, is now {}", d.field, d.first, d.second));
+        }
+        let kinds = [
+            ("added", &self.added),
+            ("removed", &self.removed),
+            ("changed", &self.modified),
+            ("moved", &self.moved),
+        ];
+        for (what, names) in kinds {
+            if names.count > 0 {
+                let files = if names.count == 1 { "file" } else { "files" };
+                let more = if names.count > names.first.len() { ", …" } else { "" };
+                parts.push(format!(
+                    "{} {files} {what} ({}{more})",
+                    names.count,
+                    names.first.join(", ")
+                ));
+            }
+        }
+        if parts.is_empty() {
+            parts.push("nothing".to_owned());
+        }
+        f.write_str(&parts.join("; "))
+    }
+}

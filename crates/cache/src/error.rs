@@ -1,0 +1,199 @@
+//! What can go wrong, each with the path and, where a flag or a command mends it, a hint.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::changes::Changes;
+
+/// Every failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The system refused an operation.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried, a verb phrase.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Another process on this machine writes this output.
+    #[error("{path} is held by another run: process {pid} on {host}")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// Process of the holder (0 when the file does not tell).
+        pid: u32,
+        /// Host of the holder.
+        host: String,
+    },
+    /// A lock of another host, whose process cannot be asked.
+    #[error("{path} was left or is held by process {pid} on another host, {host}")]
+    LockedElsewhere {
+        /// The lock file.
+        path: PathBuf,
+        /// Process of the holder.
+        pid: u32,
+        /// Host of the holder.
+        host: String,
+    },
+    /// What lies in the folder was made from other settings or other inputs.
+    #[error("{path} was made from something else: {changes}")]
+    Changed {
+        /// The manifest, or the journal of an unfinished run.
+        path: PathBuf,
+        /// What changed.
+        changes: Box<Changes>,
+    },
+    /// A file is not what it says, or what another file says of it.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Expected and found.
+        why: String,
+    },
+    /// No finished cache of this split.
+    #[error("{path} is missing: {why}")]
+    Missing {
+        /// The manifest.
+        path: PathBuf,
+        /// What lies there instead.
+        why: String,
+    },
+    /// Two splits that cannot be used together.
+    #[error(
+        "the splits {first:?} and {second:?} do not belong together: {field} is {a} in the first, {b} in the second"
+    )]
+    Incompatible {
+        /// Name of the first split.
+        first: String,
+        /// Name of the second split.
+        second: String,
+        /// The field that differs.
+        field: String,
+        /// Its value in the first.
+        a: String,
+        /// Its value in the second.
+        b: String,
+    },
+    /// Shards that do not make a whole.
+    #[error("cannot merge the shards of {split:?} in {path}: {why}")]
+    Shards {
+        /// The folder.
+        path: PathBuf,
+        /// The split.
+        split: String,
+        /// Which shard, and what of it.
+        why: String,
+    },
+    /// The output folder or file went away while the run wrote to it.
+    #[error("{path} was removed or replaced while this run wrote to it")]
+    OutputVanished {
+        /// What is gone.
+        path: PathBuf,
+    },
+    /// A bad input where the run was told to fail on it.
+    #[error("{file}: {reason}")]
+    BadInput {
+        /// The input's name.
+        file: String,
+        /// Why it gives no row.
+        reason: String,
+    },
+    /// A finite value that half precision cannot hold.
+    #[error("{file}: feature {position} is {value}, more than f16 can hold (65504)")]
+    TooLargeForF16 {
+        /// The input's name.
+        file: String,
+        /// Position of the element in the row.
+        position: usize,
+        /// The value.
+        value: f32,
+    },
+    /// `finish` came before every input had a row or a reason.
+    #[error("{missing} of {total} inputs have neither a row nor a reason, the first is {first}")]
+    Incomplete {
+        /// How many are missing.
+        missing: usize,
+        /// Of how many.
+        total: usize,
+        /// Name of the first.
+        first: String,
+    },
+    /// A wrong argument.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl CacheError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn damaged(path: &Path, why: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), why: why.into() }
+    }
+
+    /// What the user can do, where something is known to help: one sentence, without a leading `hint:`.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Io { source, .. } => return io_hint(source),
+            Self::Locked { pid, .. } => {
+                return Some(format!(
+                    "wait for process {pid} to end, or choose another --features folder"
+                ));
+            }
+            Self::LockedElsewhere { path, host, .. } => {
+                return Some(format!("if no run goes on at {host}, remove {}", path.display()));
+            }
+            Self::Changed { changes, .. } if changes.settings.is_empty() => {
+                "--update keeps the rows of unchanged files and computes the rest; --overwrite computes everything anew"
+            }
+            Self::Changed { .. } => {
+                "--overwrite computes everything anew; or choose another --features folder"
+            }
+            Self::Damaged { .. } => {
+                "extract --update recomputes what is damaged, extract --overwrite computes everything anew"
+            }
+            Self::Missing { .. } => {
+                "run extract first; if a run was interrupted, run the same command again to go on"
+            }
+            Self::Incompatible { .. } => {
+                "run extract for both splits with the same settings (--overwrite)"
+            }
+            Self::Shards { .. } => {
+                "run extract --shard I/N for what is missing, and keep the shards of one run only"
+            }
+            Self::OutputVanished { .. } => {
+                "leave the output folder alone while extract runs, and run the command again"
+            }
+            Self::BadInput { .. } => {
+                "--on-error skip leaves bad files out and lists them in the index"
+            }
+            Self::TooLargeForF16 { .. } => "use --dtype f32",
+            Self::Incomplete { .. } | Self::Usage(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn io_hint(source: &io::Error) -> Option<String> {
+    use io::ErrorKind as K;
+    let text = match source.kind() {
+        K::StorageFull | K::QuotaExceeded => {
+            "make room on that disk; what is finished is kept, and the same command goes on from there"
+        }
+        K::FileTooLarge => "raise the limit on file sizes (ulimit -f); what is finished is kept",
+        K::ReadOnlyFilesystem | K::PermissionDenied => {
+            "choose a folder that you may write, with --features"
+        }
+        K::NotADirectory => {
+            "a file stands where a folder is needed; choose another folder with --features"
+        }
+        K::IsADirectory => "a folder stands where a file is needed; move it away",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
