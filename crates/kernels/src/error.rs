@@ -35,7 +35,9 @@ pub enum KernelError {
         found: usize,
     },
     /// Sizes multiply beyond what this machine can address.
-    #[error("size of the network's {what}: expected less than the address space, found an overflow")]
+    #[error(
+        "size of the network's {what}: expected less than the address space, found an overflow"
+    )]
     TooLarge {
         /// What is too large.
         what: &'static str,

@@ -26,7 +26,8 @@ pub enum Isa {
 
 impl Isa {
     /// All of them, fastest first.
-    pub const ALL: &'static [Self] = &[Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+    pub const ALL: &'static [Self] =
+        &[Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     /// The name in manifests and on the command line.
     pub fn name(self) -> &'static str {
@@ -101,7 +102,11 @@ impl FromStr for Isa {
     type Err = UnknownIsa;
 
     fn from_str(text: &str) -> Result<Self, UnknownIsa> {
-        Self::ALL.iter().copied().find(|isa| isa.name() == text).ok_or_else(|| UnknownIsa(text.to_owned()))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|isa| isa.name() == text)
+            .ok_or_else(|| UnknownIsa(text.to_owned()))
     }
 }
 

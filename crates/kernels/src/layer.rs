@@ -40,7 +40,11 @@ pub struct Conv2d {
 
 impl Layer {
     /// `[height, width, channels]` of the output for such an input, or what is wrong with layer number `index`.
-    pub(crate) fn output_shape(&self, index: usize, input: [usize; 3]) -> Result<[usize; 3], KernelError> {
+    pub(crate) fn output_shape(
+        &self,
+        index: usize,
+        input: [usize; 3],
+    ) -> Result<[usize; 3], KernelError> {
         match self {
             Self::Conv(conv) => conv.output_shape(index, input),
             Self::MaxPool { size, stride } => {
@@ -54,7 +58,12 @@ impl Layer {
 
 impl Conv2d {
     fn output_shape(&self, index: usize, input: [usize; 3]) -> Result<[usize; 3], KernelError> {
-        let bad = |what, expected: String, found: String| KernelError::BadLayer { layer: index, what, expected, found };
+        let bad = |what, expected: String, found: String| KernelError::BadLayer {
+            layer: index,
+            what,
+            expected,
+            found,
+        };
         if self.in_channels != input[2] {
             return Err(bad("input channels", input[2].to_string(), self.in_channels.to_string()));
         }
@@ -73,14 +82,24 @@ impl Conv2d {
             .try_fold(self.out_channels, |product, factor| product.checked_mul(*factor))
             .ok_or(KernelError::TooLarge { what: "weights" })?;
         if self.weight.len() != expected {
-            return Err(bad("number of weights", expected.to_string(), self.weight.len().to_string()));
+            return Err(bad(
+                "number of weights",
+                expected.to_string(),
+                self.weight.len().to_string(),
+            ));
         }
         if self.bias.len() != self.out_channels {
-            return Err(bad("number of biases", self.out_channels.to_string(), self.bias.len().to_string()));
+            return Err(bad(
+                "number of biases",
+                self.out_channels.to_string(),
+                self.bias.len().to_string(),
+            ));
         }
         let [kh, kw] = self.kernel;
-        let h = windows(index, "height of the kernel", input[0], kh, self.stride[0], self.padding[0])?;
-        let w = windows(index, "width of the kernel", input[1], kw, self.stride[1], self.padding[1])?;
+        let h =
+            windows(index, "height of the kernel", input[0], kh, self.stride[0], self.padding[0])?;
+        let w =
+            windows(index, "width of the kernel", input[1], kw, self.stride[1], self.padding[1])?;
         Ok([h, w, self.out_channels])
     }
 }
@@ -105,7 +124,12 @@ fn windows(
     }
     if stride == 0 {
         let found = "0".to_owned();
-        return Err(KernelError::BadLayer { layer, what: "stride", expected: "at least 1".into(), found });
+        return Err(KernelError::BadLayer {
+            layer,
+            what: "stride",
+            expected: "at least 1".into(),
+            found,
+        });
     }
     Ok((padded - size) / stride + 1)
 }

@@ -8,11 +8,18 @@
 //! place in the batch, or the number of threads: every output element is one chain of operations in an order that
 //! depends on the layer alone.
 
+mod depthwise;
+mod direct;
 mod error;
+mod gemm;
 mod isa;
 mod layer;
+mod memory;
 mod network;
+mod parallel;
+mod pool;
 mod precision;
+mod simd;
 
 pub use error::KernelError;
 pub use isa::{Isa, UnknownIsa};

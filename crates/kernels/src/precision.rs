@@ -58,7 +58,11 @@ impl FromStr for Precision {
     type Err = UnknownPrecision;
 
     fn from_str(text: &str) -> Result<Self, UnknownPrecision> {
-        Self::ALL.iter().copied().find(|p| p.name() == text).ok_or_else(|| UnknownPrecision(text.to_owned()))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|p| p.name() == text)
+            .ok_or_else(|| UnknownPrecision(text.to_owned()))
     }
 }
 

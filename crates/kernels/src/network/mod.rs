@@ -1,18 +1,39 @@
+//! A chain of layers made ready: steps with their algorithms, grouped into segments that keep buffers small.
+
+mod plan;
+mod step;
+
+use crate::memory::{Buffer, Pool};
 use crate::{Isa, KernelError, Layer, Precision};
+use plan::Segment;
+use step::Step;
+
+/// Images that pass through the whole network together at most; a larger batch is cut.
+const CHUNK: usize = 32;
 
 /// A chain of layers made ready for one input size, one instruction set and one precision.
 #[derive(Debug)]
 pub struct Network {
-    layers: Vec<Layer>,
-    shapes: Vec<[usize; 3]>,
+    steps: Vec<Step>,
+    segments: Vec<Segment>,
+    input: [usize; 3],
+    output: [usize; 3],
     isa: Isa,
     precision: Precision,
+    buffers: Pool<Buffers>,
+}
+
+/// Activations between steps: two for the steps of a segment, two for what lies between segments.
+#[derive(Debug, Default)]
+struct Buffers {
+    steps: [Buffer; 2],
+    segments: [Buffer; 2],
 }
 
 impl Network {
     /// Packs the weights, chooses an algorithm for each layer and plans the buffers.
     ///
-    /// `input` is height, width, channels of one image.
+    /// `input` is height, width, channels of one image. The layers can be dropped afterwards.
     ///
     /// # Errors
     /// When `isa` is not available, or a layer does not fit what comes before it.
@@ -25,23 +46,20 @@ impl Network {
         if !isa.is_available() {
             return Err(KernelError::IsaUnavailable { wanted: isa, available: Isa::available() });
         }
-        let mut shapes = vec![input];
-        let mut shape = input;
-        for (index, layer) in layers.iter().enumerate() {
-            shape = layer.output_shape(index, shape)?;
-            shapes.push(shape);
-        }
-        Ok(Self { layers: layers.to_vec(), shapes, isa, precision })
+        let steps = step::plan(layers, input, isa, precision)?;
+        let segments = plan::segments(&steps, input);
+        let output = steps.last().map_or(input, |step| step.output);
+        Ok(Self { steps, segments, input, output, isa, precision, buffers: Pool::default() })
     }
 
     /// Height, width and channels of one image of the output.
     pub fn output_shape(&self) -> [usize; 3] {
-        self.shapes.last().copied().unwrap_or([0; 3])
+        self.output
     }
 
     /// Height, width and channels of one image of the input.
     pub fn input_shape(&self) -> [usize; 3] {
-        self.shapes.first().copied().unwrap_or([0; 3])
+        self.input
     }
 
     /// The instruction set that the weights are packed for.
@@ -54,19 +72,24 @@ impl Network {
         self.precision
     }
 
-    /// One line a step: the layers it covers and the algorithm that runs them.
+    /// One line a step: the layers it covers, the shape it makes and the algorithm that runs.
     pub fn describe(&self) -> Vec<String> {
-        self.layers.iter().map(|_| "naive".to_owned()).collect()
-    }
-
-    /// Bytes that [`run`](Self::run) takes for its buffers at this batch size, beside the packed weights.
-    pub fn workspace_bytes(&self, batch: usize) -> usize {
-        2 * batch * 4 * self.shapes.iter().map(|s| s.iter().product::<usize>()).max().unwrap_or(0)
+        self.steps.iter().map(Step::describe).collect()
     }
 
     /// Bytes of the packed weights.
     pub fn packed_bytes(&self) -> usize {
-        0
+        self.steps.iter().map(Step::packed_bytes).sum()
+    }
+
+    /// Bytes that [`run`](Self::run) takes for its buffers at this batch size, beside the packed weights, on the
+    /// current rayon pool.
+    pub fn workspace_bytes(&self, batch: usize) -> usize {
+        let chunk = batch.min(CHUNK);
+        let threads = rayon::current_num_threads();
+        let [steps, segments] = plan::buffer_lengths(&self.steps, &self.segments, chunk);
+        let scratch: usize = self.steps.iter().map(|step| step.scratch_bytes(threads)).sum();
+        4 * (steps.iter().sum::<usize>() + segments.iter().sum::<usize>()) + scratch
     }
 
     /// Runs `batch` images, NHWC and contiguous, on the current rayon pool.
@@ -74,14 +97,83 @@ impl Network {
     /// # Errors
     /// When `input` or `output` has not the length that the batch size asks for.
     pub fn run(&self, batch: usize, input: &[f32], output: &mut [f32]) -> Result<(), KernelError> {
-        check("input", batch, self.input_shape(), input.len())?;
-        check("output", batch, self.output_shape(), output.len())?;
-        output.fill(0.0);
+        check("input", batch, self.input, input.len())?;
+        check("output", batch, self.output, output.len())?;
+        let (from, to) =
+            (self.input.iter().product::<usize>(), self.output.iter().product::<usize>());
+        if batch == 0 || to == 0 {
+            return Ok(());
+        }
+        self.buffers.with(|buffers| {
+            for first in (0..batch).step_by(CHUNK) {
+                let last = (first + CHUNK).min(batch);
+                let (input, output) =
+                    (&input[first * from..last * from], &mut output[first * to..last * to]);
+                self.run_chunk(last - first, input, output, buffers);
+            }
+        });
         Ok(())
+    }
+
+    /// Segment after segment, each in groups of images.
+    fn run_chunk(&self, images: usize, input: &[f32], output: &mut [f32], buffers: &mut Buffers) {
+        let Some(last) = self.segments.len().checked_sub(1) else {
+            output.copy_from_slice(input);
+            return;
+        };
+        let [steps, segments] = plan::buffer_lengths(&self.steps, &self.segments, images);
+        for (buffer, length) in buffers.steps.iter_mut().zip(steps) {
+            buffer.reserve(length);
+        }
+        for (buffer, length) in buffers.segments.iter_mut().zip(segments) {
+            buffer.reserve(length);
+        }
+        let Buffers { steps: [a, b], segments: [c, d] } = buffers;
+        let (mut source, mut target) = (c, d);
+        for (index, segment) in self.segments.iter().enumerate() {
+            let from = if index == 0 { input } else { source.as_slice() };
+            let to = if index == last { &mut *output } else { target.as_mut_slice() };
+            self.run_segment(segment, images, from, to, a, b);
+            std::mem::swap(&mut source, &mut target);
+        }
+    }
+
+    fn run_segment(
+        &self,
+        segment: &Segment,
+        images: usize,
+        input: &[f32],
+        output: &mut [f32],
+        a: &mut Buffer,
+        b: &mut Buffer,
+    ) {
+        let steps = &self.steps[segment.steps.clone()];
+        let Some(last) = steps.len().checked_sub(1) else { return };
+        let (from, to) = (steps[0].input_len(), steps[last].output_len());
+        for first in (0..images).step_by(segment.group) {
+            let count = segment.group.min(images - first);
+            let (mut source, mut target) = (&mut *a, &mut *b);
+            for (index, step) in steps.iter().enumerate() {
+                let from = if index == 0 { &input[first * from..] } else { source.as_slice() };
+                let to =
+                    if index == last { &mut output[first * to..] } else { target.as_mut_slice() };
+                step.run(
+                    count,
+                    &from[..count * step.input_len()],
+                    &mut to[..count * step.output_len()],
+                );
+                std::mem::swap(&mut source, &mut target);
+            }
+        }
     }
 }
 
-fn check(which: &'static str, batch: usize, shape: [usize; 3], found: usize) -> Result<(), KernelError> {
+fn check(
+    which: &'static str,
+    batch: usize,
+    shape: [usize; 3],
+    found: usize,
+) -> Result<(), KernelError> {
     let expected = shape
         .iter()
         .try_fold(batch, |product, factor| product.checked_mul(*factor))

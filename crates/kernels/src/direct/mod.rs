@@ -1,0 +1,156 @@
+//! Implicit GEMM: any kernel size, stride, padding and groups. The matrix of patches exists only as a table of
+//! pointers into the image (to a line of zeros where a tap lies outside), or, where a pixel has few channels, as the
+//! patches of the pixels in hand.
+
+mod task;
+
+use crate::gemm::Panels;
+use crate::layer::Conv2d;
+use crate::memory::{Buffer, Pool, Shared};
+use crate::parallel::{for_each, part};
+use crate::simd::{self, Shape};
+use crate::{Isa, simd::dispatch};
+use task::{Scratch, Task};
+
+/// Pixels whose rows stay in cache while panels of weights pass over them.
+const PIXELS: usize = 96;
+/// Below so many channels a group, patches are gathered, since runs of a few products would drown in overhead.
+const GATHER_BELOW: usize = 16;
+
+/// A convolution packed for one instruction set.
+#[derive(Debug)]
+pub(crate) struct Direct {
+    isa: Isa,
+    shape: Shape,
+    /// Height, width, channels of the input.
+    input: [usize; 3],
+    /// The same of the convolution's output, before the pool.
+    output: [usize; 3],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+    groups: usize,
+    relu: bool,
+    pool: bool,
+    gather: bool,
+    /// One a group; rows are taps, then channels.
+    weights: Vec<Panels>,
+    /// Groups of whole panels.
+    bias: Buffer,
+    zeros: Buffer,
+    /// Rows of the convolution's output that one task makes.
+    rows: usize,
+    scratch: Pool<Scratch>,
+}
+
+impl Direct {
+    /// Packs a checked layer; `pool` fuses a 2×2 max-pool of stride 2.
+    pub(crate) fn new(
+        conv: &Conv2d,
+        input: [usize; 3],
+        output: [usize; 3],
+        pool: bool,
+        isa: Isa,
+    ) -> Self {
+        let shape = simd::shape(isa);
+        let (ic, oc) = (conv.in_channels / conv.groups, conv.out_channels / conv.groups);
+        let taps = conv.kernel[0] * conv.kernel[1];
+        let weights = (0..conv.groups)
+            .map(|group| {
+                Panels::pack(taps * ic, oc, shape.nr, |row, column| {
+                    conv.weight[((group * oc + column) * ic + row % ic) * taps + row / ic]
+                })
+            })
+            .collect::<Vec<_>>();
+        let width = oc.next_multiple_of(shape.nr);
+        let mut bias = Buffer::zeroed(conv.groups * width);
+        for (line, values) in
+            bias.as_mut_slice().chunks_exact_mut(width).zip(conv.bias.chunks_exact(oc))
+        {
+            line[..oc].copy_from_slice(values);
+        }
+        let mut rows = PIXELS.div_ceil(output[1]).min(output[0]);
+        if pool {
+            rows = rows.next_multiple_of(2);
+        }
+        Self {
+            isa,
+            shape,
+            input,
+            output,
+            kernel: conv.kernel,
+            stride: conv.stride,
+            padding: conv.padding,
+            groups: conv.groups,
+            relu: conv.relu,
+            pool,
+            gather: ic < GATHER_BELOW,
+            weights,
+            bias,
+            zeros: Buffer::zeroed(ic),
+            rows,
+            scratch: Pool::default(),
+        }
+    }
+
+    /// Bytes of packed weights.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.weights.iter().map(Panels::bytes).sum()
+    }
+
+    /// Bytes of one thread's scratch.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        let depth = self.weights.first().map_or(0, |_| self.depth());
+        let patches =
+            if self.gather { PIXELS.next_multiple_of(self.shape.mr) * depth * 4 } else { 0 };
+        let rows = if self.pool { self.rows * self.output[1] * self.output[2] * 4 } else { 0 };
+        patches + rows
+    }
+
+    /// Products summed into one output.
+    fn depth(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * (self.input[2] / self.groups)
+    }
+
+    /// What runs.
+    pub(crate) fn describe(&self) -> String {
+        if self.gather {
+            "direct (gathered patches)".to_owned()
+        } else {
+            "direct (implicit GEMM)".to_owned()
+        }
+    }
+
+    /// Convolves `images` images; lengths were checked by the network.
+    pub(crate) fn run(&self, images: usize, input: &[f32], output: &mut [f32]) {
+        let [oh, ow, oc] = self.output;
+        let used = if self.pool { oh / 2 * 2 } else { oh };
+        let blocks = used.div_ceil(self.rows.max(1));
+        let panels = self.weights.first().map_or(0, Panels::count);
+        // Few large tasks would leave threads idle: cut the output channels too.
+        let wanted = 4 * rayon::current_num_threads();
+        let cuts = wanted.div_ceil((images * blocks).max(1)).min(panels).max(1);
+        let image_out = if self.pool { (oh / 2) * (ow / 2) * oc } else { oh * ow * oc };
+        let image_in: usize = self.input.iter().product();
+        debug_assert!(input.len() >= images * image_in && output.len() >= images * image_out);
+        let out = Shared(output.as_mut_ptr());
+        for_each(images * blocks * cuts, |index| {
+            let (image, rest) = (index / (blocks * cuts), index % (blocks * cuts));
+            let first = rest / cuts * self.rows;
+            self.scratch.with(|scratch| {
+                let task = Task {
+                    plan: self,
+                    image: &input[image * image_in..][..image_in],
+                    // SAFETY: the image lies inside `output`.
+                    out: unsafe { out.get().add(image * image_out) },
+                    rows: first..(first + self.rows).min(used),
+                    panels: part(panels, cuts, rest % cuts),
+                    scratch,
+                };
+                // SAFETY: tasks differ in image, rows or panels, so no two write the same element; `isa` was
+                // detected when the plan was made.
+                unsafe { dispatch(self.isa, task) }
+            });
+        });
+    }
+}

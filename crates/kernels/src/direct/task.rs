@@ -1,0 +1,222 @@
+use std::ops::Range;
+
+use super::{Direct, PIXELS};
+use crate::gemm::{Start, TileArgs};
+use crate::memory::Buffer;
+use crate::pool::MaxPool;
+use crate::simd::{Job, Simd};
+
+/// Depth of weights that one pass takes: a panel of it stays in the first-level cache.
+const DEPTH: usize = 256;
+
+/// A pointer in a table.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+struct Row(*const f32);
+
+// SAFETY: only a number while it rests in a table; every task fills its table anew before it reads it.
+unsafe impl Send for Row {}
+
+/// What a task needs beside its output, reused by the next.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Block of MR pixels, tap, pixel.
+    table: Vec<Row>,
+    patches: Buffer,
+    rows: Buffer,
+}
+
+/// Some rows and panels of one image's output.
+///
+/// The caller promises that `out` is that image's output and that no other task has the same rows and panels.
+#[derive(Debug)]
+pub(super) struct Task<'a> {
+    pub(super) plan: &'a Direct,
+    pub(super) image: &'a [f32],
+    pub(super) out: *mut f32,
+    /// Rows of the convolution's output; begins at an even one and has an even number where the pool is fused.
+    pub(super) rows: Range<usize>,
+    pub(super) panels: Range<usize>,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl Job for Task<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { plan, image, out, rows, panels, scratch } = self;
+        let [_, ow, oc] = plan.output;
+        let group_out = oc / plan.groups;
+        let pixels = rows.len() * ow;
+        // SAFETY: `conv` points at `pixels · oc` f32 that only this task writes (columns of its panels): its own
+        // scratch, or its rows of the output. Tables hold pointers into the image, the zeros or the patches.
+        unsafe {
+            let conv = if plan.pool {
+                scratch.rows.reserve(pixels * oc);
+                scratch.rows.as_mut_ptr()
+            } else {
+                out.add(rows.start * ow * oc)
+            };
+            for group in 0..plan.groups {
+                let mut first = 0;
+                while first < pixels {
+                    let count = (pixels - first).min(PIXELS.next_multiple_of(S::MR));
+                    let pixel = rows.start * ow + first;
+                    if plan.gather {
+                        gather::<S>(plan, image, group, pixel, count, scratch);
+                    } else {
+                        point::<S>(plan, image, group, pixel, count, scratch);
+                    }
+                    let to = conv.add(first * oc + group * group_out);
+                    multiply::<S>(plan, group, panels.clone(), count, &scratch.table, to);
+                    first += count;
+                }
+            }
+            if plan.pool {
+                let nr = plan.shape.nr;
+                for group in 0..plan.groups {
+                    MaxPool {
+                        source: conv,
+                        width: ow,
+                        channels: oc,
+                        size: [2, 2],
+                        stride: [2, 2],
+                        out: out.add(rows.start / 2 * (ow / 2) * oc),
+                        rows: rows.len() / 2,
+                        columns: ow / 2,
+                        first: group * group_out + (panels.start * nr).min(group_out),
+                        last: group * group_out + (panels.end * nr).min(group_out),
+                    }
+                    .run::<S>();
+                }
+            }
+        }
+    }
+}
+
+/// Where tap (`ky`, `kx`) of output pixel `pixel` lies in the image, if it does.
+#[inline(always)]
+fn source(plan: &Direct, pixel: usize, ky: usize, kx: usize) -> Option<usize> {
+    let ow = plan.output[1];
+    let y = (pixel / ow * plan.stride[0] + ky).checked_sub(plan.padding[0])?;
+    let x = (pixel % ow * plan.stride[1] + kx).checked_sub(plan.padding[1])?;
+    (y < plan.input[0] && x < plan.input[1]).then(|| (y * plan.input[1] + x) * plan.input[2])
+}
+
+/// Fills the table with pointers into the image: block, tap, pixel. Rows beyond `count` repeat the last.
+#[inline(always)]
+fn point<S: Simd>(
+    plan: &Direct,
+    image: &[f32],
+    group: usize,
+    pixel: usize,
+    count: usize,
+    scratch: &mut Scratch,
+) {
+    let channels = plan.input[2] / plan.groups;
+    scratch.table.clear();
+    for block in 0..count.div_ceil(S::MR) {
+        for ky in 0..plan.kernel[0] {
+            for kx in 0..plan.kernel[1] {
+                for row in 0..S::MR {
+                    let p = pixel + (block * S::MR + row).min(count - 1);
+                    let line = match source(plan, p, ky, kx) {
+                        Some(at) => &image[at + group * channels..][..channels],
+                        None => plan.zeros.as_slice(),
+                    };
+                    scratch.table.push(Row(line.as_ptr()));
+                }
+            }
+        }
+    }
+}
+
+/// Copies the patches and points the table at them: one tap of the whole depth.
+#[inline(always)]
+fn gather<S: Simd>(
+    plan: &Direct,
+    image: &[f32],
+    group: usize,
+    pixel: usize,
+    count: usize,
+    scratch: &mut Scratch,
+) {
+    let channels = plan.input[2] / plan.groups;
+    let depth = plan.depth();
+    scratch.patches.reserve(PIXELS.next_multiple_of(S::MR) * depth);
+    let patches = scratch.patches.as_mut_slice();
+    let taps = plan.kernel[0] * plan.kernel[1];
+    for (p, patch) in patches.chunks_exact_mut(depth).take(count).enumerate() {
+        for tap in 0..taps {
+            let to = &mut patch[tap * channels..][..channels];
+            match source(plan, pixel + p, tap / plan.kernel[1], tap % plan.kernel[1]) {
+                Some(at) => to.copy_from_slice(&image[at + group * channels..][..channels]),
+                None => to.fill(0.0),
+            }
+        }
+    }
+    scratch.table.clear();
+    for row in 0..count.next_multiple_of(S::MR) {
+        scratch.table.push(Row(patches[row.min(count - 1) * depth..][..depth].as_ptr()));
+    }
+}
+
+/// The blocks of `count` pixels times the panels, in passes of at most [`DEPTH`].
+///
+/// # Safety
+/// `to` has room for `count` rows of the output's channels; nobody else writes the panels' columns.
+#[inline(always)]
+unsafe fn multiply<S: Simd>(
+    plan: &Direct,
+    group: usize,
+    panels: Range<usize>,
+    count: usize,
+    table: &[Row],
+    to: *mut f32,
+) {
+    let weights = &plan.weights[group];
+    let (taps, channels) = if plan.gather {
+        (1, plan.depth())
+    } else {
+        (plan.kernel[0] * plan.kernel[1], plan.input[2] / plan.groups)
+    };
+    let taps_a_pass = (DEPTH / channels).clamp(1, taps);
+    let depth_a_pass = channels.min(DEPTH);
+    let bias = &plan.bias.as_slice()[group * weights.count() * S::NR..][..weights.count() * S::NR];
+    for panel in panels {
+        let mut tap = 0;
+        while tap < taps {
+            let pass_taps = taps_a_pass.min(taps - tap);
+            let mut offset = 0;
+            while offset < channels {
+                let depth = depth_a_pass.min(channels - offset);
+                let is_first = tap == 0 && offset == 0;
+                let is_last = tap + pass_taps == taps && offset + depth == channels;
+                for block in 0..count.div_ceil(S::MR) {
+                    let at = (block * taps + tap) * S::MR;
+                    let args = TileArgs {
+                        table: table[at..at + pass_taps * S::MR].as_ptr().cast(),
+                        taps: pass_taps,
+                        offset,
+                        depth,
+                        weights: weights.at(panel, tap * channels + offset),
+                        start: if is_first {
+                            Start::Bias(bias[panel * S::NR..].as_ptr())
+                        } else {
+                            Start::Out
+                        },
+                        relu: plan.relu && is_last,
+                        // SAFETY: inside the room that the caller promised.
+                        out: unsafe { to.add(block * S::MR * plan.output[2] + panel * S::NR) },
+                        out_stride: plan.output[2],
+                        rows: (count - block * S::MR).min(S::MR),
+                        cols: weights.columns(panel),
+                    };
+                    // SAFETY: as `TileArgs` demands, by how the table was filled.
+                    unsafe { S::tile(&args) }
+                }
+                offset += depth;
+            }
+            tap += pass_taps;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The matrix kernel under every convolution: a register tile of `MR` pixels by `NR` output channels, whose rows are
+//! found through a table of pointers (so that no patch matrix is ever built), over packed weights.
+
+mod panels;
+
+pub(crate) use panels::Panels;
+
+use crate::simd::Simd;
+
+/// What a tile's accumulators begin with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    Zero,
+    /// `NR` biases, one a column.
+    Bias(*const f32),
+    /// What `out` holds: the sum goes on.
+    Out,
+}
+
+/// One call of the register tile.
+///
+/// The caller promises: `table` holds `taps` rows of `S::MR` pointers, the first `rows` (or for less than that the
+/// whole row, repeated) valid for `offset + depth` f32; `weights` is valid for `taps · depth · NR` f32; row i of the
+/// result lies at `out + i · out_stride`, `cols` f32, written by nobody else meanwhile; 1 ≤ `rows` ≤ MR, 1 ≤ `cols` ≤ NR.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TileArgs {
+    pub(crate) table: *const *const f32,
+    pub(crate) taps: usize,
+    pub(crate) offset: usize,
+    pub(crate) depth: usize,
+    pub(crate) weights: *const f32,
+    pub(crate) start: Start,
+    pub(crate) relu: bool,
+    pub(crate) out: *mut f32,
+    pub(crate) out_stride: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+/// The most columns of any instruction set's tile.
+const MAX_NR: usize = 32;
+
+/// Σ over taps and depth of row · weights, for up to `ROWS` rows and `NV` vectors of columns. `ROWS` may be less than
+/// `S::MR` where fewer rows are left; each element's sum runs in the same order whichever is taken.
+///
+/// # Safety
+/// [`TileArgs`]; the processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &TileArgs) {
+    let nr = NV * S::LANES;
+    // SAFETY: all reads and writes are those that `TileArgs` allows; partial columns go through a local array.
+    unsafe {
+        let mut acc = [[S::splat(0.0); NV]; ROWS];
+        let whole = args.cols == nr;
+        match args.start {
+            Start::Zero => {}
+            Start::Bias(bias) => {
+                for j in 0..NV {
+                    let b = S::load(bias.add(j * S::LANES));
+                    for row in &mut acc {
+                        row[j] = b;
+                    }
+                }
+            }
+            Start::Out => {
+                for (i, row) in acc.iter_mut().enumerate() {
+                    if i < args.rows {
+                        let from = args.out.add(i * args.out_stride);
+                        if whole {
+                            for (j, v) in row.iter_mut().enumerate() {
+                                *v = S::load(from.add(j * S::LANES));
+                            }
+                        } else {
+                            let mut part = [0.0f32; MAX_NR];
+                            std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), args.cols);
+                            for (j, v) in row.iter_mut().enumerate() {
+                                *v = S::load(part.as_ptr().add(j * S::LANES));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+
+        let mut w = args.weights;
+        for tap in 0..args.taps {
+            let mut rows = [args.weights; ROWS];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = (*args.table.add(tap * S::MR + i)).add(args.offset);
+            }
+            for k in 0..args.depth {
+                let mut b = [S::splat(0.0); NV];
+                for (j, v) in b.iter_mut().enumerate() {
+                    *v = S::load(w.add(j * S::LANES));
+                }
+                w = w.add(nr);
+                for i in 0..ROWS {
+                    let a = S::splat(*rows[i].add(k));
+                    for j in 0..NV {
+                        acc[i][j] = S::mul_add(a, b[j], acc[i][j]);
+                    }
+                }
+            }
+        }
+
+        if args.relu {
+            for row in &mut acc {
+                for v in row.iter_mut() {
+                    *v = S::relu(*v);
+                }
+            }
+        }
+        for (i, row) in acc.iter().enumerate() {
+            if i < args.rows {
+                let to = args.out.add(i * args.out_stride);
+                if whole {
+                    for (j, v) in row.iter().enumerate() {
+                        S::store(to.add(j * S::LANES), *v);
+                    }
+                } else {
+                    let mut part = [0.0f32; MAX_NR];
+                    for (j, v) in row.iter().enumerate() {
+                        S::store(part.as_mut_ptr().add(j * S::LANES), *v);
+                    }
+                    std::ptr::copy_nonoverlapping(part.as_ptr(), to, args.cols);
+                }
+            }
+        }
+    }
+}

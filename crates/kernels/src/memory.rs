@@ -1,0 +1,130 @@
+//! Buffers of f32 aligned to cache lines, and a pool of them.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
+
+/// f32 values that begin on a cache line.
+pub(crate) struct Buffer {
+    start: NonNull<f32>,
+    len: usize,
+}
+
+const ALIGN: usize = 64;
+
+impl Buffer {
+    /// `len` zeros.
+    pub(crate) fn zeroed(len: usize) -> Self {
+        if len == 0 {
+            return Self { start: NonNull::dangling(), len };
+        }
+        let layout = layout(len);
+        // SAFETY: the size is not 0.
+        let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
+        match NonNull::new(start) {
+            Some(start) => Self { start, len },
+            None => handle_alloc_error(layout),
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        // SAFETY: `start` points at `len` initialised f32 that this buffer owns (or dangles for none).
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
+    /// Makes it at least `len` long; what it held is lost when it grows.
+    pub(crate) fn reserve(&mut self, len: usize) {
+        if self.len < len {
+            *self = Self::zeroed(0);
+            *self = Self::zeroed(len);
+        }
+    }
+
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.start.as_ptr()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.len * size_of::<f32>()
+    }
+}
+
+/// A length whose layout is impossible stands for an allocation that no machine can serve.
+fn layout(len: usize) -> Layout {
+    let bytes = len.saturating_mul(size_of::<f32>());
+    match Layout::from_size_align(bytes, ALIGN) {
+        Ok(layout) => layout,
+        Err(_) => handle_alloc_error(Layout::new::<f32>()),
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: allocated in `zeroed` with this very layout.
+            unsafe { dealloc(self.start.as_ptr().cast(), layout(self.len)) }
+        }
+    }
+}
+
+// SAFETY: a buffer owns its memory; shared access is read-only.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} f32)", self.len)
+    }
+}
+
+/// Things that are lent to one user at a time and kept for the next.
+#[derive(Debug)]
+pub(crate) struct Pool<T> {
+    free: Mutex<Vec<T>>,
+}
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Self { free: Mutex::new(Vec::new()) }
+    }
+}
+
+impl<T: Default> Pool<T> {
+    /// Lends one to `f`, a new one when none is free.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        let taken = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut item = taken.unwrap_or_default();
+        let result = f(&mut item);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(item);
+        result
+    }
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self::zeroed(0)
+    }
+}
+
+/// A pointer that tasks on several threads write through, each to places of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shared(pub(crate) *mut f32);
+
+// SAFETY: the pointer is only a number; each use says why its writes do not meet another's.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// The pointer. (A method, so that closures capture the whole and not the bare field.)
+    pub(crate) fn get(self) -> *mut f32 {
+        self.0
+    }
+}

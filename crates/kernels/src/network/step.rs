@@ -1,0 +1,174 @@
+use crate::depthwise::Depthwise;
+use crate::direct::Direct;
+use crate::memory::Shared;
+use crate::parallel::for_each;
+use crate::pool::MaxPool;
+use crate::simd::dispatch;
+use crate::{Conv2d, Isa, KernelError, Layer, Precision};
+
+/// One or two layers with the algorithm that runs them.
+#[derive(Debug)]
+pub(super) struct Step {
+    kind: Kind,
+    isa: Isa,
+    /// What it covers, for people.
+    label: String,
+    pub(super) input: [usize; 3],
+    pub(super) output: [usize; 3],
+}
+
+#[derive(Debug)]
+enum Kind {
+    Direct(Direct),
+    Depthwise(Depthwise),
+    MaxPool { size: [usize; 2], stride: [usize; 2] },
+}
+
+/// Fuses and plans the whole chain.
+pub(super) fn plan(
+    layers: &[Layer],
+    input: [usize; 3],
+    isa: Isa,
+    precision: Precision,
+) -> Result<Vec<Step>, KernelError> {
+    let mut steps = Vec::new();
+    let mut shape = input;
+    let mut index = 0;
+    while index < layers.len() {
+        let convolved = layers[index].output_shape(index, shape)?;
+        let mut output = convolved;
+        let mut taken = 1;
+        let kind = match &layers[index] {
+            Layer::Conv(conv) => {
+                let next = layers.get(index + 1);
+                let can_pool =
+                    matches!(next, Some(Layer::MaxPool { size: [2, 2], stride: [2, 2] }));
+                let (kind, pooled) = choose(conv, shape, convolved, can_pool, isa, precision);
+                if let (true, Some(next)) = (pooled, next) {
+                    output = next.output_shape(index + 1, convolved)?;
+                    taken = 2;
+                }
+                kind
+            }
+            Layer::MaxPool { size, stride } => Kind::MaxPool { size: *size, stride: *stride },
+        };
+        let label = layers[index..index + taken].iter().map(name).collect::<Vec<_>>().join(" + ");
+        [shape, output]
+            .iter()
+            .all(|s| {
+                s.iter().try_fold(4usize << 10, |product, n| product.checked_mul(*n)).is_some()
+            })
+            .then_some(())
+            .ok_or(KernelError::TooLarge { what: "activations" })?;
+        steps.push(Step { kind, isa, label, input: shape, output });
+        shape = output;
+        index += taken;
+    }
+    Ok(steps)
+}
+
+/// The algorithm for a convolution, and whether it takes the pool that follows with it.
+fn choose(
+    conv: &Conv2d,
+    input: [usize; 3],
+    output: [usize; 3],
+    can_pool: bool,
+    isa: Isa,
+    _precision: Precision,
+) -> (Kind, bool) {
+    let can_pool = can_pool && output[0] >= 2 && output[1] >= 2;
+    if conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels {
+        return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
+    }
+    (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
+}
+
+fn name(layer: &Layer) -> String {
+    match layer {
+        Layer::Conv(conv) => {
+            let [kh, kw] = conv.kernel;
+            let relu = if conv.relu { " + relu" } else { "" };
+            format!("conv {kh}x{kw} {}->{}{relu}", conv.in_channels, conv.out_channels)
+        }
+        Layer::MaxPool { size: [h, w], .. } => format!("max-pool {h}x{w}"),
+    }
+}
+
+impl Step {
+    pub(super) fn input_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    pub(super) fn output_len(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let algorithm = match &self.kind {
+            Kind::Direct(direct) => direct.describe(),
+            Kind::Depthwise(_) => "depthwise".to_owned(),
+            Kind::MaxPool { .. } => "max-pool".to_owned(),
+        };
+        let [h, w, c] = self.output;
+        format!("{} -> {h}x{w}x{c}: {algorithm}", self.label)
+    }
+
+    pub(super) fn packed_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Direct(direct) => direct.packed_bytes(),
+            Kind::Depthwise(depthwise) => depthwise.packed_bytes(),
+            Kind::MaxPool { .. } => 0,
+        }
+    }
+
+    pub(super) fn scratch_bytes(&self, threads: usize) -> usize {
+        match &self.kind {
+            Kind::Direct(direct) => threads * direct.scratch_bytes(),
+            Kind::Depthwise(_) | Kind::MaxPool { .. } => 0,
+        }
+    }
+
+    /// Runs `images` images; slices have exactly their length.
+    pub(super) fn run(&self, images: usize, input: &[f32], output: &mut [f32]) {
+        match &self.kind {
+            Kind::Direct(direct) => direct.run(images, input, output),
+            Kind::Depthwise(depthwise) => depthwise.run(images, input, output),
+            Kind::MaxPool { size, stride } => self.max_pool(images, *size, *stride, input, output),
+        }
+    }
+
+    fn max_pool(
+        &self,
+        images: usize,
+        size: [usize; 2],
+        stride: [usize; 2],
+        input: &[f32],
+        output: &mut [f32],
+    ) {
+        let [oh, ow, channels] = self.output;
+        let width = self.input[1];
+        let out = Shared(output.as_mut_ptr());
+        for_each(images * oh, |index| {
+            let start = index / oh * self.input_len() + index % oh * stride[0] * width * channels;
+            let source = input[start..][..size[0] * width * channels].as_ptr();
+            // SAFETY: the windows of one row of output lie in `size[0]` rows of input; row `index` of all images'
+            // rows lies inside `output`, and only this task writes it.
+            unsafe {
+                let out = out.get().add(index * ow * channels);
+                let job = MaxPool {
+                    source,
+                    width,
+                    channels,
+                    size,
+                    stride,
+                    out,
+                    rows: 1,
+                    columns: ow,
+                    first: 0,
+                    last: channels,
+                };
+                dispatch(self.isa, job);
+            }
+        });
+    }
+}

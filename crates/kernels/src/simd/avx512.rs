@@ -1,0 +1,90 @@
+//! AVX-512: 16 lanes, 32 registers.
+use std::arch::x86_64::*;
+
+use super::{Job, Simd};
+use crate::gemm::{TileArgs, tile};
+
+/// Marks the instruction set in types.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512;
+
+/// # Safety
+/// The processor has avx512f,avx2,fma, and the job's own demands hold.
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub(super) unsafe fn enter<J: Job>(job: J) {
+    // SAFETY: this function's contract is the job's.
+    unsafe { job.run::<Avx512>() }
+}
+
+// SAFETY: each method is the one instruction that the trait names.
+unsafe impl Simd for Avx512 {
+    type V = __m512;
+    const LANES: usize = 16;
+    // 24 accumulators, 2 columns of weights and a broadcast fill 27 of the 32 registers.
+    const MR: usize = 12;
+    const NR: usize = 32;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m512 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> __m512 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: __m512) {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_storeu_ps(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn neg_mul_add(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: the trait's contract.
+        unsafe { _mm512_fnmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    unsafe fn relu(v: __m512) -> __m512 {
+        // SAFETY: the trait's contract. The instruction returns its second operand when either is NaN.
+        unsafe { _mm512_max_ps(_mm512_setzero_ps(), v) }
+    }
+    #[inline(always)]
+    unsafe fn max(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the trait's contract. The instruction returns b when either is NaN; the blend keeps a NaN of a.
+        unsafe {
+            _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a)
+        }
+    }
+    #[inline(always)]
+    unsafe fn tile(args: &TileArgs) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match args.rows {
+                0..=4 => tile::<Self, 4, 2>(args),
+                5..=8 => tile::<Self, 8, 2>(args),
+                _ => tile::<Self, 12, 2>(args),
+            }
+        }
+    }
+}

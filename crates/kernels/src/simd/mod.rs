@@ -1,0 +1,103 @@
+//! One small vector interface, one instruction set a file.
+//!
+//! Kernels are written once, generic over [`Simd`], and always inlined. Each instruction set has one entry function
+//! with its target features, into which the whole kernel is inlined; [`dispatch`] holds the only `match`.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod portable;
+
+use crate::Isa;
+use crate::gemm::TileArgs;
+
+/// Vectors of `LANES` f32 and the shape of the matrix kernel's register tile.
+///
+/// # Safety
+/// All methods may only be called on a processor that has the instruction set; pointers must be valid for `LANES`
+/// f32 (no alignment asked). An implementation must do no more than each method says.
+pub(crate) unsafe trait Simd: Copy + 'static {
+    /// A vector register.
+    type V: Copy;
+    /// f32 in a vector.
+    const LANES: usize;
+    /// Rows (pixels) of the register tile.
+    const MR: usize;
+    /// Columns (output channels) of the register tile, a multiple of `LANES`.
+    const NR: usize;
+
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn load(p: *const f32) -> Self::V;
+    unsafe fn store(p: *mut f32, v: Self::V);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// a·b + c.
+    unsafe fn mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// c − a·b.
+    unsafe fn neg_mul_add(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Negative becomes zero, NaN stays.
+    unsafe fn relu(v: Self::V) -> Self::V;
+    /// The larger; NaN if either is.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// The register tile of the matrix kernel.
+    unsafe fn tile(args: &TileArgs);
+}
+
+/// Work that is compiled once for each instruction set.
+pub(crate) trait Job {
+    /// Does it. Implementations are `#[inline(always)]`, so that they take on the entry function's target features.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of `S`, and what the job's own fields demand holds.
+    unsafe fn run<S: Simd>(self);
+}
+
+/// Runs the job with the vectors of `isa`.
+///
+/// # Safety
+/// What the job's own fields demand. Availability of `isa` is the caller's too: plans are only made for available ones.
+pub(crate) unsafe fn dispatch<J: Job>(isa: Isa, job: J) {
+    // SAFETY: a plan exists only for an instruction set that was detected; the rest is the caller's promise.
+    unsafe {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx | Isa::Avx512 => avx512::enter(job),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => avx2::enter(job),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => neon::enter(job),
+            _ => portable::enter(job),
+        }
+    }
+}
+
+/// Shape of the vectors and of the register tile of an instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) lanes: usize,
+    pub(crate) mr: usize,
+    pub(crate) nr: usize,
+}
+
+impl Shape {
+    fn of<S: Simd>() -> Self {
+        Self { lanes: S::LANES, mr: S::MR, nr: S::NR }
+    }
+}
+
+/// The shape that [`dispatch`] will run with.
+pub(crate) fn shape(isa: Isa) -> Shape {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Amx | Isa::Avx512 => Shape::of::<avx512::Avx512>(),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => Shape::of::<avx2::Avx2>(),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => Shape::of::<neon::Neon>(),
+        _ => Shape::of::<portable::Portable>(),
+    }
+}
