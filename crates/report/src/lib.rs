@@ -12,9 +12,22 @@
 //! | `predictions_<split>.csv` | one line a row: file, true class, predicted class, probabilities |
 #![forbid(unsafe_code)]
 
+mod check;
+mod confusion;
+mod curves;
 mod error;
+mod files;
+mod json;
 mod mistakes;
 mod model;
+mod numbers;
+mod page;
+mod plot;
+mod stats;
+mod tables;
+mod text;
+mod theme;
+mod ticks;
 
 use std::path::{Path, PathBuf};
 
@@ -41,9 +54,29 @@ pub struct Written {
 /// [`ReportError::Inconsistent`] when the values do not fit together (nothing is written then), [`ReportError::Io`] when
 /// the file system refuses.
 pub fn write(run: &Run, dir: &Path) -> Result<Written, ReportError> {
-    let _ = (run, dir);
+    check::check(run)?;
+    files::make_dir(dir)?;
+    let mut contents: Vec<(String, Vec<u8>)> = vec![
+        ("history.csv".into(), tables::history(&run.history)),
+        ("metrics.json".into(), json::metrics(run)),
+    ];
+    for split in &run.splits {
+        let name = format!("predictions_{}.csv", split.name);
+        contents.push((name, tables::predictions(split, &run.classes)));
+    }
+    contents.push(("curves.svg".into(), curves::standalone(&run.history)));
+    let matrix = confusion::standalone(run.headline(), &run.classes);
+    contents.push(("confusion.svg".into(), matrix));
+    let names: Vec<String> = contents.iter().map(|(name, _)| name.clone()).collect();
+    // Last, so that a page is never seen before the files that it names.
+    contents.push(("report.html".into(), page::page(run, &names)));
+    let files = contents
+        .iter()
+        .map(|(name, bytes)| files::put(dir, name, bytes))
+        .collect::<Result<Vec<_>, _>>()?;
+    files::settle(dir);
     Ok(Written {
         page: dir.join("report.html"),
-        files: Vec::new(),
+        files,
     })
 }

@@ -1,9 +1,8 @@
 //! What a report is made of: plain values, filled by the caller.
 //!
 //! Classes are indices into [`Run::classes`]; a confusion matrix has a row for each true class and a column for each predicted one.
+//! Files are named by text, as the split's `index.csv` names them (bytes that are no UTF-8 are escaped there already).
 //! A number that has no value (for example the precision of a class that was never predicted) is NaN: pages say "not defined", JSON says `null`.
-
-use std::path::PathBuf;
 
 /// All that a report tells of one trained head.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -74,7 +73,7 @@ impl Section {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Epoch {
     /// Counted from 1.
-    pub epoch: u32,
+    pub epoch: usize,
     /// Mean training loss (cross-entropy in nats).
     pub loss: f64,
     /// Training accuracy, 0 to 1.
@@ -134,7 +133,7 @@ pub struct Prediction {
     /// Row in the split's feature array.
     pub row: u64,
     /// The file that the row came from.
-    pub file: PathBuf,
+    pub file: String,
     /// True class, where it is known.
     pub truth: Option<usize>,
     /// Class that was predicted.
@@ -149,7 +148,7 @@ pub struct Mistake {
     /// The split that it was made on.
     pub split: String,
     /// The file.
-    pub file: PathBuf,
+    pub file: String,
     /// True class.
     pub truth: usize,
     /// Class that was predicted.
@@ -180,7 +179,7 @@ pub struct RepeatedMetric {
     pub values: Vec<f64>,
     /// Their mean.
     pub mean: f64,
-    /// Half the width of the 95% interval of the mean.
+    /// Half the width of the 95% interval of the mean; NaN for a single seed.
     pub half_width: f64,
 }
 
@@ -190,7 +189,7 @@ pub struct Skipped {
     /// The split that it lies in.
     pub split: String,
     /// The file.
-    pub file: PathBuf,
+    pub file: String,
     /// Why.
     pub reason: String,
 }

@@ -1,0 +1,87 @@
+//! `metrics.json`: everything with a number, for other programs.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::{Repeats, Run, SplitResult};
+use crate::stats;
+
+/// Goes up when a key changes its meaning or goes away; new keys do not raise it.
+const FORMAT_VERSION: u32 = 1;
+
+/// The file's bytes. Numbers that are none (NaN, infinite) are `null`.
+pub(crate) fn metrics(run: &Run) -> Vec<u8> {
+    let sections = run.sections.iter().map(|section| {
+        let rows = section.rows.iter().map(|(name, value)| (name, json!(value)));
+        (&section.title, object(rows))
+    });
+    let history = run.history.iter().map(|epoch| {
+        json!({
+            "epoch": epoch.epoch, "loss": epoch.loss, "accuracy": epoch.accuracy,
+            "val_loss": epoch.val_loss, "val_accuracy": epoch.val_accuracy,
+        })
+    });
+    let splits = run
+        .splits
+        .iter()
+        .map(|split| (&split.name, of_split(split, &run.classes)));
+    let skipped = run
+        .skipped
+        .iter()
+        .map(|skipped| json!({"split": skipped.split, "file": skipped.file, "reason": skipped.reason}));
+    let all = json!({
+        "format_version": FORMAT_VERSION,
+        "title": run.title,
+        "created": run.created,
+        "tool_version": run.tool_version,
+        "command_line": run.command_line,
+        "run": object(sections),
+        "classes": run.classes,
+        "history": history.collect::<Vec<_>>(),
+        "splits": object(splits),
+        "repeats": run.repeats.as_ref().map(of_repeats),
+        "skipped": skipped.collect::<Vec<_>>(),
+        "notes": run.notes,
+    });
+    format!("{all:#}\n").into_bytes()
+}
+
+fn of_split(split: &SplitResult, classes: &[String]) -> Value {
+    let labelled = split
+        .predictions
+        .iter()
+        .filter(|prediction| prediction.truth.is_some())
+        .count();
+    let metrics = &split.metrics;
+    let per_class = stats::per_class(&split.confusion);
+    let per_class = per_class.iter().zip(classes).map(|(class, name)| {
+        json!({
+            "class": name, "support": class.support, "predicted": class.predicted,
+            "precision": class.precision, "recall": class.recall, "f1": class.f1,
+        })
+    });
+    json!({
+        "rows": split.predictions.len(),
+        "labelled": labelled,
+        "metrics": object(metrics.iter().map(|m| (&m.key, json!(m.value)))),
+        "definitions": object(metrics.iter().map(|m| (&m.key, json!(m.definition)))),
+        "confusion": split.confusion,
+        "per_class": per_class.collect::<Vec<_>>(),
+    })
+}
+
+fn of_repeats(repeats: &Repeats) -> Value {
+    let metrics = repeats.metrics.iter().map(|metric| {
+        let numbers =
+            json!({"values": metric.values, "mean": metric.mean, "half_width_95": metric.half_width});
+        (&metric.key, numbers)
+    });
+    json!({"seeds": repeats.seeds, "metrics": object(metrics)})
+}
+
+fn object<'a>(entries: impl Iterator<Item = (&'a String, Value)>) -> Value {
+    Value::Object(
+        entries
+            .map(|(key, value)| (key.clone(), value))
+            .collect::<Map<_, _>>(),
+    )
+}

@@ -1,0 +1,68 @@
+//! The most confident mistakes, with their pictures.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, html};
+
+use crate::model::{Mistake, Run};
+use crate::numbers::{counted, probability};
+use crate::stats;
+use crate::text::{base_name, visible};
+
+/// Every JPEG begins so.
+const JPEG_MAGIC: [u8; 3] = [0xff, 0xd8, 0xff];
+
+/// The section; it says so where there are none.
+pub(super) fn section(run: &Run) -> Markup {
+    html! {
+        section {
+            h2 { "Most confident mistakes" }
+            @if run.mistakes.is_empty() {
+                p { (none(run)) }
+            } @else {
+                p.soft { "Predicted wrongly with the highest probability: often odd pictures, sometimes wrong labels." }
+                ul.mistakes {
+                    @for mistake in &run.mistakes { (entry(mistake, &run.classes)) }
+                }
+            }
+        }
+    }
+}
+
+fn none(run: &Run) -> String {
+    let Some(split) = run.headline() else {
+        return "None: no split was evaluated.".to_owned();
+    };
+    let (right, total) = (stats::right(&split.confusion), stats::total(&split.confusion));
+    let name = visible(&split.name);
+    if total == 0 {
+        format!("None: {name} has no labelled images.")
+    } else if right == total {
+        format!("None: every labelled image of {name} was predicted right.")
+    } else {
+        format!(
+            "{} on {name}; predictions_{name}.csv lists them. No pictures were kept.",
+            counted(total - right, "mistake", "mistakes")
+        )
+    }
+}
+
+fn entry(mistake: &Mistake, classes: &[String]) -> Markup {
+    let file = visible(&mistake.file);
+    html! {
+        li {
+            div.thumb { (picture(mistake, &file)) }
+            p { b { (visible(&classes[mistake.predicted])) } " " (probability(mistake.probability)) br; "is " (visible(&classes[mistake.truth])) }
+            p.soft title=(file) { bdi { (base_name(&file)) } @if !mistake.split.is_empty() { " · " (visible(&mistake.split)) } }
+        }
+    }
+}
+
+fn picture(mistake: &Mistake, file: &str) -> Markup {
+    match &mistake.thumbnail_jpeg {
+        Some(jpeg) if jpeg.starts_with(&JPEG_MAGIC) => html! {
+            img src={ "data:image/jpeg;base64," (STANDARD.encode(jpeg)) } alt={ "Thumbnail of " (base_name(file)) } loading="lazy";
+        },
+        _ => html! { span.soft { "no picture" } },
+    }
+}

@@ -1,0 +1,91 @@
+//! Text that comes from outside (file names, class names, messages), made safe to look at.
+
+/// The text with characters that cannot be seen, or that reorder what can be seen, written as `\u{…}`.
+///
+/// These would break XML (control characters) or let a file name pose as another (bidirectional overrides, zero-width marks).
+pub(crate) fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if is_hidden(c) => out.extend(c.escape_unicode()),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{61c}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// About how wide the text is, in ems of a sans-serif face.
+pub(crate) fn width_em(text: &str) -> f64 {
+    text.chars()
+        .map(|c| match c {
+            'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | ' ' => 0.32,
+            'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.88,
+            'A'..='Z' => 0.68,
+            c if u32::from(c) >= 0x1100 => 1.0,
+            _ => 0.57,
+        })
+        .sum()
+}
+
+/// The text, its middle left out where it would be wider than `max_em`.
+pub(crate) fn fitted(text: &str, max_em: f64) -> String {
+    if width_em(text) <= max_em {
+        return text.to_owned();
+    }
+    let chars: Vec<char> = text.chars().collect();
+    let mut kept = chars.len();
+    while kept > 2 {
+        kept -= 1;
+        let head = kept.div_ceil(2);
+        let mut candidate: String = chars[..head].iter().collect();
+        candidate.push('…');
+        candidate.extend(&chars[chars.len() - (kept - head)..]);
+        if width_em(&candidate) <= max_em {
+            return candidate;
+        }
+    }
+    chars.iter().take(1).chain(&['…']).collect()
+}
+
+/// The last part of a path-like text, for captions.
+pub(crate) fn base_name(file: &str) -> &str {
+    file.rsplit('/').find(|part| !part.is_empty()).unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_characters_become_visible() {
+        assert_eq!(visible("a\u{202e}gpj.exe"), "a\\u{202e}gpj.exe");
+        assert_eq!(visible("a\nb\u{0}"), "a\\nb\\u{0}");
+        assert_eq!(visible("Käse 猫.jpg"), "Käse 猫.jpg");
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(fitted("cats", 10.0), "cats");
+        let short = fitted("a_rather_long_class_name_17", 8.0);
+        assert!(width_em(&short) <= 8.0, "{short}");
+        assert!(short.starts_with("a_r") && short.ends_with("17"), "{short}");
+        assert_eq!(fitted("猫猫猫", 0.1), "猫…");
+    }
+
+    #[test]
+    fn base_names() {
+        assert_eq!(base_name("test/cats/a.jpg"), "a.jpg");
+        assert_eq!(base_name("a.jpg"), "a.jpg");
+        assert_eq!(base_name("///"), "///");
+    }
+}
