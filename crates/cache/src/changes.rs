@@ -38,12 +38,19 @@ pub struct Changes {
     pub modified: Names,
     /// Inputs of the same name in another class or at another place of the list.
     pub moved: Names,
+    /// For a shard: its own inputs are the same, those of the other shards are not.
+    pub other_shards: bool,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether the inputs are the same, whatever the settings.
+    pub(crate) fn same_inputs(&self) -> bool {
+        [&self.added, &self.removed, &self.modified, &self.moved].iter().all(|n| n.count == 0)
     }
 }
 
@@ -69,6 +76,9 @@ impl fmt::Display for Changes {
                     names.first.join(", ")
                 ));
             }
+        }
+        if self.other_shards {
+            parts.push("the inputs of other shards changed".to_owned());
         }
         if parts.is_empty() {
             parts.push("nothing".to_owned());

@@ -1,6 +1,24 @@
 //! The index, `<split>_index.csv`: one line an input, in order.
 
+use std::io::Read;
+use std::path::Path;
+
 use serde::Serialize;
+
+use crate::digest::Hex;
+use crate::disk;
+use crate::error::CacheError;
+use crate::manifest::Manifest;
+
+/// The columns, in order. Later versions may add columns behind.
+pub(crate) const COLUMNS: [&str; 11] = [
+    "row", "file", "class", "label", "status", "reason", "width", "height", "bytes", "sha256",
+    "phash",
+];
+/// Longest accepted field, in bytes.
+const MAX_FIELD: usize = 1 << 16;
+/// Largest accepted index, in bytes: its lines are read into memory.
+const MAX_INDEX: u64 = 4 << 30;
 
 /// One line of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,4 +43,139 @@ pub struct IndexEntry {
     pub sha256: Option<[u8; 32]>,
     /// Perceptual hash of the picture.
     pub phash: Option<u64>,
+}
+
+fn text<T: ToString>(value: Option<T>) -> String {
+    value.map(|v| v.to_string()).unwrap_or_default()
+}
+
+/// The file's bytes.
+pub(crate) fn to_csv(entries: impl Iterator<Item = IndexEntry>) -> Result<Vec<u8>, csv::Error> {
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    for e in entries {
+        let status = if e.row.is_some() { "ok" } else { "bad" };
+        writer.write_record([
+            text(e.row),
+            e.file,
+            e.class,
+            e.label.to_string(),
+            status.to_owned(),
+            e.reason,
+            text(e.width),
+            text(e.height),
+            text(e.bytes),
+            text(e.sha256.map(Hex)),
+            text(e.phash.map(|p| Hex(p.to_be_bytes()))),
+        ])?;
+    }
+    writer.into_inner().map_err(|e| e.into_error().into())
+}
+
+/// Reads an index and checks it against the manifest: as many lines as inputs, rows 0, 1, 2 … in order, known classes.
+pub(crate) fn read(path: &Path, manifest: &Manifest) -> Result<Vec<IndexEntry>, CacheError> {
+    let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
+    let size = file.metadata().map_err(CacheError::io("open", path))?.len();
+    let expected = manifest.files.index.bytes;
+    if size != expected || size > MAX_INDEX {
+        return Err(CacheError::damaged(path, format!("expected {expected} bytes, found {size}")));
+    }
+    parse(file, manifest).map_err(|why| CacheError::damaged(path, why))
+}
+
+fn parse(from: impl Read, manifest: &Manifest) -> Result<Vec<IndexEntry>, String> {
+    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(from);
+    let header = reader.headers().map_err(|e| e.to_string())?.clone();
+    if header.iter().take(COLUMNS.len()).ne(COLUMNS) {
+        return Err(format!(
+            "expected the columns {}, found {}",
+            COLUMNS.join(","),
+            shorten(&header)
+        ));
+    }
+    let mut entries: Vec<IndexEntry> = Vec::new();
+    let mut rows = 0;
+    for (i, record) in reader.records().enumerate() {
+        let line = i + 2;
+        let record = record.map_err(|e| e.to_string())?;
+        if entries.len() as u64 == manifest.inputs {
+            return Err(format!("expected {} lines, found more", manifest.inputs));
+        }
+        let entry = entry(&record).map_err(|what| format!("line {line}: {what}"))?;
+        if manifest.settings.classes.get(entry.label) != Some(&entry.class) {
+            return Err(format!(
+                "line {line}: the label {} is not that of the class {:?}",
+                entry.label, entry.class
+            ));
+        }
+        if let Some(row) = entry.row {
+            if row != rows {
+                return Err(format!("line {line}: expected row {rows}, found {row}"));
+            }
+            rows += 1;
+        }
+        entries.push(entry);
+    }
+    if entries.len() as u64 != manifest.inputs || rows != manifest.rows {
+        let (inputs, lines) = (manifest.inputs, entries.len());
+        let all = manifest.rows;
+        return Err(format!(
+            "expected {inputs} lines with {all} rows, found {lines} lines with {rows} rows"
+        ));
+    }
+    Ok(entries)
+}
+
+fn shorten(record: &csv::StringRecord) -> String {
+    let text: Vec<&str> = record.iter().collect();
+    text.join(",").chars().take(100).collect()
+}
+
+fn entry(record: &csv::StringRecord) -> Result<IndexEntry, String> {
+    if record.iter().any(|f| f.len() > MAX_FIELD) {
+        return Err("a field is too long".to_owned());
+    }
+    let field = |i: usize| record.get(i).unwrap_or_default();
+    let number = |i: usize| match field(i) {
+        "" => Ok(None),
+        text => text
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| format!("{} is no number: {text:?}", COLUMNS[i])),
+    };
+    let small = |i: usize| match number(i)? {
+        None => Ok(None),
+        Some(n) => {
+            u32::try_from(n).map(Some).map_err(|_| format!("{} is too large: {n}", COLUMNS[i]))
+        }
+    };
+    let row = number(0)?;
+    match (field(4), row) {
+        ("ok", Some(_)) | ("bad", None) => {}
+        (status, row) => {
+            return Err(format!("the status {status:?} does not go with the row {row:?}"));
+        }
+    }
+    let hex = |i: usize| format!("{} is no hex of the right length: {:?}", COLUMNS[i], field(i));
+    let sha256 = match field(9) {
+        "" => None,
+        text => Some(Hex::<32>::parse(text).ok_or_else(|| hex(9))?.0),
+    };
+    let phash = match field(10) {
+        "" => None,
+        text => Some(u64::from_be_bytes(Hex::<8>::parse(text).ok_or_else(|| hex(10))?.0)),
+    };
+    Ok(IndexEntry {
+        row,
+        file: field(1).to_owned(),
+        class: field(2).to_owned(),
+        label: number(3)?.and_then(|n| usize::try_from(n).ok()).ok_or("the label is missing")?,
+        reason: field(5).to_owned(),
+        width: small(6)?,
+        height: small(7)?,
+        bytes: number(8)?,
+        sha256,
+        phash,
+    })
 }

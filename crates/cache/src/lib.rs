@@ -8,14 +8,30 @@
 
 mod changes;
 mod choice;
+mod compare;
+mod complete;
+mod digest;
+mod disk;
 mod error;
+mod finish;
 mod index;
 mod input;
+mod journal;
 pub mod leaks;
+mod lock;
 mod manifest;
+mod merge;
+mod mmap;
+mod names;
+mod npy;
+mod open;
+mod part;
 mod reader;
 mod settings;
+mod setup;
 mod splits;
+mod stamps;
+mod target;
 mod writer;
 
 pub use changes::{Changes, Names};
@@ -26,7 +42,9 @@ pub use manifest::{
     FORMAT_VERSION, FileRecord, Files, Manifest, Run, RunStats, Shard, check_compatible,
     harmless_differences,
 };
+pub use merge::merge;
+pub use open::{Opened, open};
 pub use reader::SplitReader;
 pub use settings::{Difference, Dtype, MAX_ROW_AXES, MAX_ROW_ELEMENTS, Settings, WeightsId};
-pub use splits::{SplitInfo, State, info, list_splits, merge};
-pub use writer::{Opened, SplitWriter, open};
+pub use splits::{SplitInfo, State, info, list_splits};
+pub use writer::SplitWriter;

@@ -1,94 +1,331 @@
 //! Writing a split.
 
-use std::path::Path;
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use half::f16;
+
+use crate::digest::row_hash;
+use crate::disk::{self, Disk};
 use crate::error::CacheError;
-use crate::input::{Input, OpenOptions, RowSource};
-use crate::manifest::{Manifest, RunStats};
-use crate::settings::Settings;
+use crate::finish::{Job, now_unix};
+use crate::input::{Input, OnError, RowSource};
+use crate::journal::{Entry, Journal, Record, RowFact};
+use crate::lock::Lock;
+use crate::manifest::{Manifest, Run, RunStats};
+use crate::names::SplitFiles;
+use crate::part::Part;
+use crate::settings::Dtype;
+use crate::setup::Ready;
+use crate::stamps::Stamp;
+use crate::target::Target;
 
-/// What [`open`] found.
-#[derive(Debug)]
-pub enum Opened {
-    /// The cache is complete, of the same settings and inputs: nothing to do.
-    UpToDate(Box<Manifest>),
-    /// There are rows to compute (or only to finish).
-    Writer(Box<SplitWriter>),
-}
-
-/// Opens `<dir>/<split>_*` for writing, creating `dir` where it is missing. `inputs` is always the list of the whole
-/// split, also for a shard; its order is the order of the rows.
-pub fn open(
-    dir: &Path,
-    split: &str,
-    settings: Settings,
-    inputs: Vec<Input>,
-    options: OpenOptions,
-) -> Result<Opened, CacheError> {
-    let _ = (dir, split, settings, inputs, options);
-    Err(CacheError::Usage("not built yet".to_owned()))
-}
+/// Rows are put on disk at least this often while they come: what a power cut can cost, well below 5 seconds.
+const SYNC_EVERY: Duration = Duration::from_secs(2);
+/// Longest reason that is kept, in characters.
+const MAX_REASON: usize = 1000;
 
 /// A split that is being written. Rows may come in any order and from any thread; the files get their names in
-/// [`SplitWriter::finish`]. Dropping it is as good as [`SplitWriter::abandon`]: what is finished is kept.
+/// [`SplitWriter::finish`]. Dropping it loses nothing either: what is finished is kept, and the next
+/// [`crate::open`] goes on.
 #[derive(Debug)]
 pub struct SplitWriter {
+    disk: Arc<dyn Disk>,
+    files: SplitFiles,
+    target: Target,
+    stamps: Vec<Option<Stamp>>,
+    part: Part,
+    state: Mutex<State>,
     pending: Vec<usize>,
+    rows_reused: usize,
+    sessions: u64,
+    started_unix: u64,
+    on_error: OnError,
+    // Last, so that it is let go after all files are closed.
+    _lock: Lock,
+}
+
+#[derive(Debug)]
+struct State {
+    journal: Journal,
+    entries: Vec<Entry>,
+    synced: Instant,
+    dirty: bool,
 }
 
 impl SplitWriter {
-    /// Positions (in the list given to [`open`]) of the inputs that were still to do when the split was opened, ascending.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        files: SplitFiles,
+        lock: Lock,
+        target: Target,
+        stamps: Vec<Option<Stamp>>,
+        ready: Ready,
+        on_error: OnError,
+    ) -> Self {
+        let Ready { part, journal, entries, sessions } = ready;
+        let todo = entries.iter().enumerate().filter(|(_, e)| **e == Entry::Pending);
+        let pending = todo.map(|(at, _)| target.base + at).collect();
+        let rows_reused = entries.iter().filter(|e| matches!(e, Entry::Row(_))).count();
+        let state = State { journal, entries, synced: Instant::now(), dirty: true };
+        Self {
+            disk,
+            files,
+            target,
+            stamps,
+            part,
+            state: Mutex::new(state),
+            pending,
+            rows_reused,
+            sessions,
+            started_unix: now_unix(),
+            on_error,
+            _lock: lock,
+        }
+    }
+
+    /// Positions (in the list given to [`crate::open`]) of the inputs that were still to do when the split was opened,
+    /// ascending.
     pub fn pending(&self) -> &[usize] {
         &self.pending
     }
 
-    /// The input at a position of the list given to [`open`]; `None` outside of this shard.
+    /// The input at a position of the list given to [`crate::open`]; `None` outside of this shard.
     pub fn input(&self, position: usize) -> Option<&Input> {
-        let _ = position;
-        None
+        self.target.inputs.get(position.checked_sub(self.target.base)?)
     }
 
-    /// How many inputs were done already: rows of an interrupted run or of an older cache.
+    /// How many inputs had their row already: from an interrupted run or an older cache.
     pub fn reused(&self) -> usize {
-        0
+        self.rows_reused
     }
 
     /// How many inputs this writer is about: those of its shard.
     pub fn total(&self) -> usize {
-        0
+        self.target.inputs.len()
     }
 
     /// Stores one row, `values` of the settings' row shape in C order. It is safe against a kill of this process when
     /// this returns, and against a power cut some 2 seconds later.
+    ///
+    /// `source` tells of exactly the bytes that were decoded, so that a file that changes meanwhile is noticed later.
     pub fn write_row(
         &self,
         position: usize,
         values: &[f32],
         source: RowSource,
     ) -> Result<(), CacheError> {
-        let _ = (position, values, source);
-        Ok(())
+        let expected = self.part.row_bytes / self.target.settings.dtype.bytes();
+        if values.len() != expected {
+            let name = self.input(position).map_or("?", |i| &i.name);
+            let found = values.len();
+            return Err(CacheError::Usage(format!(
+                "the row of {name} must have {expected} values, found {found}"
+            )));
+        }
+        let bytes = match self.target.settings.dtype {
+            Dtype::F32 => f32_bytes(values),
+            Dtype::F16 => self.f16_bytes(position, values)?.into(),
+        };
+        self.write_row_bytes(position, &bytes, source)
     }
 
-    /// Notes that an input gives no row, and why (one line). An error under [`crate::OnError::Fail`].
+    /// Stores a row that is in the stored form already.
+    pub(crate) fn write_row_bytes(
+        &self,
+        position: usize,
+        row: &[u8],
+        source: RowSource,
+    ) -> Result<(), CacheError> {
+        let at = self.claim(position)?;
+        let written = self.part.write(at, row);
+        let mut state = self.state();
+        let fact = RowFact::new(row_hash(row), &source, self.stamps[at]);
+        let record = Record::Row(at, fact.clone());
+        if let Err(e) = written.and_then(|()| state.journal.append(&record)) {
+            state.entries[at] = Entry::Pending;
+            return Err(self.vanished().unwrap_or(e));
+        }
+        state.entries[at] = Entry::Row(Box::new(fact));
+        self.sync_if_due(&mut state)
+    }
+
+    /// Notes that an input gives no row, and why (one line, the same for the same file). Under [`OnError::Fail`] it notes
+    /// nothing and gives the error to stop with.
     pub fn skip(&self, position: usize, reason: &str) -> Result<(), CacheError> {
-        let _ = (position, reason);
-        Ok(())
+        let clean = |c: char| if c.is_control() { ' ' } else { c };
+        let reason: String = reason.chars().map(clean).take(MAX_REASON).collect();
+        if self.on_error == OnError::Fail {
+            let file =
+                self.input(position).map_or_else(|| position.to_string(), |i| i.name.clone());
+            return Err(CacheError::BadInput { file, reason });
+        }
+        let at = self.claim(position)?;
+        self.note_skipped(at, reason, self.stamps[at])
+    }
+
+    /// As [`Self::skip`] for a file that is not at hand: only its size is known.
+    pub(crate) fn skip_with_size(
+        &self,
+        position: usize,
+        reason: &str,
+        size: Option<u64>,
+    ) -> Result<(), CacheError> {
+        let at = self.claim(position)?;
+        self.note_skipped(
+            at,
+            reason.to_owned(),
+            size.map(|size| Stamp { size, mtime: 0, ctime: 0 }),
+        )
+    }
+
+    fn note_skipped(
+        &self,
+        at: usize,
+        reason: String,
+        stamp: Option<Stamp>,
+    ) -> Result<(), CacheError> {
+        let mut state = self.state();
+        if let Err(e) = state.journal.append(&Record::Skip(at, reason.clone(), stamp)) {
+            state.entries[at] = Entry::Pending;
+            return Err(self.vanished().unwrap_or(e));
+        }
+        state.entries[at] = Entry::Skipped(reason, stamp);
+        self.sync_if_due(&mut state)
     }
 
     /// Puts everything on disk now.
     pub fn checkpoint(&self) -> Result<(), CacheError> {
-        Ok(())
+        self.sync(&mut self.state())
     }
 
     /// Completes the split: every input must have a row or a reason. The files appear under their final names.
-    pub fn finish(self, stats: RunStats) -> Result<Manifest, CacheError> {
-        let _ = stats;
-        Err(CacheError::Usage("not built yet".to_owned()))
+    /// After an error nothing that was finished is lost, and the next [`crate::open`] goes on.
+    pub fn finish(mut self, stats: RunStats) -> Result<Manifest, CacheError> {
+        if let Some(e) = self.vanished() {
+            return Err(e);
+        }
+        let state = self.state();
+        let missing: Vec<usize> = (0..state.entries.len())
+            .filter(|&at| matches!(state.entries[at], Entry::Pending | Entry::Busy))
+            .collect();
+        if let Some(&first) = missing.first() {
+            let (missing, total) = (missing.len(), state.entries.len());
+            return Err(CacheError::Incomplete {
+                missing,
+                total,
+                first: self.target.inputs[first].name.clone(),
+            });
+        }
+        let run = self.run(stats, &state.entries);
+        drop(state);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let job = Job {
+            disk: &*self.disk,
+            files: &self.files,
+            target: &self.target,
+            stamps: &self.stamps,
+            part: &mut self.part,
+            journal: &mut state.journal,
+            entries: &mut state.entries,
+            run,
+        };
+        job.finish()
     }
 
-    /// Stops here (Ctrl-C): puts everything on disk; the next [`open`] goes on.
+    /// Stops here (Ctrl-C): puts everything on disk; the next [`crate::open`] goes on.
     pub fn abandon(self) -> Result<(), CacheError> {
+        self.checkpoint()
+    }
+
+    fn run(&self, stats: RunStats, entries: &[Entry]) -> Run {
+        let rows = entries.iter().filter(|e| matches!(e, Entry::Row(_))).count();
+        let rows_computed = rows.saturating_sub(self.rows_reused) as u64;
+        let seconds = if stats.seconds.is_finite() { stats.seconds.max(0.0) } else { 0.0 };
+        Run {
+            started_unix: self.started_unix,
+            finished_unix: 0,
+            seconds,
+            rows_computed,
+            rows_reused: self.rows_reused as u64,
+            rows_per_second: if seconds > 0.0 { rows_computed as f64 / seconds } else { 0.0 },
+            sessions: self.sessions,
+            extra: stats.extra,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an input for the calling thread; an error when it is not to do.
+    fn claim(&self, position: usize) -> Result<usize, CacheError> {
+        let at = position.checked_sub(self.target.base);
+        let mut state = self.state();
+        match at.and_then(|at| state.entries.get_mut(at).map(|e| (at, e))) {
+            None => {
+                Err(CacheError::Usage(format!("the position {position} is not among the inputs")))
+            }
+            Some((at, entry)) if *entry == Entry::Pending => {
+                *entry = Entry::Busy;
+                Ok(at)
+            }
+            Some((at, _)) => {
+                let name = &self.target.inputs[at].name;
+                Err(CacheError::Usage(format!("{name} is done already (position {position})")))
+            }
+        }
+    }
+
+    fn sync_if_due(&self, state: &mut State) -> Result<(), CacheError> {
+        state.dirty = true;
+        if state.synced.elapsed() < SYNC_EVERY {
+            return Ok(());
+        }
+        self.sync(state)
+    }
+
+    /// Rows first, then the journal that speaks of them.
+    fn sync(&self, state: &mut State) -> Result<(), CacheError> {
+        if let Some(e) = self.vanished() {
+            return Err(e);
+        }
+        if state.dirty {
+            self.part.sync()?;
+            state.journal.sync()?;
+            state.dirty = false;
+        }
+        state.synced = Instant::now();
         Ok(())
+    }
+
+    /// Writes to a file that was removed succeed; so look whether it is still there.
+    fn vanished(&self) -> Option<CacheError> {
+        let gone = [&self.part.path, &self.files.journal].into_iter().find(|p| !disk::exists(p))?;
+        Some(CacheError::OutputVanished { path: gone.clone() })
+    }
+
+    fn f16_bytes(&self, position: usize, values: &[f32]) -> Result<Vec<u8>, CacheError> {
+        let mut bytes = Vec::with_capacity(values.len() * 2);
+        for (i, &value) in values.iter().enumerate() {
+            let half = f16::from_f32(value);
+            if half.is_infinite() && value.is_finite() {
+                let file =
+                    self.input(position).map_or_else(|| position.to_string(), |i| i.name.clone());
+                return Err(CacheError::TooLargeForF16 { file, position: i, value });
+            }
+            bytes.extend_from_slice(&half.to_le_bytes());
+        }
+        Ok(bytes)
+    }
+}
+
+/// Little-endian bytes, without a copy where the machine stores them so.
+fn f32_bytes(values: &[f32]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
     }
 }

@@ -1,0 +1,261 @@
+//! A finished cache on disk: reading its manifest with mistrust, and the cheap checks that its files belong together.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::digest::{Hex, sha256};
+use crate::disk::{self, Disk};
+use crate::error::CacheError;
+use crate::finish::stage;
+use crate::index::{self, IndexEntry};
+use crate::manifest::{FORMAT_VERSION, FileRecord, Manifest, Shard};
+use crate::names::{SplitFiles, file_name, part};
+use crate::npy;
+use crate::part::{features_header, features_size};
+use crate::stamps::{self, Stamp};
+
+/// Largest accepted manifest, in bytes.
+const MAX_MANIFEST: u64 = 64 << 20;
+/// What `format` says.
+pub(crate) const FORMAT: &str = "feature-cache";
+
+/// A finished cache, as far as a new run needs it.
+#[derive(Debug)]
+pub(crate) struct Complete {
+    pub(crate) manifest: Manifest,
+    pub(crate) entries: Vec<IndexEntry>,
+    pub(crate) stamps: Vec<Option<Stamp>>,
+}
+
+impl Complete {
+    /// `None` when there is no manifest.
+    pub(crate) fn load(
+        files: &SplitFiles,
+        split: &str,
+        shard: Option<Shard>,
+    ) -> Result<Option<Self>, CacheError> {
+        let Some(manifest) = load_manifest(files, split, shard)? else { return Ok(None) };
+        let entries = index::read(&files.index, &manifest)?;
+        let sha = manifest.files.index.sha256.as_deref().unwrap_or_default();
+        let stamps = stamps::read(&files.stamps, sha, entries.len());
+        Ok(Some(Self { manifest, entries, stamps }))
+    }
+
+    /// Writes the stamps anew.
+    pub(crate) fn renew_stamps(
+        &self,
+        disk: &dyn Disk,
+        files: &SplitFiles,
+        now: &[Option<Stamp>],
+    ) -> Result<(), CacheError> {
+        let sha = self
+            .manifest
+            .files
+            .index
+            .sha256
+            .as_deref()
+            .and_then(Hex::parse)
+            .map_or([0; 32], |h| h.0);
+        stage(disk, &files.stamps, stamps::to_text(&sha, now).as_bytes())?;
+        let staged = part(&files.stamps);
+        disk::replace(disk, &staged, &files.stamps).map_err(CacheError::io("rename", &staged))
+    }
+}
+
+/// The bytes of a manifest; `None` when there is none.
+pub(crate) fn manifest_bytes(path: &Path) -> Result<Option<Vec<u8>>, CacheError> {
+    if !disk::exists(path) {
+        return Ok(None);
+    }
+    let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_MANIFEST + 1).read_to_end(&mut bytes).map_err(CacheError::io("read", path))?;
+    if bytes.len() as u64 > MAX_MANIFEST {
+        return Err(CacheError::damaged(
+            path,
+            format!("expected at most {MAX_MANIFEST} bytes, found more"),
+        ));
+    }
+    Ok(Some(bytes))
+}
+
+/// Reads and checks a manifest; `None` when there is none.
+pub(crate) fn load_manifest(
+    files: &SplitFiles,
+    split: &str,
+    shard: Option<Shard>,
+) -> Result<Option<Manifest>, CacheError> {
+    let Some(bytes) = manifest_bytes(&files.manifest)? else { return Ok(None) };
+    parse_manifest(&bytes, files, split, shard).map(Some)
+}
+
+/// Parses a manifest and checks that it agrees with itself and with the names of its files.
+pub(crate) fn parse_manifest(
+    bytes: &[u8],
+    files: &SplitFiles,
+    split: &str,
+    shard: Option<Shard>,
+) -> Result<Manifest, CacheError> {
+    let damaged = |why: String| CacheError::damaged(&files.manifest, why);
+    /// What every version has: looked at first, for a clear word on newer ones.
+    #[derive(serde::Deserialize)]
+    struct Version {
+        format: String,
+        format_version: u32,
+    }
+    let version: Version =
+        serde_json::from_slice(bytes).map_err(|e| damaged(format!("not a manifest: {e}")))?;
+    if version.format != FORMAT || version.format_version == 0 {
+        return Err(damaged(format!("expected format {FORMAT:?}, found {:?}", version.format)));
+    }
+    if version.format_version > FORMAT_VERSION {
+        let found = version.format_version;
+        return Err(CacheError::Usage(format!(
+            "{} has format version {found}, this program reads up to {FORMAT_VERSION}: use a newer one",
+            files.manifest.display()
+        )));
+    }
+    let manifest: Manifest =
+        serde_json::from_slice(bytes).map_err(|e| damaged(format!("not a manifest: {e}")))?;
+    check(&manifest, files, split, shard).map_err(damaged)?;
+    Ok(manifest)
+}
+
+fn check(
+    m: &Manifest,
+    files: &SplitFiles,
+    split: &str,
+    shard: Option<Shard>,
+) -> Result<(), String> {
+    if m.split != split || m.shard != shard {
+        return Err(format!(
+            "expected the split {split:?} (shard {shard:?}), found {:?} ({:?})",
+            m.split, m.shard
+        ));
+    }
+    let row_bytes = m.settings.row_bytes().map_err(|e| e.to_string())? as u64;
+    let shape: Vec<u64> = m.shape.iter().map(|&d| d as u64).collect();
+    let mut expected = vec![m.rows];
+    expected.extend(m.settings.row_shape.iter().map(|&d| d as u64));
+    if shape != expected {
+        return Err(format!("expected the shape {expected:?}, found {shape:?}"));
+    }
+    let size = features_size(&m.settings, m.rows).map_err(|e| e.to_string())?;
+    let header = features_header(&m.settings, m.rows).len() as u64;
+    if m.files.features.bytes != size || m.data_offset != header {
+        return Err(format!("expected {size} bytes of features, found {}", m.files.features.bytes));
+    }
+    let sum = m.rows.checked_add(m.skipped);
+    if sum != Some(m.inputs)
+        || m.inputs > m.inputs_total
+        || (shard.is_none() && m.inputs != m.inputs_total)
+    {
+        return Err("rows, skipped and inputs do not add up".to_owned());
+    }
+    let counted = m.class_counts.iter().try_fold(0u64, |n, &c| n.checked_add(c));
+    if counted != Some(m.rows) || m.class_counts.len() != m.settings.classes.len() {
+        return Err("the classes' counts do not add up to the rows".to_owned());
+    }
+    if m.block_rows == 0
+        || m.block_rows.checked_mul(row_bytes).is_none_or(|b| b > MAX_BLOCK.max(row_bytes))
+    {
+        return Err(format!("{} rows a block are out of range", m.block_rows));
+    }
+    if m.block_sha256.len() as u64 != m.rows.div_ceil(m.block_rows) {
+        return Err("the number of block hashes does not fit the rows".to_owned());
+    }
+    let hashes = m.block_sha256.iter().chain(&m.files.labels.sha256).chain(&m.files.index.sha256);
+    if hashes.chain([&m.inputs_sha256]).any(|h| Hex::<32>::parse(h).is_none()) {
+        return Err("a hash is not sha256 in hex".to_owned());
+    }
+    let records: [(&FileRecord, &Path); 3] = [
+        (&m.files.features, &files.features),
+        (&m.files.labels, &files.labels),
+        (&m.files.index, &files.index),
+    ];
+    for (record, path) in records {
+        if record.name != file_name(path) {
+            return Err(format!(
+                "expected the file name {:?}, found {:?}",
+                file_name(path),
+                record.name
+            ));
+        }
+    }
+    if m.files.labels.sha256.is_none() || m.files.index.sha256.is_none() {
+        return Err("the hash of labels or index is missing".to_owned());
+    }
+    Ok(())
+}
+
+/// Largest accepted block, in bytes, where it has more than one row.
+const MAX_BLOCK: u64 = 1 << 30;
+
+/// Opens the features file and checks size and header.
+pub(crate) fn open_features(path: &Path, m: &Manifest) -> Result<File, CacheError> {
+    let file = open_sized(path, m.files.features.bytes)?;
+    let mut start = Vec::new();
+    (&file)
+        .take(npy::MAX_HEADER as u64)
+        .read_to_end(&mut start)
+        .map_err(CacheError::io("read", path))?;
+    let header = npy::parse(&start).map_err(|why| CacheError::damaged(path, why))?;
+    let shape: Vec<u64> = m.shape.iter().map(|&d| d as u64).collect();
+    let descr = m.settings.dtype.descr();
+    if header.descr != descr || header.fortran_order || header.shape != shape {
+        let found = (&header.descr, &header.shape);
+        return Err(CacheError::damaged(
+            path,
+            format!("expected {descr} {shape:?} in C order, found {found:?}"),
+        ));
+    }
+    if header.data_offset as u64 != m.data_offset {
+        let (a, b) = (m.data_offset, header.data_offset);
+        return Err(CacheError::damaged(path, format!("expected data from byte {a}, found {b}")));
+    }
+    Ok(file)
+}
+
+/// Reads the labels and checks size, header, sha256 and range.
+pub(crate) fn read_labels(path: &Path, m: &Manifest) -> Result<Vec<i64>, CacheError> {
+    let damaged = |why: String| CacheError::damaged(path, why);
+    let header = npy::header("<i8", &[m.rows]);
+    let expected = m.rows.saturating_mul(8).saturating_add(header.len() as u64);
+    let mut file = open_sized(path, expected)?;
+    let mut bytes = Vec::new();
+    (&mut file).take(expected).read_to_end(&mut bytes).map_err(CacheError::io("read", path))?;
+    let sha = Hex(sha256(&bytes)).to_string();
+    if Some(&sha) != m.files.labels.sha256.as_ref() {
+        return Err(damaged(format!("expected sha256 {:?}, found {sha}", m.files.labels.sha256)));
+    }
+    let data = bytes
+        .strip_prefix(header.as_slice())
+        .ok_or_else(|| damaged("the header is not (N,) <i8".to_owned()))?;
+    let labels: Vec<i64> = data
+        .chunks_exact(8)
+        .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+        .collect();
+    let mut counts = vec![0u64; m.settings.classes.len()];
+    for &label in &labels {
+        let count = usize::try_from(label).ok().and_then(|l| counts.get_mut(l));
+        *count.ok_or_else(|| damaged(format!("the label {label} is of no class")))? += 1;
+    }
+    if counts != m.class_counts {
+        return Err(damaged(format!(
+            "expected {:?} labels a class, found {counts:?}",
+            m.class_counts
+        )));
+    }
+    Ok(labels)
+}
+
+/// Opens a file that must have `expected` bytes.
+pub(crate) fn open_sized(path: &Path, expected: u64) -> Result<File, CacheError> {
+    let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
+    let found = file.metadata().map_err(CacheError::io("open", path))?.len();
+    if found != expected {
+        return Err(CacheError::damaged(path, format!("expected {expected} bytes, found {found}")));
+    }
+    Ok(file)
+}

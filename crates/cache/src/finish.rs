@@ -1,0 +1,271 @@
+//! From a full part to the final files, so that a kill at any point is recovered from.
+//!
+//! 1. Rows move down over the places of the skipped (journal: `compact`, `compacted`).
+//! 2. Labels, index, stamps and manifest are written beside the features, all as `.part`, and put on disk.
+//! 3. The journal says `commit`. From here on the next run only has to give the names.
+//! 4. The old manifest goes, the files get their names, the new manifest last; then the journal goes.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::complete::FORMAT;
+use crate::digest::{Hasher, Hex, row_hash, sha256};
+use crate::disk::{self, Disk, write_all_at};
+use crate::error::CacheError;
+use crate::index::{self, IndexEntry};
+use crate::journal::{Entry, Journal, Layout, Record};
+use crate::manifest::{FORMAT_VERSION, FileRecord, Files, Manifest, Run};
+use crate::names::{SplitFiles, file_name, part};
+use crate::npy;
+use crate::part::{Part, features_header};
+use crate::stamps::{self, Stamp};
+use crate::target::Target;
+
+/// Blocks, the unit of verification, have about this many bytes.
+const BLOCK_BYTES: usize = 4 << 20;
+
+/// Rows of one block.
+pub(crate) fn block_rows(row_bytes: usize) -> usize {
+    (BLOCK_BYTES / row_bytes.max(1)).max(1)
+}
+
+/// Everything that `finish` works on.
+pub(crate) struct Job<'a> {
+    pub(crate) disk: &'a dyn Disk,
+    pub(crate) files: &'a SplitFiles,
+    pub(crate) target: &'a Target,
+    pub(crate) stamps: &'a [Option<Stamp>],
+    pub(crate) part: &'a mut Part,
+    pub(crate) journal: &'a mut Journal,
+    /// Each a row or skipped.
+    pub(crate) entries: &'a mut [Entry],
+    pub(crate) run: Run,
+}
+
+impl Job<'_> {
+    pub(crate) fn finish(mut self) -> Result<Manifest, CacheError> {
+        self.compact()?;
+        let rows = self.rows();
+        let settings = &self.target.settings;
+        let offset = features_header(settings, rows).len() as u64;
+        let size = offset + rows * self.part.row_bytes as u64;
+        let path = self.part.path.clone();
+        self.part.file.set_len(size).map_err(CacheError::io("cut", &path))?;
+        self.part.write_header(settings, rows)?;
+        let block_sha256 = self.hash_blocks(rows)?;
+        let (labels, class_counts) = self.labels(rows);
+        let index = self.index()?;
+        let index_sha = sha256(&index);
+        let stamps = stamps::to_text(&index_sha, self.stamps);
+        let record = |path: &Path, bytes: u64, sha: Option<[u8; 32]>| FileRecord {
+            name: file_name(path),
+            bytes,
+            sha256: sha.map(|s| Hex(s).to_string()),
+        };
+        let mut shape = vec![rows as usize];
+        shape.extend(&settings.row_shape);
+        let inputs = self.entries.len() as u64;
+        let mut run = self.run.clone();
+        run.finished_unix = now_unix();
+        let manifest = Manifest {
+            format: FORMAT.to_owned(),
+            format_version: FORMAT_VERSION,
+            split: self.target.split.clone(),
+            settings: settings.clone(),
+            shape,
+            rows,
+            skipped: inputs - rows,
+            class_counts,
+            inputs,
+            inputs_total: self.target.list.0,
+            inputs_sha256: Hex(self.target.list.1).to_string(),
+            shard: self.target.shard,
+            files: Files {
+                features: record(&self.files.features, size, None),
+                labels: record(&self.files.labels, labels.len() as u64, Some(sha256(&labels))),
+                index: record(&self.files.index, index.len() as u64, Some(index_sha)),
+            },
+            data_offset: offset,
+            block_rows: block_rows(self.part.row_bytes) as u64,
+            block_sha256,
+            run,
+        };
+        let json = serde_json::to_vec_pretty(&manifest)
+            .map_err(|e| CacheError::io("write", &self.files.manifest)(e.into()))?;
+        stage(self.disk, &self.files.labels, &labels)?;
+        stage(self.disk, &self.files.index, &index)?;
+        stage(self.disk, &self.files.stamps, stamps.as_bytes())?;
+        stage(self.disk, &self.files.manifest, &[&json[..], b"\n"].concat())?;
+        self.part.sync()?;
+        sync_dir(self.disk, self.files)?;
+        self.journal.append(&Record::Commit)?;
+        self.journal.sync()?;
+        give_names(self.disk, self.files)?;
+        Ok(manifest)
+    }
+
+    fn rows(&self) -> u64 {
+        self.entries.iter().filter(|e| matches!(e, Entry::Row(_))).count() as u64
+    }
+
+    fn compact(&mut self) -> Result<(), CacheError> {
+        let to = Layout::compact(self.entries);
+        if self.part.layout.same(&to, self.entries) {
+            return Ok(());
+        }
+        self.part.sync()?;
+        self.journal.append(&Record::Compact)?;
+        self.journal.sync()?;
+        move_rows(self.part, self.journal, to, self.entries)?;
+        match self.entries.iter().position(|e| *e == Entry::Pending) {
+            None => Ok(()),
+            Some(at) => Err(self.lost(at)),
+        }
+    }
+
+    fn lost(&self, at: usize) -> CacheError {
+        let name = self.target.inputs.get(at).map_or("?", |i| &i.name);
+        let why = format!(
+            "the row of {name} is no longer what was written; the same command computes it again"
+        );
+        CacheError::damaged(&self.part.path, why)
+    }
+
+    /// sha256 of each block; every row must still be what was written.
+    fn hash_blocks(&self, rows: u64) -> Result<Vec<String>, CacheError> {
+        let (row_bytes, block_rows) = (self.part.row_bytes, block_rows(self.part.row_bytes));
+        let mut buffer = vec![0; row_bytes * block_rows.min(rows as usize)];
+        let mut hashes = Vec::new();
+        let mut stored = self.entries.iter().enumerate().filter_map(|(at, e)| match e {
+            Entry::Row(fact) => Some((at, fact)),
+            _ => None,
+        });
+        for first in (0..rows).step_by(block_rows) {
+            let count = block_rows.min((rows - first) as usize);
+            let block = &mut buffer[..count * row_bytes];
+            self.part.read_slots(first, block)?;
+            for row in block.chunks_exact(row_bytes) {
+                if let Some((at, fact)) = stored.next()
+                    && row_hash(row) != fact.hash
+                {
+                    return Err(self.lost(at));
+                }
+            }
+            let mut hasher = Hasher::default();
+            hasher.update(block);
+            hashes.push(Hex(hasher.finish()).to_string());
+        }
+        Ok(hashes)
+    }
+
+    fn labels(&self, rows: u64) -> (Vec<u8>, Vec<u64>) {
+        let mut bytes = npy::header("<i8", &[rows]);
+        let mut counts = vec![0; self.target.settings.classes.len()];
+        for (input, entry) in self.target.inputs.iter().zip(self.entries.iter()) {
+            if matches!(entry, Entry::Row(_)) {
+                bytes.extend_from_slice(&(input.class as i64).to_le_bytes());
+                if let Some(count) = counts.get_mut(input.class) {
+                    *count += 1;
+                }
+            }
+        }
+        (bytes, counts)
+    }
+
+    fn index(&self) -> Result<Vec<u8>, CacheError> {
+        let classes = &self.target.settings.classes;
+        let mut next = 0;
+        let lines = self.target.inputs.iter().zip(self.entries.iter()).map(|(input, entry)| {
+            let mut line = IndexEntry {
+                row: None,
+                file: input.name.clone(),
+                class: classes.get(input.class).cloned().unwrap_or_default(),
+                label: input.class,
+                reason: String::new(),
+                width: None,
+                height: None,
+                bytes: None,
+                sha256: None,
+                phash: None,
+            };
+            match entry {
+                Entry::Row(fact) => {
+                    line.row = Some(next);
+                    next += 1;
+                    (line.width, line.height) = (Some(fact.width), Some(fact.height));
+                    (line.bytes, line.sha256) = (Some(fact.bytes), Some(fact.sha256.0));
+                    line.phash = fact.phash.map(|p| u64::from_be_bytes(p.0));
+                }
+                Entry::Skipped(reason, stamp) => {
+                    line.reason.clone_from(reason);
+                    line.bytes = stamp.map(|s| s.size);
+                }
+                Entry::Pending | Entry::Busy => {}
+            }
+            line
+        });
+        index::to_csv(lines).map_err(|e| CacheError::io("write", &self.files.index)(e.into()))
+    }
+}
+
+/// Moves rows and says so in the journal, which has the `compact` line already.
+pub(crate) fn move_rows(
+    part: &mut Part,
+    journal: &mut Journal,
+    to: Layout,
+    entries: &mut [Entry],
+) -> Result<(), CacheError> {
+    part.move_rows(to, entries)?;
+    part.sync()?;
+    journal.append(&Record::Compacted)?;
+    journal.sync()
+}
+
+/// Writes a small final file under its `.part` name and puts it on disk.
+pub(crate) fn stage(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
+    let path = part(path);
+    let file = disk.create(&path).map_err(CacheError::io("create", &path))?;
+    write_all_at(&*file, bytes, 0).map_err(CacheError::io("write", &path))?;
+    file.sync().map_err(CacheError::io("put on disk", &path))
+}
+
+/// Gives the staged files their names and removes the journal. Called after `commit`, again and again until it worked:
+/// each step that is done already is skipped.
+pub(crate) fn give_names(disk: &dyn Disk, files: &SplitFiles) -> Result<(), CacheError> {
+    let staged_manifest = part(&files.manifest);
+    // While the staged manifest is there, the other (if any) is that of the older cache.
+    if disk::exists(&staged_manifest) {
+        for path in [&files.features, &files.labels, &files.index] {
+            if !disk::exists(&part(path)) && !disk::exists(path) {
+                let why = format!("{} was complete and is gone", file_name(&part(path)));
+                return Err(CacheError::damaged(&files.journal, why));
+            }
+        }
+        let old = &files.manifest;
+        disk::remove_if_there(disk, old).map_err(CacheError::io("remove the old", old))?;
+        sync_dir(disk, files)?;
+        for path in &files.finals()[..4] {
+            let staged = part(path);
+            if disk::exists(&staged) {
+                disk::replace(disk, &staged, path)
+                    .map_err(CacheError::io("give the final name to", &staged))?;
+            }
+        }
+        sync_dir(disk, files)?;
+        disk::replace(disk, &staged_manifest, &files.manifest)
+            .map_err(CacheError::io("give the final name to", &staged_manifest))?;
+        sync_dir(disk, files)?;
+    }
+    disk::remove_if_there(disk, &files.journal)
+        .map_err(CacheError::io("remove", &files.journal))?;
+    sync_dir(disk, files)
+}
+
+pub(crate) fn sync_dir(disk: &dyn Disk, files: &SplitFiles) -> Result<(), CacheError> {
+    disk.sync_dir(&files.dir).map_err(CacheError::io("put on disk the folder", &files.dir))
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}

@@ -1,0 +1,103 @@
+//! What is asked for: settings and inputs, checked once.
+
+use std::collections::HashSet;
+
+use crate::digest::Hasher;
+use crate::error::CacheError;
+use crate::input::Input;
+use crate::manifest::Shard;
+use crate::names;
+use crate::part::features_size;
+use crate::settings::Settings;
+
+/// What a run shall make.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) split: String,
+    pub(crate) shard: Option<Shard>,
+    pub(crate) settings: Settings,
+    /// The inputs of this shard.
+    pub(crate) inputs: Vec<Input>,
+    /// Position of the first of them in the whole list.
+    pub(crate) base: usize,
+    /// Inputs of the whole split, and the digest of their list.
+    pub(crate) list: (u64, [u8; 32]),
+    /// Whether the inputs' files are at hand (not so when shards are merged).
+    pub(crate) files_at_hand: bool,
+}
+
+impl Target {
+    pub(crate) fn new(
+        split: &str,
+        shard: Option<Shard>,
+        settings: Settings,
+        mut inputs: Vec<Input>,
+        files_at_hand: bool,
+    ) -> Result<Self, CacheError> {
+        names::check_split(split)?;
+        shard.map_or(Ok(()), names::check_shard)?;
+        features_size(&settings, inputs.len() as u64)?;
+        check_inputs(&settings, &inputs)?;
+        let list = (inputs.len() as u64, list_digest(&inputs));
+        let (base, end) = shard_range(inputs.len(), shard);
+        inputs.truncate(end);
+        inputs.drain(..base);
+        Ok(Self { split: split.to_owned(), shard, settings, inputs, base, list, files_at_hand })
+    }
+}
+
+/// The part of `total` inputs that a shard computes: contiguous, and of sizes that differ by one at most.
+pub(crate) fn shard_range(total: usize, shard: Option<Shard>) -> (usize, usize) {
+    let Some(Shard { index, count }) = shard else { return (0, total) };
+    let cut = |i: usize| (total as u128 * i as u128 / count.max(1) as u128) as usize;
+    (cut(index.saturating_sub(1)), cut(index))
+}
+
+fn check_inputs(settings: &Settings, inputs: &[Input]) -> Result<(), CacheError> {
+    let classes = settings.classes.len();
+    let mut seen = HashSet::with_capacity(inputs.len());
+    for Input { name, class, .. } in inputs {
+        let why = if name.is_empty() || name.contains('\0') {
+            "is empty or has a NUL"
+        } else if name.len() > 1 << 16 {
+            "is longer than 65536 bytes"
+        } else if *class >= classes {
+            "has a class without a name"
+        } else if !seen.insert(name.as_str()) {
+            "is there twice"
+        } else {
+            continue;
+        };
+        return Err(CacheError::Usage(format!("the input {name:?} {why}")));
+    }
+    Ok(())
+}
+
+/// sha256 over `class TAB name NUL` of each input.
+pub(crate) fn list_digest(inputs: &[Input]) -> [u8; 32] {
+    let mut hasher = Hasher::default();
+    for input in inputs {
+        hasher.update(format!("{}\t{}\0", input.class, input.name).as_bytes());
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn shards_are_balanced_and_leave_nothing_out(total in 0usize..5000, count in 1usize..40) {
+            let mut next = 0;
+            for index in 1..=count {
+                let (start, end) = shard_range(total, Some(Shard { index, count }));
+                prop_assert_eq!(start, next);
+                prop_assert!(end - start == total / count || end - start == total / count + 1);
+                next = end;
+            }
+            prop_assert_eq!(next, total);
+        }
+    }
+}
