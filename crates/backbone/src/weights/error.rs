@@ -1,5 +1,7 @@
 //! The one error of this module: what was wanted, each way that was tried and why it failed, and what mends it.
 
+use super::format::FormatError;
+
 /// What kind of failure ended the search; for callers that act on it and for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -76,3 +78,29 @@ impl std::fmt::Display for WeightsError {
 }
 
 impl std::error::Error for WeightsError {}
+
+/// Why one way gave nothing.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) kind: ErrorKind,
+    pub(super) reason: String,
+    /// What mends it, where this way knows better than the search as a whole.
+    pub(super) hint: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), hint: None }
+    }
+}
+
+impl From<FormatError> for Failure {
+    fn from(e: FormatError) -> Self {
+        let kind = match e {
+            FormatError::Io(_) => ErrorKind::File,
+            FormatError::Architecture(_) => ErrorKind::Architecture,
+            _ => ErrorKind::Format,
+        };
+        Self::new(kind, e.to_string())
+    }
+}

@@ -4,10 +4,23 @@
 //! kernels and biases that an architecture asks for, always as f32 and OIHW, whatever the file's layout was. The formats,
 //! the order of the ways, the cache and the digest are described in `docs/weights.md`.
 
+mod cache;
+mod canonical;
 mod convert;
 mod error;
+#[doc(hidden)]
+pub mod format;
+mod http;
+mod hub;
+mod local;
+mod mirror;
 mod options;
+mod pins;
+mod random;
 mod resolve;
+mod schemes;
+#[cfg(test)]
+mod tests;
 
 pub use error::{ErrorKind, Tried, WeightsError};
 pub use options::{NoProgress, Options, Progress};

@@ -77,7 +77,9 @@ impl<'a> Options<'a> {
         let path = |name: &str| lookup(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let home = path("HF_HOME")
             .or_else(|| path("XDG_CACHE_HOME").map(|p| p.join("huggingface")))
-            .or_else(|| path("HOME").or_else(|| path("USERPROFILE")).map(|p| p.join(".cache/huggingface")));
+            .or_else(|| {
+                path("HOME").or_else(|| path("USERPROFILE")).map(|p| p.join(".cache/huggingface"))
+            });
         let token_file = path("HF_TOKEN_PATH").or_else(|| home.as_ref().map(|h| h.join("token")));
         let implicit = !text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|v| is_true(&v));
         let token = text("HF_TOKEN").or_else(|| {
@@ -112,4 +114,24 @@ impl<'a> Options<'a> {
 /// The hub's own tools take 1, ON, YES and TRUE in any case as true.
 fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].iter().any(|t| value.eq_ignore_ascii_case(t))
+}
+
+/// A transfer that ends its bar however it ends.
+pub(super) struct Bar<'a>(&'a dyn Progress);
+
+impl<'a> Bar<'a> {
+    pub(super) fn start(progress: &'a dyn Progress, what: &str, total: Option<u64>) -> Self {
+        progress.start(what, total);
+        Self(progress)
+    }
+
+    pub(super) fn advance(&self, bytes: u64) {
+        self.0.advance(bytes);
+    }
+}
+
+impl Drop for Bar<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }

@@ -1,6 +1,11 @@
 //! The order of the ways.
 
-use super::{ConvSpec, ErrorKind, Options, Weights, WeightsError};
+use std::path::Path;
+
+use super::error::Failure;
+use super::pins::{self, MIRROR};
+use super::{ConvSpec, ErrorKind, Options, PreprocessHint, Tried, Weights, WeightsError};
+use super::{cache, hub, local, mirror, random};
 
 /// Finds, fetches, checks and reads the weights that `spec` names, for the convolutions of `architecture`.
 ///
@@ -9,6 +14,200 @@ use super::{ConvSpec, ErrorKind, Options, Weights, WeightsError};
 /// # Errors
 /// One [`WeightsError`] that names each way tried and why it failed.
 pub fn resolve(spec: &str, architecture: &[ConvSpec], opts: &Options<'_>) -> Result<Weights, WeightsError> {
-    let _ = (architecture, opts);
-    Err(WeightsError { kind: ErrorKind::Spec, spec: spec.to_owned(), tried: Vec::new(), hint: String::new() })
+    let search = Search { spec, architecture, opts, tried: Vec::new() };
+    if let Some(seed) = spec.strip_prefix("random:") {
+        search.random(seed)
+    } else if local::is_file_spec(spec) {
+        search.file()
+    } else if spec == "mirror" {
+        search.mirror()
+    } else if hub::is_hub_id(spec) {
+        search.hub()
+    } else {
+        let hint = "give a file (.safetensors, .pth, .npz, .h5, .ckpt), a hub id such as timm/vgg16.tv_in1k, mirror, or random:SEED";
+        search.fail("specification", Failure { hint: Some(hint.into()), ..Failure::new(ErrorKind::Spec, "neither a file, nor owner/name, nor mirror, nor random:SEED") })
+    }
+}
+
+struct Search<'a> {
+    spec: &'a str,
+    architecture: &'a [ConvSpec],
+    opts: &'a Options<'a>,
+    tried: Vec<(Tried, Failure)>,
+}
+
+impl Search<'_> {
+    fn random(self, seed: &str) -> Result<Weights, WeightsError> {
+        let Ok(seed) = seed.parse::<u64>() else {
+            let hint = Some("give a whole number from 0 to 18446744073709551615, such as random:0".into());
+            return self.fail("random", Failure { hint, ..Failure::new(ErrorKind::Spec, "the seed is not a whole number") });
+        };
+        self.opts.progress.note(&format!(
+            "WARNING: random weights (seed {seed}): this base has learnt nothing, and its features mean nothing"
+        ));
+        let tensors = random::tensors(seed, self.architecture);
+        let name = format!("random:{seed}");
+        match local::finish(tensors, &name, "SplitMix64, made here".into(), PreprocessHint::Torch, self.architecture) {
+            Ok(weights) => Ok(weights),
+            Err(e) => self.fail("random", e.into()),
+        }
+    }
+
+    fn file(self) -> Result<Weights, WeightsError> {
+        let path = Path::new(self.spec);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match local::read_file(path, &name, format!("file {}", self.spec), self.architecture) {
+            Ok(weights) => Ok(weights),
+            Err(e) => {
+                let hint = match &e {
+                    super::format::FormatError::Io(_) => "check the path and its permissions",
+                    super::format::FormatError::Architecture(_) => "the file must hold the convolutions of this base, under torchvision's, Keras's or Flax's names",
+                    _ => "give a sound .safetensors, .pth, .npz, .h5 or .ckpt file; docs/weights.md says what is read",
+                };
+                let failure = Failure::from(e);
+                self.fail("file", Failure { hint: Some(hint.into()), ..failure })
+            }
+        }
+    }
+
+    fn mirror(mut self) -> Result<Weights, WeightsError> {
+        if let Some(weights) = self.cached(MIRROR.id)? {
+            return Ok(weights);
+        }
+        if self.opts.offline {
+            return self.offline(&[mirror::address(&MIRROR)]);
+        }
+        let _lock = cache::FetchLock::acquire(MIRROR.id, self.opts);
+        if let Some(weights) = self.cached(MIRROR.id)? {
+            return Ok(weights);
+        }
+        let fetched = mirror::fetch(&MIRROR, self.architecture, self.opts);
+        match self.accept(MIRROR.id, fetched, mirror::address(&MIRROR)) {
+            Some(weights) => Ok(weights),
+            None => self.give_up(),
+        }
+    }
+
+    fn hub(mut self) -> Result<Weights, WeightsError> {
+        let (id, opts) = (self.spec, self.opts);
+        if let Some(weights) = self.cached(id)? {
+            return Ok(weights);
+        }
+        match hub::from_hub_cache(id, self.architecture, opts) {
+            Ok(Some(weights)) => {
+                if let Some(weights) = self.accept(id, Ok(weights), "the hub's cache".into()) {
+                    return Ok(weights);
+                }
+            }
+            Ok(None) => self.missed("the hub's cache", Failure::new(ErrorKind::Offline, "not there")),
+            Err(failure) => self.missed("the hub's cache", failure),
+        }
+        let way = format!("hub {}", hub::address(id, opts));
+        let mirrored = id == MIRROR.id;
+        if opts.offline {
+            let mut ways = vec![way];
+            if mirrored {
+                ways.push(mirror::address(&MIRROR));
+            }
+            return self.offline(&ways);
+        }
+        let _lock = cache::FetchLock::acquire(id, opts);
+        if let Some(weights) = self.cached(id)? {
+            return Ok(weights);
+        }
+        let fetched = hub::fetch(id, self.architecture, opts);
+        if let Some(weights) = self.accept(id, fetched, way) {
+            return Ok(weights);
+        }
+        if mirrored {
+            if let Some((tried, _)) = self.tried.last() {
+                opts.progress.note(&format!("{}: {}; trying {}", tried.way, tried.reason, mirror::address(&MIRROR)));
+            }
+            let fetched = mirror::fetch(&MIRROR, self.architecture, opts);
+            if let Some(weights) = self.accept(id, fetched, mirror::address(&MIRROR)) {
+                return Ok(weights);
+            }
+        }
+        self.give_up()
+    }
+
+    /// What is in the models folder. A file that is there and damaged ends the search: overwriting it would hide that.
+    fn cached(&mut self, id: &str) -> Result<Option<Weights>, WeightsError> {
+        let file = cache::path(self.opts.models_dir, id);
+        match cache::load(id, self.architecture, self.opts) {
+            Ok(Some(weights)) => Ok(Some(weights)),
+            Ok(None) => {
+                if self.tried.is_empty() {
+                    self.missed("models cache", Failure::new(ErrorKind::Offline, format!("no {}", file.display())));
+                }
+                Ok(None)
+            }
+            Err(failure) => {
+                let way = format!("models cache {}", file.display());
+                let search = Search { spec: self.spec, architecture: self.architecture, opts: self.opts, tried: Vec::new() };
+                search.fail(&way, failure).map(Some)
+            }
+        }
+    }
+
+    /// Checks fetched weights against their pin, keeps them, and hands them out.
+    fn accept(&mut self, id: &str, fetched: Result<Weights, Failure>, way: String) -> Option<Weights> {
+        let weights = match fetched {
+            Ok(weights) => weights,
+            Err(failure) => {
+                self.missed(&way, failure);
+                return None;
+            }
+        };
+        if let Some(expected) = pins::pinned(id, self.architecture.len()).filter(|&e| e != weights.sha256) {
+            let reason = format!("sha256 of its tensors: expected {expected}, found {}", weights.sha256);
+            self.missed(&way, Failure::new(ErrorKind::Checksum, reason));
+            return None;
+        }
+        if let Err(e) = cache::store(&weights, id, self.architecture, self.opts) {
+            let file = cache::path(self.opts.models_dir, id);
+            self.opts.progress.note(&format!("the weights could not be kept as {}: {e}; they will be fetched again next time", file.display()));
+        }
+        Some(weights)
+    }
+
+    fn missed(&mut self, way: &str, failure: Failure) {
+        self.tried.push((Tried { way: way.to_owned(), reason: failure.reason.clone() }, failure));
+    }
+
+    fn offline(mut self, ways: &[String]) -> Result<Weights, WeightsError> {
+        for way in ways {
+            self.missed(way, Failure::new(ErrorKind::Offline, "not tried: offline (--offline or HF_HUB_OFFLINE)"));
+        }
+        self.give_up()
+    }
+
+    fn fail(mut self, way: &str, failure: Failure) -> Result<Weights, WeightsError> {
+        self.missed(way, failure);
+        self.give_up()
+    }
+
+    fn give_up(self) -> Result<Weights, WeightsError> {
+        // The gravest kind decides: what was found and was wrong says more than what was not there.
+        let grave = |k: ErrorKind| match k {
+            ErrorKind::Checksum => 5,
+            ErrorKind::Architecture | ErrorKind::Format | ErrorKind::Spec | ErrorKind::File => 4,
+            ErrorKind::Cache => 3,
+            ErrorKind::Network => 2,
+            ErrorKind::Offline => 1,
+        };
+        let kind = self.tried.iter().map(|(_, f)| f.kind).max_by_key(|&k| grave(k)).unwrap_or(ErrorKind::Spec);
+        let own = self.tried.iter().rev().find_map(|(_, f)| f.hint.clone());
+        let id = if self.spec == "mirror" { MIRROR.id } else { self.spec };
+        let mut by_hand = format!("fetch model.safetensors of {id} by hand and give it as --weights FILE");
+        if pins::pinned(id, self.architecture.len()).is_some() {
+            by_hand += &format!(", or lay it down as {}", cache::path(self.opts.models_dir, id).display());
+        }
+        let hint = match own {
+            Some(own) if !hub::is_hub_id(id) || local::is_file_spec(id) || kind == ErrorKind::Checksum => own,
+            Some(own) => format!("{own}; or {by_hand}"),
+            None => by_hand,
+        };
+        Err(WeightsError { kind, spec: self.spec.to_owned(), tried: self.tried.into_iter().map(|(t, _)| t).collect(), hint })
+    }
 }

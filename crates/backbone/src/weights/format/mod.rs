@@ -1,0 +1,210 @@
+//! Readers of weight files. Each lists what a file declares without reading it, then reads single tensors when asked.
+//!
+//! The limits against hostile files: nothing is unpacked to disk, so no name inside an archive is ever a path; a declared
+//! size is believed only up to the constants below or the size of the file; and whoever asks for a tensor has compared its
+//! declared shape with the one that the architecture needs, so that a file cannot choose how much is allocated.
+
+mod dtype;
+mod hdf5;
+mod npy;
+mod npz;
+mod numpy_pickle;
+mod pickle;
+mod safetensors;
+mod torch;
+mod torch_legacy;
+mod torch_tensor;
+
+pub(super) use self::safetensors::Header as SafetensorsHeader;
+
+use std::io::{Read, Seek, SeekFrom};
+
+/// Largest header (safetensors) or pickle program (.pth) that is read.
+const MAX_HEADER: u64 = 32 << 20;
+/// Most entries that are listed.
+const MAX_ENTRIES: usize = 100_000;
+/// Most bytes that one tensor may take as it is stored; VGG16's largest kernel takes 9.4 MB, its largest dense layer 411 MB.
+const MAX_TENSOR_BYTES: u64 = 512 << 20;
+
+/// Why a weight file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// The operating system's reason.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// The bytes contradict the format.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// A sound file, of a kind that is not read.
+    #[error("not supported: {0}")]
+    Unsupported(String),
+    /// Something that no weight file needs and that may be an attack.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// A sound file of other tensors than the architecture's.
+    #[error("{0}")]
+    Architecture(String),
+}
+
+impl FormatError {
+    fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged(what.into())
+    }
+
+    fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported(what.into())
+    }
+
+    fn refused(what: impl Into<String>) -> Self {
+        Self::Refused(what.into())
+    }
+}
+
+/// A tensor as a file declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name; folders, groups and keys of nested dictionaries are joined by `/`.
+    pub name: String,
+    /// Its shape, as declared.
+    pub shape: Vec<usize>,
+}
+
+/// An open weight file.
+pub trait Container {
+    /// What kind of file it is, for messages.
+    fn kind(&self) -> &'static str;
+    /// What it holds, as declared.
+    fn entries(&self) -> &[Entry];
+    /// The preprocessing that the file itself names, where it does.
+    fn preprocess(&self) -> Option<&str> {
+        None
+    }
+    /// Reads one entry, as f32 in C order.
+    ///
+    /// # Errors
+    /// Where the file is damaged, or its element type is not a floating-point one.
+    fn read(&mut self, index: usize) -> Result<Vec<f32>, FormatError>;
+}
+
+/// Bytes that a format reader works on: a file, or a slice held in memory.
+pub trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+/// A boxed [`ReadSeek`].
+pub type Input = Box<dyn ReadSeek>;
+
+/// Opens a weight file of any kind; the kind is told by its first bytes, not by its name.
+///
+/// # Errors
+/// [`FormatError`], for unknown kinds as well.
+pub fn open(mut input: Input) -> Result<Box<dyn Container>, FormatError> {
+    let mut magic = Vec::new();
+    input.by_ref().take(16).read_to_end(&mut magic)?;
+    input.seek(SeekFrom::Start(0))?;
+    match magic.as_slice() {
+        [] => Err(FormatError::damaged("the file is empty")),
+        m if m.starts_with(b"\x89HDF\r\n\x1a\n") => open_hdf5(input),
+        m if m.starts_with(b"PK\x03\x04") => open_zip(input),
+        m if m.starts_with(torch_legacy::MAGIC) => open_torch_legacy(input),
+        // A pickle names its protocol first; protocols 0 and 1 do not, and are not read.
+        [0x80, 2..=5, ..] => open_numpy_pickle(input),
+        m if m.starts_with(b"\x93NUMPY") => Err(FormatError::unsupported("a single .npy array: weights need an .npz of named arrays")),
+        m if m.starts_with(b"\x1f\x8b") => Err(FormatError::unsupported("a gzip file: unpack it first")),
+        m if m.starts_with(b"version https://git") => {
+            Err(FormatError::unsupported("a Git LFS pointer, not the weights themselves: fetch the file with 'git lfs pull'"))
+        }
+        m if m.len() > 8 && m[8] == b'{' => open_safetensors(input),
+        _ => Err(FormatError::unsupported(
+            "not a weight file of a known kind (safetensors, PyTorch .pth, .npz, Keras .h5, pickled NumPy .ckpt)",
+        )),
+    }
+}
+
+/// Opens `.safetensors`.
+///
+/// # Errors
+/// [`FormatError`]
+pub fn open_safetensors(input: Input) -> Result<Box<dyn Container>, FormatError> {
+    Ok(Box::new(self::safetensors::Safetensors::open(input)?))
+}
+
+/// Opens Keras `.h5` and `.weights.h5`.
+///
+/// # Errors
+/// [`FormatError`]
+pub fn open_hdf5(input: Input) -> Result<Box<dyn Container>, FormatError> {
+    Ok(Box::new(hdf5::Hdf5::open(input)?))
+}
+
+/// Opens a pickle of nested dictionaries of NumPy arrays (`.ckpt` of the Flax kind).
+///
+/// # Errors
+/// [`FormatError`]
+pub fn open_numpy_pickle(input: Input) -> Result<Box<dyn Container>, FormatError> {
+    Ok(Box::new(numpy_pickle::NumpyPickle::open(input)?))
+}
+
+/// Opens PyTorch's format before 1.6, a row of pickles followed by the raw storages.
+///
+/// # Errors
+/// [`FormatError`]
+pub fn open_torch_legacy(input: Input) -> Result<Box<dyn Container>, FormatError> {
+    Ok(Box::new(torch_legacy::TorchLegacy::open(input)?))
+}
+
+/// Opens a zip file: PyTorch's format since 1.6 if it holds a `data.pkl`, else `.npz`.
+///
+/// # Errors
+/// [`FormatError`]
+pub fn open_zip(input: Input) -> Result<Box<dyn Container>, FormatError> {
+    let archive = zip::ZipArchive::new(input).map_err(zip_error)?;
+    if archive.len() > MAX_ENTRIES {
+        return Err(FormatError::refused(format!("a zip file of {} entries", archive.len())));
+    }
+    let program = archive.file_names().filter_map(Result::ok).find(|n| n.ends_with("/data.pkl")).map(|n| n.into_owned());
+    match program {
+        Some(program) => Ok(Box::new(torch::TorchZip::open(archive, &program)?)),
+        None => Ok(Box::new(npz::Npz::open(archive)?)),
+    }
+}
+
+fn zip_error(e: zip::result::ZipError) -> FormatError {
+    match e {
+        zip::result::ZipError::Io(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => FormatError::Io(e),
+        zip::result::ZipError::UnsupportedArchive(what) => FormatError::unsupported(format!("zip: {what}")),
+        other => FormatError::damaged(format!("zip: {other}")),
+    }
+}
+
+/// An end of file within declared bounds is damage of the file, not a failure of the system.
+fn read_error(what: &str) -> impl Fn(std::io::Error) -> FormatError {
+    move |e| match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => FormatError::Damaged(format!("{what} ends too early")),
+        std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => FormatError::Damaged(format!("{what}: {e}")),
+        _ => FormatError::Io(e),
+    }
+}
+
+/// Number of elements of a declared shape.
+fn element_count(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))
+}
+
+/// Bytes of a tensor as stored, if within the limit.
+fn stored_bytes(what: &str, shape: &[usize], item: usize) -> Result<usize, FormatError> {
+    element_count(shape)
+        .and_then(|n| n.checked_mul(item))
+        .filter(|&n| n as u64 <= MAX_TENSOR_BYTES)
+        .ok_or_else(|| FormatError::refused(format!("{what} of shape {shape:?}, above the limit of {} MiB", MAX_TENSOR_BYTES >> 20)))
+}
+
+/// Reads exactly `len` bytes; allocates only as they arrive, so that a lying length costs nothing.
+fn read_exactly(input: &mut dyn Read, len: usize, what: &str) -> Result<Vec<u8>, FormatError> {
+    let mut bytes = Vec::with_capacity(len.min(1 << 20));
+    input.take(len as u64).read_to_end(&mut bytes).map_err(read_error(what))?;
+    if bytes.len() != len {
+        return Err(FormatError::damaged(format!("{what} ends too early: expected {len} bytes, found {}", bytes.len())));
+    }
+    Ok(bytes)
+}

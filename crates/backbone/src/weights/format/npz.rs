@@ -1,0 +1,58 @@
+//! `.npz`: a zip file of `.npy` arrays.
+
+use zip::ZipArchive;
+
+use super::dtype::fortran_to_c;
+use super::npy::NpyHeader;
+use super::{Container, Entry, FormatError, Input, read_exactly, stored_bytes, zip_error};
+
+/// An open `.npz` file.
+pub(super) struct Npz {
+    archive: ZipArchive<Input>,
+    entries: Vec<Entry>,
+    members: Vec<usize>,
+}
+
+impl Npz {
+    pub(super) fn open(mut archive: ZipArchive<Input>) -> Result<Self, FormatError> {
+        let (mut entries, mut members) = (Vec::new(), Vec::new());
+        for i in 0..archive.len() {
+            let mut member = archive.by_index(i).map_err(zip_error)?;
+            let name = member.name().map_err(zip_error)?.into_owned();
+            let Some(name) = name.strip_suffix(".npy").map(str::to_owned) else { continue };
+            // Labels, counters and the like may lie beside the weights; only what looks like weights is listed.
+            match NpyHeader::read(&mut member) {
+                Ok(header) => {
+                    entries.push(Entry { name, shape: header.shape });
+                    members.push(i);
+                }
+                Err(FormatError::Unsupported(_) | FormatError::Refused(_)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if entries.is_empty() {
+            return Err(FormatError::unsupported("a zip file with neither arrays of floats (.npz) nor a PyTorch data.pkl"));
+        }
+        Ok(Self { archive, entries, members })
+    }
+}
+
+impl Container for Npz {
+    fn kind(&self) -> &'static str {
+        "npz"
+    }
+
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn read(&mut self, index: usize) -> Result<Vec<f32>, FormatError> {
+        let name = &self.entries[index].name;
+        let mut member = self.archive.by_index(self.members[index]).map_err(zip_error)?;
+        let header = NpyHeader::read(&mut member)?;
+        let len = stored_bytes(name, &header.shape, header.dtype.size())?;
+        let bytes = read_exactly(&mut member, len, name)?;
+        let data = header.dtype.to_f32(&bytes, header.big_endian);
+        Ok(if header.fortran { fortran_to_c(&data, &header.shape) } else { data })
+    }
+}
