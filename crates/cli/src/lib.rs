@@ -1,2 +1,19 @@
-//! To be written.
+//! The binaries: arguments → validated config → run → report.
+//!
+//! Each binary is one module with a `main` that reads like a table of contents. Only this crate parses flags, draws
+//! progress bars and prints.
 #![forbid(unsafe_code)]
+
+pub mod cache_tool;
+mod choices;
+mod console;
+pub mod extract;
+mod failure;
+mod feature_source;
+pub mod fit_head;
+mod interrupt;
+mod pipeline;
+pub mod predict;
+mod progress;
+mod text;
+mod threads;

@@ -1,0 +1,77 @@
+//! The flags of `cache`.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Look at, check and join the arrays that `extract` writes.
+#[derive(Debug, Parser)]
+#[command(name = "cache", version)]
+#[command(
+    after_help = "Exit codes: 0 done (leaks: none found), 1 failed (leaks: some found; verify: damage found), 2 wrong usage."
+)]
+pub(crate) struct CacheArgs {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what lies in a features folder and how it was made.
+    Info(FolderArgs),
+    /// Read every byte and compare it with the manifests.
+    Verify(FolderArgs),
+    /// Join the shards of `extract --shard` into the files of one run.
+    Merge(MergeArgs),
+    /// List pictures that lie in two splits: the same file, or the picture re-encoded, resized or mirrored.
+    Leaks(LeaksArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FolderArgs {
+    /// Folder with the arrays.
+    #[arg(long, value_name = "DIR", default_value = "features")]
+    pub(crate) features: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// Folder with the shards.
+    #[arg(long, value_name = "DIR", default_value = "features")]
+    pub(crate) features: PathBuf,
+    /// A split to join; may be given several times [default: all that have shards].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Vec<String>,
+    /// Replace joined files that are there already.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print the manifests as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeaksArgs {
+    /// Folder with the arrays.
+    #[arg(long, value_name = "DIR", default_value = "features")]
+    pub(crate) features: PathBuf,
+    /// Perceptual hashes that differ in at most this many of 64 bits count as one picture.
+    #[arg(long, value_name = "BITS", default_value_t = cache::leaks::DEFAULT_DISTANCE)]
+    pub(crate) distance: u32,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        CacheArgs::command().debug_assert();
+    }
+}

@@ -1,0 +1,211 @@
+//! `cache`: what lies in a features folder, and whether it is whole.
+
+mod args;
+
+use anyhow::Result;
+use cache::{Existing, Manifest, SplitReader, State};
+use clap::Parser as _;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::console::{Console, error_line};
+use crate::extract::describe_leak;
+use crate::failure::{exit_with, hinted};
+use crate::{progress, text};
+use args::{CacheArgs, Command, LeaksArgs, MergeArgs};
+
+/// Runs `cache` with the process's arguments.
+pub fn main() -> ExitCode {
+    let args = CacheArgs::parse();
+    exit_with(|| match args.command {
+        Command::Info(args) => info(&args.features, args.json),
+        Command::Verify(args) => verify(&args.features, args.json),
+        Command::Merge(args) => merge(&args),
+        Command::Leaks(args) => leaks(&args),
+    })
+}
+
+fn console(json: bool) -> Console {
+    Console { quiet: false, json }
+}
+
+fn info(dir: &Path, as_json: bool) -> Result<ExitCode> {
+    let console = console(as_json);
+    let all = cache::info(dir)?;
+    if all.is_empty() {
+        return Err(nothing(dir));
+    }
+    let mut values = Vec::new();
+    for one in &all {
+        let shard =
+            one.shard.map_or(String::new(), |s| format!(" (shard {} of {})", s.index, s.count));
+        let writer = one.writer.as_ref().map_or(String::new(), |(pid, host)| {
+            format!(", being written by process {pid} on {host}")
+        });
+        let (line, value) = match &one.state {
+            State::Complete(m) => (describe(m), json!({ "state": "complete", "manifest": m })),
+            State::Unfinished { rows, inputs } => (
+                format!("unfinished, {rows} of {inputs} images done{writer}"),
+                json!({ "state": "unfinished", "rows": rows, "inputs": inputs }),
+            ),
+            State::Damaged(why) => {
+                (format!("damaged: {why}"), json!({ "state": "damaged", "why": why }))
+            }
+        };
+        console.say(format!("{}{shard}: {line}", one.split))?;
+        let mut value = value;
+        value["split"] = json!(one.split);
+        value["shard"] = json!(one.shard);
+        values.push(value);
+    }
+    console.json(&Value::Array(values))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(m: &Manifest) -> String {
+    let s = &m.settings;
+    let [width, height] = s.image_size;
+    let counts: Vec<String> =
+        s.classes.iter().zip(&m.class_counts).map(|(class, n)| format!("{class} {n}")).collect();
+    let files = &m.files;
+    let bytes = files.features.bytes + files.labels.bytes + files.index.bytes;
+    format!(
+        "{} {}, {}\n  rows      {} ({}), {} skipped\n  base      {} up to {}, pooling {}, weights {} (sha256 {}…)\n  \
+         images    {width}x{height}, {} resize, {} preprocessing\n  engine    {} {}, precision {}\n  made      {} by version {}, {:.1} images/s",
+        text::shape(&m.shape),
+        s.dtype,
+        indicatif::HumanBytes(bytes),
+        m.rows,
+        counts.join(", "),
+        m.skipped,
+        s.backbone,
+        s.layer,
+        s.pooling,
+        s.weights.name,
+        s.weights.sha256.get(..12).unwrap_or(&s.weights.sha256),
+        s.interpolation,
+        s.preprocess,
+        s.engine,
+        s.isa_or_gpu,
+        s.precision,
+        text::time(m.run.finished_unix),
+        s.tool_version,
+        m.run.rows_per_second,
+    )
+}
+
+fn verify(dir: &Path, as_json: bool) -> Result<ExitCode> {
+    let console = console(as_json);
+    let splits = cache::list_splits(dir)?;
+    if splits.is_empty() {
+        return Err(nothing(dir));
+    }
+    let mut values = Vec::new();
+    let mut damaged = 0;
+    for split in &splits {
+        let outcome = SplitReader::open(dir, split).and_then(|reader| {
+            let bar = progress::rows(console, split, reader.len());
+            let checked = reader.verify_full(|rows| bar.set_position(rows));
+            bar.finish_and_clear();
+            checked.map(|()| reader.len())
+        });
+        match outcome {
+            Ok(rows) => {
+                console.say(format!(
+                    "{split}: {}, every byte as the manifest says",
+                    text::count(rows, "row", "rows")
+                ))?;
+                values.push(json!({ "split": split, "ok": true, "rows": rows }));
+            }
+            Err(error) => {
+                damaged += 1;
+                error_line(&format!("{split}: {error}"));
+                values.push(json!({ "split": split, "ok": false, "error": error.to_string() }));
+            }
+        }
+    }
+    console.json(&Value::Array(values))?;
+    if damaged > 0 {
+        return Err(hinted(
+            format!(
+                "{} damaged in '{}'",
+                text::count(damaged, "split is", "splits are"),
+                dir.display()
+            ),
+            "extract --update recomputes what is damaged, extract --overwrite everything",
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn merge(args: &MergeArgs) -> Result<ExitCode> {
+    let console = console(args.json);
+    let dir = &args.features;
+    let mut splits = args.split.clone();
+    if splits.is_empty() {
+        for one in cache::info(dir)? {
+            if one.shard.is_some() && !splits.contains(&one.split) {
+                splits.push(one.split);
+            }
+        }
+    }
+    if splits.is_empty() {
+        return Err(hinted(
+            format!("features folder '{}': expected shards, found none", dir.display()),
+            "make them with extract --shard I/N",
+        ));
+    }
+    let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
+    let mut values = Vec::new();
+    for split in &splits {
+        let manifest = cache::merge(dir, split, existing)?;
+        let file = dir.join(&manifest.files.features.name);
+        console.say(format!(
+            "{split}: {} {} → {}",
+            text::shape(&manifest.shape),
+            manifest.settings.dtype,
+            file.display()
+        ))?;
+        values.push(json!(manifest));
+    }
+    console.json(&Value::Array(values))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
+    let console = console(args.json);
+    let splits = cache::list_splits(&args.features)?;
+    if splits.is_empty() {
+        return Err(nothing(&args.features));
+    }
+    let names: Vec<&str> = splits.iter().map(String::as_str).collect();
+    let found = cache::leaks::find(&args.features, &names, args.distance)?;
+    for leak in &found {
+        console.say(describe_leak(leak))?;
+    }
+    console.say(format!(
+        "{} in two of {}",
+        text::count(found.len(), "picture", "pictures"),
+        names.join(", ")
+    ))?;
+    let values: Vec<Value> = found
+        .iter()
+        .map(|leak| {
+            json!({
+                "a": { "split": leak.a.split, "file": leak.a.file },
+                "b": { "split": leak.b.split, "file": leak.b.file },
+                "why": describe_leak(leak),
+            })
+        })
+        .collect();
+    console.json(&Value::Array(values))?;
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn nothing(dir: &Path) -> anyhow::Error {
+    hinted(
+        format!("features folder '{}': expected what extract writes, found nothing", dir.display()),
+        "run extract first, or give the folder with --features DIR",
+    )
+}

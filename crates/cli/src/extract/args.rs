@@ -1,0 +1,192 @@
+//! The flags of `extract`.
+
+use backbone::{Device, Isa, Pooling, Precision};
+use cache::{Dtype, OnError, Shard};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use images::{ImageSize, Interpolation, Preprocess};
+use std::path::PathBuf;
+
+use crate::choices::choice;
+
+/// Run a frozen, ImageNet-pretrained convolutional base once over image folders and keep its output as .npy arrays.
+///
+/// DATA has a folder a split (train, validation or val, test), each with a folder a class. For every split four files
+/// appear in the features folder: <split>_features.npy (N, h, w, c), <split>_labels.npy, <split>_index.csv, <split>.json.
+/// A file appears under its name only when it is complete; an interrupted run goes on where it stopped.
+#[derive(Debug, Parser)]
+#[command(name = "extract", version, args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files were skipped, 130 interrupted.\n\n\
+    Examples:\n  extract --data data                     every split, VGG16 at 150x150, block5_pool: rows of (4, 4, 512)\n  \
+    extract --split train --pooling avg     rows of (512,)\n  \
+    extract --profile lesson                nearest resize and pixels/255, as in the book\n  \
+    extract summary --image-size 224        the base's layers and shapes"
+)]
+pub(crate) struct ExtractArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the base's layer table and exit.
+    Summary(SummaryArgs),
+}
+
+/// Which base, and where it ends.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BaseArgs {
+    /// The frozen base.
+    #[arg(long, value_name = "NAME", default_value = "vgg16", value_parser = clap::builder::PossibleValuesParser::new(backbone::Base::NAMES))]
+    pub(crate) backbone: String,
+    /// Width and height that images are resized to: SIDE or WIDTHxHEIGHT, at least 32.
+    #[arg(long, value_name = "SIZE", default_value = "150")]
+    pub(crate) image_size: ImageSize,
+    /// The layer whose output is kept, by its Keras name [default: the last, block5_pool].
+    #[arg(long, value_name = "LAYER")]
+    pub(crate) layer: Option<String>,
+    /// Global pooling over height and width of that output.
+    #[arg(long, value_name = "KIND", default_value = "none", value_parser = choice(Pooling::ALL, Pooling::name))]
+    pub(crate) pooling: Pooling,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SummaryArgs {
+    #[command(flatten)]
+    pub(crate) base: BaseArgs,
+}
+
+/// A set of defaults under one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Chollet's lesson: --interpolation nearest --preprocess rescale.
+    Lesson,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Folder with a folder a split.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub(crate) data: PathBuf,
+    /// A split to extract; may be given several times [default: those of train, validation or val, test that exist].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Vec<String>,
+    /// Folder for the arrays.
+    #[arg(long, value_name = "DIR", default_value = "features")]
+    pub(crate) features: PathBuf,
+    #[command(flatten)]
+    pub(crate) base: BaseArgs,
+    /// Weights of the base: a file (.safetensors, .pth, .npz, .h5), a hub id, `mirror`, or random:SEED [default: timm/vgg16.tv_in1k].
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) weights: Option<String>,
+    /// Folder that downloaded weights are kept in.
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// Never use the network (also: HF_HUB_OFFLINE=1).
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// How images are resized; all but nearest and tf-bilinear are antialiased, as in Pillow [default: bilinear].
+    #[arg(long, value_name = "KIND", value_parser = choice(Interpolation::ALL, Interpolation::name))]
+    pub(crate) interpolation: Option<Interpolation>,
+    /// How pixels become numbers: auto (what the weights were trained with), rescale (/255), torch, caffe or tf [default: auto].
+    #[arg(long, value_name = "KIND", value_parser = preprocess_parser())]
+    pub(crate) preprocess: Option<PreprocessChoice>,
+    /// Several defaults at once; flags that are given win.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<Profile>,
+    /// Images the base takes at once. Does not change the rows.
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) batch_size: u32,
+    /// How features are stored.
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = choice(Dtype::ALL, Dtype::name))]
+    pub(crate) dtype: Dtype,
+    /// Where the base runs: auto, cpu, cuda, cuda:N or metal. A named device that is missing is an error.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: Device,
+    /// Threads for decoding and convolution [default: one a core]. Does not change the rows.
+    #[arg(long, value_name = "N", value_parser = crate::threads::parse)]
+    pub(crate) threads: Option<usize>,
+    /// How exact products are, in PyTorch's words: highest (f32), high (two bf16 an operand), medium (bf16)
+    /// [default: high where the machine has units for it, else highest].
+    #[arg(long, value_name = "KIND", value_parser = choice(Precision::ALL, Precision::name))]
+    pub(crate) precision: Option<Precision>,
+    /// Force an instruction set.
+    #[arg(long, value_name = "ISA", hide = true, value_parser = choice(Isa::ALL, Isa::name))]
+    pub(crate) isa: Option<Isa>,
+    /// What to do with a file that gives no row: leave it out and list it in the index, or stop.
+    #[arg(long, value_name = "WHAT", default_value = "skip", value_parser = choice(OnError::ALL, OnError::name))]
+    pub(crate) on_error: OnError,
+    /// Compute everything anew, whatever lies in the features folder.
+    #[arg(long, conflicts_with = "update")]
+    pub(crate) overwrite: bool,
+    /// Keep the rows of unchanged files, compute those of new and changed ones.
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// Compute part I of N of each split; `cache merge` joins the parts.
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub(crate) shard: Option<Shard>,
+    /// Print warnings and errors only.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `--preprocess`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PreprocessChoice {
+    /// What the weights were trained with.
+    Auto,
+    /// As said.
+    Fixed(Preprocess),
+}
+
+fn preprocess_parser() -> impl clap::builder::TypedValueParser<Value = PreprocessChoice> {
+    use clap::builder::TypedValueParser as _;
+    let names = std::iter::once("auto").chain(Preprocess::ALL.iter().map(|p| p.name()));
+    clap::builder::PossibleValuesParser::new(names).try_map(|text| match text.as_str() {
+        "auto" => Ok(PreprocessChoice::Auto),
+        name => name.parse().map(PreprocessChoice::Fixed),
+    })
+}
+
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parts {
+        Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
+        _ => Err("expected I/N with I from 1 to N, such as 2/4".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        ExtractArgs::command().debug_assert();
+    }
+
+    #[test]
+    fn shards_are_counted_from_one() {
+        assert_eq!(parse_shard("2/4"), Ok(Shard { index: 2, count: 4 }));
+        for bad in ["0/4", "5/4", "1", "1/0", "a/b", "1/2/3", "-1/2"] {
+            assert!(parse_shard(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn preprocess_takes_auto_and_every_name() {
+        for name in ["auto", "rescale", "torch", "caffe", "tf"] {
+            assert!(
+                ExtractArgs::try_parse_from(["extract", "--preprocess", name]).is_ok(),
+                "{name}"
+            );
+        }
+        assert!(ExtractArgs::try_parse_from(["extract", "--preprocess", "none"]).is_err());
+    }
+}

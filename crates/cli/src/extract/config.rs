@@ -1,0 +1,160 @@
+//! Raw flags become one validated configuration before any work.
+
+use anyhow::{Context as _, Result};
+use backbone::weights::{PreprocessHint, Weights};
+use backbone::{Base, EngineInfo, EngineOptions, Pooling};
+use cache::{Dtype, Existing, OpenOptions, Settings, WeightsId};
+use images::{Interpolation, LoadSpec, Preprocess};
+use std::path::PathBuf;
+
+use super::args::{PreprocessChoice, Profile, RunArgs};
+use crate::failure::hinted;
+
+/// What `extract` will do.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) data: PathBuf,
+    /// Split names, at least one.
+    pub(super) splits: Vec<String>,
+    pub(super) features: PathBuf,
+    /// The whole base, for the weights.
+    pub(super) whole: Base,
+    /// The base up to the layer that is kept.
+    pub(super) base: Base,
+    pub(super) pooling: Pooling,
+    pub(super) weights: String,
+    pub(super) models: PathBuf,
+    pub(super) offline: bool,
+    pub(super) size: images::ImageSize,
+    pub(super) interpolation: Interpolation,
+    pub(super) preprocess: PreprocessChoice,
+    pub(super) batch_size: usize,
+    pub(super) dtype: Dtype,
+    pub(super) engine: EngineOptions,
+    pub(super) threads: Option<usize>,
+    pub(super) open: OpenOptions,
+}
+
+impl Config {
+    /// Checks everything that can be checked without weights and without reading an image.
+    ///
+    /// # Errors
+    /// A layer or size that the base does not have, a data folder or split that is not there.
+    pub(super) fn new(args: RunArgs) -> Result<Self> {
+        let whole = Base::named(&args.base.backbone)?;
+        let base = match &args.base.layer {
+            Some(layer) => whole.clone().up_to(layer)?,
+            None => whole.clone(),
+        };
+        let size = args.base.image_size;
+        base.output_shape(size.height as usize, size.width as usize)?;
+        let splits = splits(&args)?;
+        let lesson = args.profile == Some(Profile::Lesson);
+        let interpolation = if lesson { Interpolation::Nearest } else { Interpolation::Bilinear };
+        let preprocess = if lesson {
+            PreprocessChoice::Fixed(Preprocess::Rescale)
+        } else {
+            PreprocessChoice::Auto
+        };
+        Ok(Self {
+            weights: args.weights.unwrap_or_else(|| whole.default_weights.to_owned()),
+            data: args.data,
+            splits,
+            features: args.features,
+            whole,
+            base,
+            pooling: args.base.pooling,
+            models: args.models,
+            offline: args.offline,
+            size,
+            interpolation: args.interpolation.unwrap_or(interpolation),
+            preprocess: args.preprocess.unwrap_or(preprocess),
+            batch_size: args.batch_size as usize,
+            dtype: args.dtype,
+            engine: EngineOptions { device: args.device, precision: args.precision, isa: args.isa },
+            threads: args.threads,
+            open: OpenOptions {
+                existing: match (args.overwrite, args.update) {
+                    (true, _) => Existing::Overwrite,
+                    (_, true) => Existing::Update,
+                    _ => Existing::Refuse,
+                },
+                shard: args.shard,
+                on_error: args.on_error,
+            },
+        })
+    }
+
+    /// How files become pixels, once the weights are known.
+    pub(super) fn load_spec(&self, hint: PreprocessHint) -> LoadSpec {
+        let preprocess = match (self.preprocess, hint) {
+            (PreprocessChoice::Fixed(fixed), _) => fixed,
+            (PreprocessChoice::Auto, PreprocessHint::Torch) => Preprocess::Torch,
+            (PreprocessChoice::Auto, PreprocessHint::Caffe) => Preprocess::Caffe,
+            (PreprocessChoice::Auto, PreprocessHint::Tf) => Preprocess::Tf,
+        };
+        LoadSpec { size: self.size, interpolation: self.interpolation, preprocess }
+    }
+
+    /// Everything that decides the bytes of a row.
+    pub(super) fn settings(
+        &self,
+        weights: &Weights,
+        spec: &LoadSpec,
+        engine: &EngineInfo,
+        classes: Vec<String>,
+        row_shape: Vec<usize>,
+    ) -> Settings {
+        Settings {
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            backbone: self.base.name.to_owned(),
+            layer: self.base.last_layer().to_owned(),
+            pooling: self.pooling.to_string(),
+            weights: WeightsId {
+                name: weights.name.clone(),
+                sha256: weights.sha256.clone(),
+                preprocess: weights.preprocess.to_string(),
+            },
+            image_size: [self.size.width, self.size.height],
+            interpolation: spec.interpolation.to_string(),
+            preprocess: spec.preprocess.to_string(),
+            augmentation: None,
+            seed: 0,
+            precision: engine.precision.clone(),
+            engine: engine.engine.clone(),
+            isa_or_gpu: engine.isa.clone(),
+            dtype: self.dtype,
+            classes,
+            row_shape,
+        }
+    }
+}
+
+/// The splits asked for, or those that exist.
+fn splits(args: &RunArgs) -> Result<Vec<String>> {
+    let data = args.data.display();
+    if !args.data.is_dir() {
+        return Err(hinted(
+            format!(
+                "data folder '{data}': expected a folder with train, validation and test, found none"
+            ),
+            "give its path with --data DIR",
+        ));
+    }
+    if args.split.is_empty() {
+        return images::find_splits(&args.data).with_context(|| format!("data folder '{data}'"));
+    }
+    let mut splits = Vec::new();
+    for split in &args.split {
+        if !args.data.join(split).is_dir() {
+            return Err(hinted(
+                format!("split '{split}': expected a folder '{}'", args.data.join(split).display()),
+                "name an existing folder with --split, or leave it out to take all",
+            ));
+        }
+        if !splits.contains(split) {
+            splits.push(split.clone());
+        }
+    }
+    Ok(splits)
+}

@@ -1,0 +1,67 @@
+//! `extract`: image folders through a frozen base into `.npy` arrays.
+
+mod args;
+mod config;
+mod split;
+
+pub(crate) use split::describe_leak;
+mod summary;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::console::Console;
+use crate::failure::{EXIT_SKIPPED, exit_with};
+use crate::feature_source::WeightsSearch;
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::text;
+use crate::threads;
+use args::{Command, ExtractArgs, RunArgs};
+use config::Config;
+use split::{Done, Session};
+
+/// Runs `extract` with the process's arguments.
+pub fn main() -> ExitCode {
+    let args = ExtractArgs::parse();
+    exit_with(|| match args.command {
+        Some(Command::Summary(args)) => summary::print(&args),
+        None => run(args.run),
+    })
+}
+
+fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let console = Console { quiet: args.quiet, json: args.json };
+    let config = Config::new(args)?;
+    let interrupt = Interrupt::listen()?;
+    let pool = threads::pool(config.threads)?;
+
+    let started = Instant::now();
+    let search = WeightsSearch { models_dir: &config.models, offline: config.offline, console };
+    let weights = search.resolve(&config.whole, &config.weights)?;
+    let session = Session::new(&config, weights, &pool, console, &interrupt)?;
+    session.announce()?;
+
+    let mut done = Vec::new();
+    for split in &config.splits {
+        let one = session.extract(split)?;
+        let interrupted = matches!(one, Done::Interrupted { .. });
+        done.push(one);
+        if interrupted {
+            break;
+        }
+    }
+    let leaks = session.report_leaks(&done)?;
+    console.json(&session.json(&done, &leaks, started.elapsed()))?;
+    if done.iter().any(|one| matches!(one, Done::Interrupted { .. })) {
+        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    }
+    let skipped: u64 = done.iter().map(Done::skipped).sum();
+    if skipped == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let files = text::count(skipped as usize, "file was", "files were");
+    console
+        .warn(format!("{files} skipped; the index files in {} say why", config.features.display()));
+    Ok(ExitCode::from(EXIT_SKIPPED))
+}

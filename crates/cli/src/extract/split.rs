@@ -1,0 +1,320 @@
+//! One split after the other, with what is said about it.
+
+use anyhow::{Context as _, Result};
+use backbone::weights::Weights;
+use backbone::{EngineInfo, Extractor};
+use cache::leaks::{self, Leak, Why};
+use cache::{Input, Manifest, Opened, RowSource, RunStats, SplitWriter};
+use images::{ImageError, LoadSpec, SplitScan};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::config::Config;
+use crate::console::Console;
+use crate::interrupt::Interrupt;
+use crate::pipeline::Pipeline;
+use crate::{progress, text};
+
+/// Warnings of one kind that are shown before the rest is only counted.
+const SHOWN: usize = 10;
+
+/// What all splits of a run share.
+pub(super) struct Session<'a> {
+    config: &'a Config,
+    weights: Weights,
+    spec: LoadSpec,
+    extractor: Extractor,
+    pool: &'a rayon::ThreadPool,
+    console: Console,
+    interrupt: &'a Interrupt,
+}
+
+/// How a split ended.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// It was complete already.
+    UpToDate(Box<Manifest>),
+    /// It is complete now.
+    Written(Box<Manifest>),
+    /// The user stopped it.
+    Interrupted { split: String, rows: usize, total: usize },
+}
+
+impl Done {
+    fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::UpToDate(manifest) | Self::Written(manifest) => Some(manifest),
+            Self::Interrupted { .. } => None,
+        }
+    }
+
+    /// Files without a row.
+    pub(super) fn skipped(&self) -> u64 {
+        self.manifest().map_or(0, |m| m.skipped)
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Packs the weights for the device.
+    pub(super) fn new(
+        config: &'a Config,
+        weights: Weights,
+        pool: &'a rayon::ThreadPool,
+        console: Console,
+        interrupt: &'a Interrupt,
+    ) -> Result<Self> {
+        let spec = config.load_spec(weights.preprocess);
+        let size = [config.size.height as usize, config.size.width as usize];
+        let extractor = pool.install(|| {
+            Extractor::new(&config.base, &weights, size, config.pooling, &config.engine)
+        })?;
+        Ok(Self { config, weights, spec, extractor, pool, console, interrupt })
+    }
+
+    /// Says what will really run.
+    pub(super) fn announce(&self) -> Result<()> {
+        let Self { config, weights, spec, .. } = self;
+        let EngineInfo { engine, device, isa, precision, algorithms } = self.extractor.info();
+        let pooling = match config.pooling {
+            backbone::Pooling::None => String::new(),
+            pooling => format!(", {pooling} pooling"),
+        };
+        self.console.say(format!(
+            "base     {} up to {}{pooling}, weights {} (sha256 {}…)",
+            config.base.name,
+            config.base.last_layer(),
+            weights.name,
+            weights.sha256.get(..12).unwrap_or(&weights.sha256)
+        ))?;
+        self.console.say(format!(
+            "images   {}, {} resize, {} preprocessing",
+            spec.size, spec.interpolation, spec.preprocess
+        ))?;
+        let on = if engine == "cpu" {
+            format!(
+                "cpu {isa}, {}",
+                text::count(self.pool.current_num_threads(), "thread", "threads")
+            )
+        } else {
+            format!("{engine} {device}")
+        };
+        let how = algorithms.join(", ");
+        self.console.say(format!("engine   {on}, precision {precision} ({how})"))?;
+        Ok(())
+    }
+
+    /// Scans, opens, computes, completes one split.
+    pub(super) fn extract(&self, split: &str) -> Result<Done> {
+        let started = Instant::now();
+        let dir = self.config.data.join(split);
+        let scan = images::scan_split(&dir).with_context(|| format!("split '{split}'"))?;
+        self.warn_list(
+            scan.ignored.iter().map(|i| format!("{}: {}", images::display_name(&i.path), i.reason)),
+        );
+        let counts = class_counts(&scan);
+        self.console.say(format!(
+            "{split}: {} in {} ({counts})",
+            text::count(scan.files.len(), "image", "images"),
+            text::count(scan.classes.len(), "class", "classes"),
+        ))?;
+        let info = self.extractor.info();
+        let settings = self.config.settings(
+            &self.weights,
+            &self.spec,
+            &info,
+            scan.classes,
+            self.extractor.row_shape(),
+        );
+        let inputs = scan.files.into_iter().map(|file| Input {
+            name: images::display_name(&file.relative),
+            path: file.path,
+            class: file.class,
+        });
+        let features = &self.config.features;
+        match cache::open(features, split, settings, inputs.collect(), self.config.open)? {
+            Opened::UpToDate(manifest) => {
+                let rows = text::count(manifest.rows as usize, "row", "rows");
+                self.console
+                    .say(format!("{split}: up to date, {rows} in {}", features.display()))?;
+                Ok(Done::UpToDate(manifest))
+            }
+            Opened::Writer(writer) => self.compute(split, *writer, &dir, started),
+        }
+    }
+
+    fn compute(
+        &self,
+        split: &str,
+        writer: SplitWriter,
+        dir: &Path,
+        started: Instant,
+    ) -> Result<Done> {
+        if writer.reused() > 0 {
+            let rows = text::count(writer.reused(), "image", "images");
+            self.console
+                .say(format!("{split}: {rows} done before, {} to go", writer.pending().len()))?;
+        }
+        let bar = progress::images(self.console, split, writer.total(), writer.reused());
+        let pipeline = Pipeline {
+            extractor: &self.extractor,
+            pool: self.pool,
+            batch_size: self.config.batch_size,
+        };
+        let (mut computed, mut skipped) = (0usize, Vec::new());
+        let finished = pipeline.run(
+            writer.pending(),
+            |&position, pixels| match writer.input(position) {
+                Some(input) => load(input, &self.spec, pixels).map_err(|e| e.reason()),
+                None => Err("not an input of this run".to_owned()),
+            },
+            || self.interrupt.requested(),
+            |&position, outcome| {
+                match outcome {
+                    Ok((source, row)) => {
+                        writer.write_row(position, row, source)?;
+                        computed += 1;
+                    }
+                    Err(reason) => {
+                        let name = writer.input(position).map_or("", |input| input.name.as_str());
+                        skipped.push(format!("{split}/{name}: {reason}"));
+                        writer.skip(position, &reason)?;
+                    }
+                }
+                bar.inc(1);
+                Ok(())
+            },
+        );
+        bar.finish_and_clear();
+        self.warn_list(skipped.iter().cloned());
+        let finished = finished.with_context(|| format!("split '{split}'"))?;
+        if !finished {
+            let (rows, total) = (writer.reused() + computed + skipped.len(), writer.total());
+            writer.abandon()?;
+            self.console.warn(format!("{split}: stopped after {rows} of {total} images"));
+            crate::console::error_line("hint: run the same command again to go on from there");
+            return Ok(Done::Interrupted { split: split.to_owned(), rows, total });
+        }
+        let time = started.elapsed();
+        let manifest = writer.finish(self.stats(dir, time))?;
+        let rate = computed as f64 / time.as_secs_f64();
+        self.console.say(format!(
+            "{split}: {} {} → {}  ({}, {rate:.1} images/s)",
+            text::shape(&manifest.shape),
+            manifest.settings.dtype,
+            self.config.features.join(&manifest.files.features.name).display(),
+            text::duration(time),
+        ))?;
+        Ok(Done::Written(Box::new(manifest)))
+    }
+
+    fn stats(&self, dir: &Path, time: Duration) -> RunStats {
+        let data = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        let extra = BTreeMap::from([
+            ("data".to_owned(), json!(images::display_name(&data))),
+            ("weights_spec".to_owned(), json!(self.config.weights)),
+            ("weights_source".to_owned(), json!(self.weights.source)),
+            ("algorithms".to_owned(), json!(self.extractor.info().algorithms)),
+            ("device".to_owned(), json!(self.extractor.info().device)),
+            ("threads".to_owned(), json!(self.pool.current_num_threads())),
+            ("batch_size".to_owned(), json!(self.config.batch_size)),
+        ]);
+        RunStats { seconds: time.as_secs_f64(), extra }
+    }
+
+    /// The first few lines of a kind, then how many more there are.
+    fn warn_list(&self, lines: impl ExactSizeIterator<Item = String>) {
+        let total = lines.len();
+        for line in lines.take(SHOWN) {
+            self.console.warn(line);
+        }
+        if total > SHOWN {
+            self.console.warn(format!("… and {} more", total - SHOWN));
+        }
+    }
+
+    /// Looks for pictures that lie in two splits of the features folder.
+    pub(super) fn report_leaks(&self, done: &[Done]) -> Result<Vec<Leak>> {
+        // A shard's index is not the split's.
+        if self.config.open.shard.is_some() || !done.iter().all(|d| d.manifest().is_some()) {
+            return Ok(Vec::new());
+        }
+        let splits = cache::list_splits(&self.config.features)?;
+        let names: Vec<&str> = splits.iter().map(String::as_str).collect();
+        let found = leaks::find(&self.config.features, &names, leaks::DEFAULT_DISTANCE)?;
+        self.warn_list(found.iter().map(describe_leak));
+        Ok(found)
+    }
+
+    /// The run as one JSON value.
+    pub(super) fn json(&self, done: &[Done], leaks: &[Leak], time: Duration) -> Value {
+        let splits: Vec<Value> = done.iter().map(|one| match one {
+            Done::Interrupted { split, rows, total } => {
+                json!({ "split": split, "state": "interrupted", "inputs_done": rows, "inputs": total })
+            }
+            Done::UpToDate(m) | Done::Written(m) => json!({
+                "split": m.split,
+                "state": if matches!(one, Done::Written(_)) { "written" } else { "up-to-date" },
+                "features": images::display_name(&self.config.features.join(&m.files.features.name)),
+                "shape": m.shape,
+                "rows": m.rows,
+                "skipped": m.skipped,
+                "classes": m.settings.classes,
+                "class_counts": m.class_counts,
+                "settings": m.settings,
+                "run": m.run,
+            }),
+        }).collect();
+        json!({
+            "splits": splits,
+            "engine": self.extractor.info(),
+            "leaks": leaks.iter().map(describe_leak).collect::<Vec<_>>(),
+            "seconds": time.as_secs_f64(),
+        })
+    }
+}
+
+/// One file's pixels, and what the cache keeps of the file.
+fn load(input: &Input, spec: &LoadSpec, pixels: &mut [f32]) -> Result<RowSource, ImageError> {
+    let bytes = images::read_file(&input.path)?;
+    let image = images::decode_rgb(&bytes)?;
+    spec.fill(&image, pixels)?;
+    let (width, height) = (image.width, image.height);
+    Ok(RowSource {
+        sha256: Sha256::digest(&bytes).into(),
+        bytes: bytes.len() as u64,
+        width,
+        height,
+        phash: leaks::perceptual_hash(&image.data, width as usize, height as usize),
+    })
+}
+
+/// `cats 791, dogs 790`; a class without images stands out.
+fn class_counts(scan: &SplitScan) -> String {
+    let mut counts = vec![0usize; scan.classes.len()];
+    for file in &scan.files {
+        counts[file.class] += 1;
+    }
+    let all = scan
+        .classes
+        .iter()
+        .zip(&counts)
+        .map(|(class, n)| format!("{class} {}", text::thousands(*n)));
+    let mut shown: Vec<String> = all.clone().take(SHOWN).collect();
+    if counts.len() > SHOWN {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
+/// One line on a picture that lies in two splits.
+pub(crate) fn describe_leak(leak: &Leak) -> String {
+    let why = match leak.why {
+        Why::SameBytes => "are the same file".to_owned(),
+        Why::SamePicture { mirrored: false, .. } => "show the same picture".to_owned(),
+        Why::SamePicture { mirrored: true, .. } => "show the same picture, mirrored".to_owned(),
+    };
+    format!("{}/{} and {}/{} {why}", leak.a.split, leak.a.file, leak.b.split, leak.b.file)
+}

@@ -1,0 +1,20 @@
+//! `extract summary`: the base's layer table.
+
+use anyhow::Result;
+use backbone::Base;
+use std::process::ExitCode;
+
+use super::args::SummaryArgs;
+use crate::console::out;
+
+pub(super) fn print(args: &SummaryArgs) -> Result<ExitCode> {
+    let mut base = Base::named(&args.base.backbone)?;
+    if let Some(layer) = &args.base.layer {
+        base = base.up_to(layer)?;
+    }
+    let size = args.base.image_size;
+    let table =
+        backbone::summary(&base, args.base.pooling, size.height as usize, size.width as usize)?;
+    out(table.trim_end_matches('\n'))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,136 @@
+//! How a feature row is made from a file: what a head must know of its features to predict, and `predict` to make them.
+
+use anyhow::{Context as _, bail};
+use backbone::weights::{self, Weights};
+use backbone::{Base, Device, EngineOptions, Extractor, Pooling};
+use cache::{Dtype, Settings, WeightsId};
+use images::{ImageSize, Interpolation, LoadSpec, Preprocess};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+use crate::console::Console;
+use crate::failure::hinted;
+use crate::progress::Transfer;
+
+/// The `features` section of `head.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FeatureSource {
+    pub(crate) backbone: String,
+    pub(crate) layer: String,
+    pub(crate) pooling: String,
+    pub(crate) weights: WeightsId,
+    /// (width, height).
+    pub(crate) image_size: [u32; 2],
+    pub(crate) interpolation: String,
+    pub(crate) preprocess: String,
+    pub(crate) precision: String,
+    pub(crate) engine: String,
+    pub(crate) isa_or_gpu: String,
+    pub(crate) dtype: Dtype,
+    pub(crate) row_shape: Vec<usize>,
+}
+
+impl From<&Settings> for FeatureSource {
+    fn from(s: &Settings) -> Self {
+        Self {
+            backbone: s.backbone.clone(),
+            layer: s.layer.clone(),
+            pooling: s.pooling.clone(),
+            weights: s.weights.clone(),
+            image_size: s.image_size,
+            interpolation: s.interpolation.clone(),
+            preprocess: s.preprocess.clone(),
+            precision: s.precision.clone(),
+            engine: s.engine.clone(),
+            isa_or_gpu: s.isa_or_gpu.clone(),
+            dtype: s.dtype,
+            row_shape: s.row_shape.clone(),
+        }
+    }
+}
+
+impl FeatureSource {
+    /// The pixels' part.
+    ///
+    /// # Errors
+    /// A name that this version does not know.
+    pub(crate) fn load_spec(&self) -> anyhow::Result<LoadSpec> {
+        let [width, height] = self.image_size;
+        Ok(LoadSpec {
+            size: ImageSize { width, height },
+            interpolation: self.interpolation.parse::<Interpolation>()?,
+            preprocess: self.preprocess.parse::<Preprocess>()?,
+        })
+    }
+
+    /// The base's part, with the same engine and precision; the weights must be bitwise those of the features.
+    ///
+    /// # Errors
+    /// Weights can't be had or differ, or the device can't be had.
+    pub(crate) fn extractor(
+        &self,
+        weights_spec: Option<&str>,
+        find: &WeightsSearch<'_>,
+        device: Device,
+    ) -> anyhow::Result<Extractor> {
+        let base = Base::named(&self.backbone)?;
+        let weights = find.resolve(&base, weights_spec.unwrap_or(&self.weights.name))?;
+        if weights.sha256 != self.weights.sha256 {
+            return Err(hinted(
+                format!(
+                    "weights '{}': expected sha256 {}, found {}",
+                    weights.name, self.weights.sha256, weights.sha256
+                ),
+                "give --weights the file that the features were made with",
+            ));
+        }
+        let base = base.up_to(&self.layer)?;
+        let pooling: Pooling = self.pooling.parse().map_err(anyhow::Error::msg)?;
+        let precision = self.precision.parse()?;
+        // The same instruction set where it exists, for the same bits.
+        let isa = self.isa_or_gpu.parse().ok().filter(|isa: &backbone::Isa| isa.is_available());
+        let on_cpu = matches!(device, Device::Auto | Device::Cpu) && self.engine == "cpu";
+        let device = if on_cpu { Device::Cpu } else { device };
+        let options =
+            EngineOptions { device, precision: Some(precision), isa: isa.filter(|_| on_cpu) };
+        let [width, height] = self.image_size.map(|n| n as usize);
+        let extractor = Extractor::new(&base, &weights, [height, width], pooling, &options)?;
+        if extractor.row_shape() != self.row_shape {
+            bail!(
+                "the base gives rows {:?}, the head was trained on {:?}",
+                extractor.row_shape(),
+                self.row_shape
+            );
+        }
+        Ok(extractor)
+    }
+}
+
+/// Where weights are looked for.
+pub(crate) struct WeightsSearch<'a> {
+    pub(crate) models_dir: &'a Path,
+    pub(crate) offline: bool,
+    pub(crate) console: Console,
+}
+
+impl WeightsSearch<'_> {
+    /// Weights for the whole base, so that their digest does not depend on the layer that features are taken from.
+    ///
+    /// # Errors
+    /// See [`weights::resolve`].
+    pub(crate) fn resolve(&self, base: &Base, spec: &str) -> anyhow::Result<Weights> {
+        let progress = Transfer::new(self.console);
+        let options = weights::Options::from_env(self.models_dir, self.offline, &progress);
+        weights::resolve(spec, &base.architecture(), &options)
+            .with_context(|| format!("weights for {}", base.name))
+    }
+}
+
+/// What the cache would have kept of a row: f16 features lose their lower bits before a head sees them.
+pub(crate) fn round_to(dtype: Dtype, row: &mut [f32]) {
+    if dtype == Dtype::F16 {
+        for value in row {
+            *value = half::f16::from_f32(*value).to_f32();
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! `fit-head`: a dense classifier on cached features, and its report.
+
+mod args;
+mod evaluate;
+mod features;
+mod page;
+mod print;
+mod repeat;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use head::{FitConfig, Fitted, HeadManifest};
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::console::Console;
+use crate::extract::describe_leak;
+use crate::failure::{exit_with, hinted};
+use crate::feature_source::FeatureSource;
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::{text, threads};
+use args::FitArgs;
+use evaluate::{Evaluated, evaluate, split_result};
+use features::{AllFeatures, Features};
+use repeat::Seeds;
+
+/// Runs `fit-head` with the process's arguments.
+pub fn main() -> ExitCode {
+    let args = FitArgs::parse();
+    exit_with(|| {
+        let interrupt = Interrupt::listen()?;
+        let pool = threads::pool(args.threads)?;
+        pool.install(|| run(&args, &interrupt))
+    })
+}
+
+fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
+    let console = Console { quiet: args.quiet, json: args.json };
+    let features = AllFeatures::open(&args.features, console)?;
+    let notes = check_leaks(args, console)?;
+    announce(&features, console)?;
+
+    let config = args.config(features.classes());
+    let started = Instant::now();
+    let fitted = train(&features, &config, console, interrupt)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if fitted.interrupted {
+        console.warn("stopped; no head was written");
+        return Ok(ExitCode::from(EXIT_INTERRUPTED));
+    }
+    console.say(format!(
+        "trained {} in {seconds:.2} s",
+        print::layers(&fitted.head, config.dropout)
+    ))?;
+    if fitted.restored_best {
+        console
+            .say(format!("kept the weights of epoch {}", fitted.best_epoch.unwrap_or_default()))?;
+    }
+
+    let mut evaluated: Vec<(&Features, Evaluated)> = Vec::new();
+    for one in features.iter() {
+        evaluated.push((one, evaluate(&fitted.head, one)?));
+    }
+    for (one, result) in &evaluated {
+        console.say(print::metrics(one.name(), &result.metrics))?;
+    }
+    if let Some((one, result)) = evaluated.last() {
+        console.say(format!(
+            "\n{} rows:\n{}\n",
+            one.name(),
+            print::confusion(&result.metrics, features.classes())
+        ))?;
+    }
+
+    let mut seeds = Seeds::default();
+    let test =
+        evaluated.iter().find(|(one, _)| one.name() == "test").map(|(_, result)| &result.metrics);
+    seeds.add(config.seed, &fitted, test);
+    let further = (1..u64::from(args.repeats)).map(|i| config.seed.wrapping_add(i));
+    seeds.run(&features, &config, further, console, interrupt)?;
+    let repeats = seeds.summary();
+    for metric in repeats.iter().flat_map(|r| &r.metrics) {
+        let count = metric.values.len();
+        console.say(format!(
+            "{}: {:.4} ± {:.4} (mean and 95% interval of {count} seeds)",
+            metric.label, metric.mean, metric.half_width
+        ))?;
+    }
+
+    let source = FeatureSource::from(&features.train.manifest().settings);
+    let manifest = HeadManifest::new(
+        &fitted,
+        &config,
+        features.classes().to_vec(),
+        serde_json::to_value(&source).context("describing the features")?,
+    );
+    fitted.head.save(&args.head, &manifest)?;
+    let json = json_result(args, &fitted, seconds, &evaluated, repeats.as_ref());
+    let splits: Result<Vec<_>> = evaluated
+        .iter()
+        .map(|(one, result)| split_result(one, result, features.classes().len()))
+        .collect();
+    let written = page::write(&args.head, &features, &config, &fitted, splits?, repeats, notes)?;
+    console.say(format!("head   {}", args.head.display()))?;
+    console.say(format!("report {}", written.page.display()))?;
+    console.json(&json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn train(
+    features: &AllFeatures,
+    config: &FitConfig,
+    console: Console,
+    interrupt: &Interrupt,
+) -> Result<Fitted> {
+    let validation = features.validation.as_ref().map(Features::split);
+    let mut printing = Ok(());
+    let fitted = head::fit(
+        &features.train.split(),
+        validation.as_ref(),
+        features.classes().len(),
+        config,
+        &mut |stats| {
+            printing = console.say(print::epoch(stats, config.epochs));
+            if interrupt.requested() || printing.is_err() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    )?;
+    printing?;
+    Ok(fitted)
+}
+
+/// Pictures that two splits share make validation and test look better than they are.
+fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
+    let splits = cache::list_splits(&args.features)?;
+    let names: Vec<&str> = splits.iter().map(String::as_str).collect();
+    let leaks = cache::leaks::find(&args.features, &names, cache::leaks::DEFAULT_DISTANCE)?;
+    let lines: Vec<String> = leaks.iter().map(describe_leak).collect();
+    if args.fail_on_leak
+        && let Some(first) = lines.first()
+    {
+        return Err(hinted(
+            format!(
+                "{} in two splits: {first}",
+                text::count(lines.len(), "picture lies", "pictures lie")
+            ),
+            "`cache leaks` lists them; remove them from one split and run extract --update",
+        ));
+    }
+    if let Some(first) = lines.first() {
+        let more = if lines.len() > 1 {
+            format!(" (and {} more; see `cache leaks`)", lines.len() - 1)
+        } else {
+            String::new()
+        };
+        console.warn(format!("{first}{more}"));
+    }
+    Ok(lines)
+}
+
+fn announce(features: &AllFeatures, console: Console) -> Result<()> {
+    let rows =
+        features.iter().map(|one| format!("{} {}", one.name(), text::thousands(one.reader.len())));
+    let s = &features.train.manifest().settings;
+    console.say(format!(
+        "features {} of {} {} up to {}: {} rows",
+        text::shape(&s.row_shape),
+        s.dtype,
+        s.backbone,
+        s.layer,
+        rows.collect::<Vec<_>>().join(", ")
+    ))?;
+    console.say(format!("classes  {}", features.classes().join(", ")))?;
+    Ok(())
+}
+
+fn json_result(
+    args: &FitArgs,
+    fitted: &Fitted,
+    seconds: f64,
+    evaluated: &[(&Features, Evaluated)],
+    repeats: Option<&report::Repeats>,
+) -> Value {
+    let metrics: serde_json::Map<String, Value> = evaluated
+        .iter()
+        .map(|(one, result)| (one.name().to_owned(), json!(result.metrics)))
+        .collect();
+    let repeats = repeats.map(|r| {
+        let metrics: serde_json::Map<String, Value> = r
+            .metrics
+            .iter()
+            .map(|m| {
+                (
+                    m.key.clone(),
+                    json!({ "values": m.values, "mean": m.mean, "half_width": m.half_width }),
+                )
+            })
+            .collect();
+        json!({ "seeds": r.seeds, "metrics": metrics })
+    });
+    json!({
+        "head": images::display_name(&args.head),
+        "parameters": fitted.head.parameter_count(),
+        "training_seconds": seconds,
+        "history": fitted.history,
+        "best_epoch": fitted.best_epoch,
+        "stopped_early": fitted.stopped_early,
+        "restored_best": fitted.restored_best,
+        "metrics": metrics,
+        "repeats": repeats,
+    })
+}

@@ -1,0 +1,108 @@
+//! What `fit-head` says while and after it trains.
+
+use head::metrics::Metrics;
+use head::{Activation, EpochStats, Head};
+
+use crate::text;
+
+/// `Epoch  1/30 - 0.06s - loss: 0.5212 - accuracy: 0.7420 - val_loss: 0.3011 - val_accuracy: 0.9014`, Keras's words.
+pub(super) fn epoch(stats: &EpochStats, epochs: usize) -> String {
+    let width = epochs.to_string().len();
+    let mut line = format!(
+        "Epoch {:>width$}/{epochs} - {:.2}s - loss: {:.4} - accuracy: {:.4}",
+        stats.epoch, stats.seconds, stats.loss, stats.accuracy
+    );
+    if let (Some(loss), Some(accuracy)) = (stats.val_loss, stats.val_accuracy) {
+        line.push_str(&format!(" - val_loss: {loss:.4} - val_accuracy: {accuracy:.4}"));
+    }
+    line
+}
+
+/// `8192 → dense 256 relu → dropout 0.5 → dense 1 sigmoid, 2,097,665 parameters`.
+pub(super) fn layers(head: &Head, dropout: f32) -> String {
+    let mut line = head.inputs().to_string();
+    let last = head.layers().len().saturating_sub(1);
+    for (i, layer) in head.layers().iter().enumerate() {
+        let activation = match layer.activation {
+            Activation::Relu => "relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Softmax => "softmax",
+        };
+        line.push_str(&format!(" → dense {} {activation}", layer.outputs));
+        if i < last && dropout > 0.0 {
+            line.push_str(&format!(" → dropout {dropout}"));
+        }
+    }
+    format!("{line}, {} parameters", text::thousands(head.parameter_count()))
+}
+
+/// The metrics of a split in one line.
+pub(super) fn metrics(split: &str, m: &Metrics) -> String {
+    let auc = m.roc_auc.map_or("not defined".to_owned(), |auc| format!("{auc:.4}"));
+    format!(
+        "{split}: accuracy {:.4}, precision {:.4}, recall {:.4}, F1 {:.4}, ROC AUC {auc}, log loss {:.4}",
+        m.accuracy, m.precision, m.recall, m.f1, m.log_loss
+    )
+}
+
+/// Counts, a row a true class, a column a predicted one.
+pub(super) fn confusion(m: &Metrics, classes: &[String]) -> String {
+    const LONGEST: usize = 16;
+    let names: Vec<String> =
+        classes.iter().map(|name| name.chars().take(LONGEST).collect()).collect();
+    let name_width =
+        names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max("true \\ predicted".len());
+    let cell = |text: &str, width: usize| {
+        format!("  {}{text}", " ".repeat(width.saturating_sub(text.chars().count())))
+    };
+    let widths: Vec<usize> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let counts = m.confusion.iter().map(|row| row[i].to_string().len());
+            counts.chain([name.chars().count()]).max().unwrap_or(0)
+        })
+        .collect();
+    let mut lines = vec![format!("{:name_width$}", "true \\ predicted")];
+    for (name, width) in names.iter().zip(&widths) {
+        lines[0].push_str(&cell(name, *width));
+    }
+    for (name, row) in names.iter().zip(&m.confusion) {
+        let mut line = format!("{name}{}", " ".repeat(name_width - name.chars().count()));
+        for (n, width) in row.iter().zip(&widths) {
+            line.push_str(&cell(&n.to_string(), *width));
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_reads_like_keras() {
+        let stats = EpochStats {
+            epoch: 3,
+            loss: 0.25,
+            accuracy: 0.9,
+            val_loss: Some(0.3),
+            val_accuracy: Some(0.875),
+            seconds: 0.061,
+        };
+        let line = "Epoch  3/30 - 0.06s - loss: 0.2500 - accuracy: 0.9000 - val_loss: 0.3000 - val_accuracy: 0.8750";
+        assert_eq!(epoch(&stats, 30), line);
+        let without = EpochStats { val_loss: None, val_accuracy: None, ..stats };
+        assert_eq!(epoch(&without, 5), "Epoch 3/5 - 0.06s - loss: 0.2500 - accuracy: 0.9000");
+    }
+
+    #[test]
+    fn the_confusion_matrix_lines_up() {
+        let metrics =
+            head::metrics::evaluate(&[0.9, 0.1, 0.2, 0.8, 0.6, 0.4], &[0, 1, 1], 2).unwrap();
+        let table = confusion(&metrics, &["cats".to_owned(), "dogs".to_owned()]);
+        let expected = "true \\ predicted  cats  dogs\ncats                 1     0\ndogs                 1     1";
+        assert_eq!(table, expected);
+    }
+}

@@ -1,0 +1,93 @@
+//! Files through decoding and the base.
+//!
+//! While the base works on one batch, the next is decoded. Both are tasks of one rayon pool: the thread that finds no
+//! tile to convolve takes an image to decode, and the other way round, so all cores are busy and none is fought over.
+//! Memory: two batches of pixels and one of features, whatever the number of files.
+
+use anyhow::{Context as _, Result};
+use backbone::Extractor;
+use rayon::prelude::*;
+
+/// What runs the files.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) extractor: &'a Extractor,
+    pub(crate) pool: &'a rayon::ThreadPool,
+    /// Files the base takes at once.
+    pub(crate) batch_size: usize,
+}
+
+/// Pixels of some files, ready for the base.
+struct Batch<'i, I, T> {
+    /// (good files, height, width, 3).
+    pixels: Vec<f32>,
+    /// Every file of the batch in order; the good ones also in `pixels`.
+    items: Vec<(&'i I, Result<T, String>)>,
+}
+
+impl Pipeline<'_> {
+    /// Runs `items` in order until the end or until `stop` says so, finishing the batches in hand.
+    ///
+    /// `load` fills one image's pixels, or says in one line why it can't. `sink` gets every item in order, with its
+    /// feature row or that line. Returns whether all items were done.
+    ///
+    /// # Errors
+    /// The engine's, or what `sink` gives.
+    pub(crate) fn run<I: Sync, T: Send + Sync>(
+        &self,
+        items: &[I],
+        load: impl Fn(&I, &mut [f32]) -> Result<T, String> + Sync,
+        stop: impl Fn() -> bool,
+        mut sink: impl FnMut(&I, Result<(T, &[f32]), String>) -> Result<()>,
+    ) -> Result<bool> {
+        let decode = |chunk| self.decode(chunk, &load);
+        let row_values = self.extractor.row_values();
+        let mut chunks = items.chunks(self.batch_size);
+        let mut decoded = chunks.next().map(|chunk| self.pool.install(|| decode(chunk)));
+        let mut features = Vec::new();
+        while let Some(batch) = decoded.take() {
+            let good = batch.pixels.len() / self.extractor.image_values();
+            features.resize(good * row_values, 0.0);
+            let upcoming = if stop() { None } else { chunks.next() };
+            let (ran, next) = self.pool.install(|| {
+                rayon::join(
+                    || self.extractor.run(good, &batch.pixels, &mut features),
+                    || upcoming.map(decode),
+                )
+            });
+            ran.context("running the base")?;
+            let mut rows = features.chunks_exact(row_values);
+            for (item, loaded) in batch.items {
+                match loaded {
+                    Ok(loaded) => sink(item, Ok((loaded, rows.next().unwrap_or_default())))?,
+                    Err(reason) => sink(item, Err(reason))?,
+                }
+            }
+            decoded = next;
+        }
+        Ok(chunks.next().is_none())
+    }
+
+    fn decode<'i, I: Sync, T: Send>(
+        &self,
+        items: &'i [I],
+        load: &(impl Fn(&I, &mut [f32]) -> Result<T, String> + Sync),
+    ) -> Batch<'i, I, T> {
+        let values = self.extractor.image_values();
+        let mut pixels = vec![0.0f32; items.len() * values];
+        let items: Vec<_> = items
+            .par_iter()
+            .zip(pixels.par_chunks_exact_mut(values))
+            .with_max_len(1)
+            .map(|(item, out)| (item, load(item, out)))
+            .collect();
+        let mut good = 0;
+        for (i, (_, loaded)) in items.iter().enumerate() {
+            if loaded.is_ok() {
+                pixels.copy_within(i * values..(i + 1) * values, good * values);
+                good += 1;
+            }
+        }
+        pixels.truncate(good * values);
+        Batch { pixels, items }
+    }
+}

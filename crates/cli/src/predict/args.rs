@@ -1,0 +1,67 @@
+//! The flags of `predict`.
+
+use backbone::Device;
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Classify images with a head that `fit-head` trained.
+///
+/// The head's own manifest decides base, weights, size and preprocessing, so a prediction is bitwise what `extract` and
+/// the head give for the same file. Folders are searched for images, in sorted order.
+#[derive(Debug, Parser)]
+#[command(name = "predict", version)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files were skipped, 130 interrupted.\n\n\
+    Examples:\n  predict photo.jpg\n  predict --head models/head --csv holiday/ > classes.csv\n  predict --top 3 --json a.png b.png"
+)]
+pub(crate) struct PredictArgs {
+    /// Images, or folders of images.
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Folder of the head.
+    #[arg(long, value_name = "DIR", default_value = "models/head")]
+    pub(crate) head: PathBuf,
+    /// How many classes to name for each file, the most probable first.
+    #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) top: u16,
+    /// Print one JSON array.
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Print CSV: file, rank, class, probability, error.
+    #[arg(long)]
+    pub(crate) csv: bool,
+    /// Where the base's weights are, if not where the head's manifest says; they must be the same bits.
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) weights: Option<String>,
+    /// Folder that downloaded weights are kept in.
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// Never use the network (also: HF_HUB_OFFLINE=1).
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Where the base runs: auto, cpu, cuda, cuda:N or metal.
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: Device,
+    /// Images the base takes at once. Does not change the result.
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) batch_size: u32,
+    /// Threads [default: one a core]. Does not change the result.
+    #[arg(long, value_name = "N", value_parser = crate::threads::parse)]
+    pub(crate) threads: Option<usize>,
+    /// No warnings about the engine; errors of single files are still reported.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        PredictArgs::command().debug_assert();
+        assert!(PredictArgs::try_parse_from(["predict"]).is_err());
+        assert!(PredictArgs::try_parse_from(["predict", "--json", "--csv", "a.jpg"]).is_err());
+    }
+}

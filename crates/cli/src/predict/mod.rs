@@ -1,0 +1,120 @@
+//! `predict`: a trained head on new images.
+
+mod args;
+mod output;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use head::Head;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::console::Console;
+use crate::failure::{EXIT_SKIPPED, exit_with, hinted};
+use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
+use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::pipeline::Pipeline;
+use crate::threads;
+use args::PredictArgs;
+use output::{Form, Output};
+
+/// Runs `predict` with the process's arguments.
+pub fn main() -> ExitCode {
+    let args = PredictArgs::parse();
+    exit_with(|| run(&args))
+}
+
+fn run(args: &PredictArgs) -> Result<ExitCode> {
+    // Standard output is for predictions alone; whatever else is said goes to standard error.
+    let console = Console { quiet: args.quiet, json: true };
+    let interrupt = Interrupt::listen()?;
+    let pool = threads::pool(args.threads)?;
+
+    let (head, manifest) = Head::load(&args.head)?;
+    let source: FeatureSource = serde_json::from_value(manifest.features.clone())
+        .with_context(|| format!("head '{}': what it says of its features", args.head.display()))?;
+    let spec = source.load_spec()?;
+    let (files, ignored) = images::expand_inputs(&args.paths);
+    let form = match (args.json, args.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Text,
+    };
+    let mut output = Output::new(form)?;
+    let mut bad = ignored.len();
+    for one in &ignored {
+        output.error(&one.path, &one.reason)?;
+    }
+    if files.is_empty() {
+        output.finish()?;
+        return Err(hinted(
+            "no image among the given paths",
+            "give image files, or folders that hold some",
+        ));
+    }
+
+    let search = WeightsSearch { models_dir: &args.models, offline: args.offline, console };
+    let extractor =
+        pool.install(|| source.extractor(args.weights.as_deref(), &search, args.device))?;
+    let info = extractor.info();
+    if !args.quiet && (&info.engine, &info.isa) != (&source.engine, &source.isa_or_gpu) {
+        console.warn(format!(
+            "the head's features were made by {} {}, here runs {} {}: probabilities may differ in their last digits",
+            source.engine, source.isa_or_gpu, info.engine, info.isa
+        ));
+    }
+    let pipeline =
+        Pipeline { extractor: &extractor, pool: &pool, batch_size: args.batch_size as usize };
+    let mut good = 0;
+    let finished = pipeline.run(
+        &files,
+        |path: &PathBuf, pixels| {
+            let bytes = images::read_file(path).map_err(|e| e.reason())?;
+            spec.load_bytes(&bytes, pixels).map(|_| ()).map_err(|e| e.reason())
+        },
+        || interrupt.requested(),
+        |path, outcome| match outcome {
+            Ok(((), row)) => {
+                let mut row = row.to_vec();
+                round_to(source.dtype, &mut row);
+                let best = top(&head.predict(&row)?, &manifest.classes, args.top as usize);
+                good += 1;
+                output.prediction(path, &best)
+            }
+            Err(reason) => {
+                bad += 1;
+                output.error(path, &reason)
+            }
+        },
+    )?;
+    output.finish()?;
+    Ok(match (finished, good, bad) {
+        (false, ..) => ExitCode::from(EXIT_INTERRUPTED),
+        (true, _, 0) => ExitCode::SUCCESS,
+        (true, 0, _) => {
+            return Err(hinted("no file could be classified", "the warnings above say why"));
+        }
+        (true, ..) => ExitCode::from(EXIT_SKIPPED),
+    })
+}
+
+/// The `k` most probable classes, best first; equal ones in class order.
+fn top<'a>(probabilities: &[f32], classes: &'a [String], k: usize) -> Vec<(&'a str, f32)> {
+    let mut all: Vec<(&str, f32)> =
+        classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all.truncate(k);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_probable_classes_come_first_and_ties_keep_their_order() {
+        let classes = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(top(&[0.25, 0.5, 0.25], &classes, 2), [("b", 0.5), ("a", 0.25)]);
+        assert_eq!(top(&[0.25, 0.5, 0.25], &classes, 9).len(), 3);
+    }
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change lands: format, lints, docs, tests, Python interop.
+# Needs Rust and Python 3 with pip; fetches the rest itself. Tests that need what is not there say so and skip.
+#
+#   scripts/test.sh            all of it
+#   scripts/test.sh --quick    without the Python interop and the photographs
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+quick=
+case "${1-}" in
+  '') ;;
+  --quick) quick=1 ;;
+  -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+  *) echo "error: unknown argument '$1'" >&2; echo "hint: scripts/test.sh --help" >&2; exit 2 ;;
+esac
+
+step() { printf '\n== %s (%ss so far)\n' "$1" "$SECONDS"; }
+
+for component in rustfmt clippy; do
+  if ! cargo "${component/rust/}" --version >/dev/null 2>&1; then
+    step "installing $component"
+    rustup component add "$component"
+  fi
+done
+
+step 'format'
+cargo fmt --all --check
+
+step 'lints'
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+step 'documentation'
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
+
+step 'tests'
+cargo test --workspace --locked
+
+if [ -z "$quick" ]; then
+  step 'Python interop'
+  scripts/test_python.sh
+  step 'real weights and photographs'
+  scripts/test_photos.sh
+fi
+
+step 'all passed'
