@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::ImageSize;
 use crate::decode::{Format, MAX_PIXELS};
 use crate::read::MAX_FILE_BYTES;
 
@@ -67,10 +68,7 @@ pub enum ImageError {
         detail: String,
     },
     /// More pixels than [`MAX_PIXELS`]; refused before any pixel is allocated.
-    #[error(
-        "{width}x{height} is over the limit of {} pixels",
-        crate::error::grouped(MAX_PIXELS)
-    )]
+    #[error("{width}x{height} is over the limit of {} pixels", crate::error::grouped(MAX_PIXELS))]
     TooManyPixels {
         /// Width that the header states.
         width: u64,
@@ -85,7 +83,15 @@ pub enum ImageError {
         /// The length that was passed.
         found: usize,
     },
-    /// An image could not be written, or a size of 0 was asked for.
+    /// An image without pixels, or a wished size of 0.
+    #[error("cannot resize from {from} to {to}: both sides must be at least 1")]
+    NoPixels {
+        /// What there is.
+        from: ImageSize,
+        /// What was asked for.
+        to: ImageSize,
+    },
+    /// An image could not be written.
     #[error("cannot encode: {detail}")]
     Encode {
         /// What the encoder said.
@@ -156,10 +162,7 @@ mod tests {
             detail: format!("first\nsecond\u{7}{}", "x".repeat(500)),
         };
         let reason = error.reason();
-        assert!(
-            reason.starts_with("corrupt PNG: first second x"),
-            "{reason}"
-        );
+        assert!(reason.starts_with("corrupt PNG: first second x"), "{reason}");
         assert!(!reason.chars().any(char::is_control));
         assert!(reason.chars().count() <= 203);
     }

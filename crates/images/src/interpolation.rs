@@ -21,13 +21,8 @@ pub enum Interpolation {
 
 impl Interpolation {
     /// Every choice, the default first.
-    pub const ALL: &[Self] = &[
-        Self::Bilinear,
-        Self::Nearest,
-        Self::Bicubic,
-        Self::Lanczos,
-        Self::TfBilinear,
-    ];
+    pub const ALL: &[Self] =
+        &[Self::Bilinear, Self::Nearest, Self::Bicubic, Self::Lanczos, Self::TfBilinear];
 
     /// The name on the command line and in manifests.
     pub const fn name(self) -> &'static str {
@@ -53,10 +48,7 @@ mod tests {
             assert_eq!(choice.name().parse(), Ok(choice));
             let json = serde_json::to_string(&choice).unwrap();
             assert_eq!(json, format!("\"{choice}\""));
-            assert_eq!(
-                serde_json::from_str::<Interpolation>(&json).unwrap(),
-                choice
-            );
+            assert_eq!(serde_json::from_str::<Interpolation>(&json).unwrap(), choice);
         }
         let error = "area".parse::<Interpolation>().unwrap_err().to_string();
         assert_eq!(

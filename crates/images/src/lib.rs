@@ -20,14 +20,14 @@ mod thumbnail;
 pub use decode::{Format, MAX_PIXELS, Rgb8Image, decode_rgb};
 pub use error::ImageError;
 pub use folders::{
-    Ignored, InputFile, ParseNameError, ScanError, SplitScan, display_name, expand_inputs,
-    find_splits, parse_name, scan_split,
+    IMAGE_SUFFIXES, Ignored, InputFile, ParseNameError, ScanError, SplitScan, display_name,
+    expand_inputs, find_splits, has_image_suffix, parse_name, scan_split,
 };
 pub use interpolation::Interpolation;
 pub use load::{LoadSpec, SourceInfo};
 pub use named::UnknownName;
 pub use preprocess::{CAFFE_MEAN_BGR, Preprocess, TORCH_MEAN, TORCH_STD};
 pub use read::{MAX_FILE_BYTES, read_file};
-pub use resize::resize;
+pub use resize::{resize, resize_rgb8};
 pub use size::{ImageSize, MAX_SIDE, ParseImageSizeError};
 pub use thumbnail::thumbnail_jpeg;

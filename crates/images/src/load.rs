@@ -42,11 +42,7 @@ impl LoadSpec {
         self.check(out)?;
         let image = decode_rgb(bytes)?;
         self.fill(&image, out)?;
-        Ok(SourceInfo {
-            width: image.width,
-            height: image.height,
-            format: image.format,
-        })
+        Ok(SourceInfo { width: image.width, height: image.height, format: image.format })
     }
 
     /// As [`LoadSpec::load_bytes`] from pixels that are decoded already.
@@ -65,10 +61,7 @@ impl LoadSpec {
         if out.len() == self.values() {
             Ok(())
         } else {
-            Err(ImageError::BufferLength {
-                expected: self.values(),
-                found: out.len(),
-            })
+            Err(ImageError::BufferLength { expected: self.values(), found: out.len() })
         }
     }
 }

@@ -13,19 +13,14 @@ macro_rules! named {
             type Err = $crate::named::UnknownName;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL
-                    .iter()
-                    .copied()
-                    .find(|choice| choice.name() == text)
-                    .ok_or_else(|| {
-                        let names: Vec<&str> =
-                            Self::ALL.iter().map(|choice| choice.name()).collect();
-                        $crate::named::UnknownName {
-                            what: $what,
-                            found: text.to_owned(),
-                            expected: names.join(", "),
-                        }
-                    })
+                Self::ALL.iter().copied().find(|choice| choice.name() == text).ok_or_else(|| {
+                    let names: Vec<&str> = Self::ALL.iter().map(|choice| choice.name()).collect();
+                    $crate::named::UnknownName {
+                        what: $what,
+                        found: text.to_owned(),
+                        expected: names.join(", "),
+                    }
+                })
             }
         }
 

@@ -49,11 +49,7 @@ impl Preprocess {
                 (g / 255.0 - TORCH_MEAN[1]) / TORCH_STD[1],
                 (b / 255.0 - TORCH_MEAN[2]) / TORCH_STD[2],
             ],
-            Self::Caffe => [
-                b - CAFFE_MEAN_BGR[0],
-                g - CAFFE_MEAN_BGR[1],
-                r - CAFFE_MEAN_BGR[2],
-            ],
+            Self::Caffe => [b - CAFFE_MEAN_BGR[0], g - CAFFE_MEAN_BGR[1], r - CAFFE_MEAN_BGR[2]],
             Self::Tf => [r / 127.5 - 1.0, g / 127.5 - 1.0, b / 127.5 - 1.0],
         }
     }

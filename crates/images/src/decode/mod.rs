@@ -1,63 +1,18 @@
 //! From bytes to 8-bit RGB, as Pillow's `Image.open(...).convert("RGB")`.
 
-use std::fmt;
+mod format;
+mod gif;
+mod jpeg;
+mod others;
+mod png;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::ImageError;
+pub use format::Format;
 
 /// Images of more pixels are refused before they are allocated. Pillow's decompression-bomb limit.
 pub const MAX_PIXELS: u64 = 178_956_970;
-
-/// The formats that are decoded, told apart by content (never by suffix).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// JPEG, baseline or progressive.
-    Jpeg,
-    /// PNG.
-    Png,
-    /// GIF, first frame.
-    Gif,
-    /// Windows bitmap.
-    Bmp,
-    /// WebP, first frame.
-    WebP,
-    /// TIFF, first page.
-    Tiff,
-    /// PBM, PGM, PPM.
-    Pnm,
-}
-
-impl Format {
-    /// Every format.
-    pub const ALL: &[Self] = &[
-        Self::Jpeg,
-        Self::Png,
-        Self::Gif,
-        Self::Bmp,
-        Self::WebP,
-        Self::Tiff,
-        Self::Pnm,
-    ];
-
-    /// The name in messages: `JPEG`, `PNG`, ...
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "JPEG",
-            Self::Png => "PNG",
-            Self::Gif => "GIF",
-            Self::Bmp => "BMP",
-            Self::WebP => "WebP",
-            Self::Tiff => "TIFF",
-            Self::Pnm => "PNM",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
 
 /// 8-bit RGB pixels, row by row, no padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,26 +28,45 @@ pub struct Rgb8Image {
 }
 
 /// Decodes an image of any [`Format`] into what Pillow's `Image.open(...).convert("RGB")` gives:
-/// alpha dropped, the first frame of animations, EXIF orientation ignored.
+/// alpha dropped, the first frame of animations, EXIF orientation ignored. The content decides which format it is.
+///
+/// One difference is meant: 16-bit greyscale keeps its upper byte, where Pillow cuts all values above 255 to white.
 ///
 /// # Errors
 /// A short reason for everything that is not a whole image of at most [`MAX_PIXELS`] pixels.
 pub fn decode_rgb(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
-    if bytes.is_empty() {
-        return Err(ImageError::Empty);
+    let format = Format::of(bytes)?;
+    // The decoders promise not to panic. Should one of them break that on some hostile file, a long run goes on.
+    let decoded = catch_unwind(AssertUnwindSafe(|| match format {
+        Format::Jpeg => jpeg::decode(bytes),
+        Format::Png => png::decode(bytes),
+        Format::Gif => gif::decode(bytes),
+        Format::Bmp | Format::WebP | Format::Tiff | Format::Pnm => others::decode(bytes, format),
+    }));
+    decoded.unwrap_or_else(|_| Err(corrupt(format, "the decoder failed")))
+}
+
+/// The number of pixels, when it is not 0 and within [`MAX_PIXELS`].
+fn checked_pixels(format: Format, width: u32, height: u32) -> Result<usize, ImageError> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        return Err(corrupt(format, "no pixels"));
     }
-    let reader = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
-    let image = reader
-        .ok()
-        .and_then(|reader| reader.decode().ok())
-        .ok_or(ImageError::NotAnImage {
-            looks_like: "unknown content",
-        })?
-        .into_rgb8();
-    Ok(Rgb8Image {
-        width: image.width(),
-        height: image.height(),
-        data: image.into_raw(),
-        format: Format::Jpeg,
-    })
+    if pixels > MAX_PIXELS {
+        return Err(ImageError::TooManyPixels { width: width.into(), height: height.into() });
+    }
+    Ok(pixels as usize)
+}
+
+fn corrupt(format: Format, detail: impl ToString) -> ImageError {
+    ImageError::Corrupt { format, detail: detail.to_string() }
+}
+
+fn unsupported(format: Format, detail: impl ToString) -> ImageError {
+    ImageError::Unsupported { format, detail: detail.to_string() }
+}
+
+/// Grey levels to RGB.
+fn grey_to_rgb(grey: impl IntoIterator<Item = u8>) -> Vec<u8> {
+    grey.into_iter().flat_map(|level| [level; 3]).collect()
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Ignored;
+use super::walk::{Entry, Kind, list, walk};
+use super::{Ignored, display_name};
 
 /// One image file of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +83,58 @@ impl ScanError {
 
 /// Lists a split: classes, images in row order, and everything that is not used.
 ///
+/// Classes are the sub-folders sorted by code point (`10` before `2`), hidden ones left out. Inside a class, folders
+/// are walked in sorted order, files sorted inside each; links are followed, loops are not. `docs/images.md` has
+/// the rules.
+///
 /// # Errors
 /// When the folder cannot be listed or has no class folders.
 pub fn scan_split(dir: &Path) -> Result<SplitScan, ScanError> {
-    let _ = dir;
-    Ok(SplitScan::default())
+    let (entries, unlisted) = list_dir(dir)?;
+    let mut scan = SplitScan { ignored: unlisted, ..SplitScan::default() };
+    let mut class_folders = Vec::new();
+    let mut outside = 0;
+    for entry in entries {
+        let reason = match entry.kind {
+            _ if entry.is_hidden() => "hidden".to_owned(),
+            Kind::Folder => {
+                class_folders.push(entry);
+                continue;
+            }
+            Kind::File => {
+                outside += 1;
+                "file outside of the class folders".to_owned()
+            }
+            Kind::Other(reason) => reason,
+        };
+        scan.ignored.push(Ignored { path: entry.path, reason });
+    }
+    if class_folders.is_empty() {
+        let found = match (outside, scan.ignored.len()) {
+            (0, 0) => "an empty folder".to_owned(),
+            (files, all) => {
+                format!("{files} files and {} hidden or unreadable entries", all - files)
+            }
+        };
+        return Err(ScanError::NoClasses { path: dir.to_owned(), found });
+    }
+    for (class, folder) in class_folders.into_iter().enumerate() {
+        let (files, ignored) = walk(&folder.path);
+        scan.ignored.extend(ignored);
+        if files.is_empty() {
+            scan.ignored.push(Ignored {
+                path: folder.path.clone(),
+                reason: "class folder without images".to_owned(),
+            });
+        }
+        scan.files.extend(files.into_iter().map(|file| InputFile {
+            path: folder.path.join(&file),
+            relative: Path::new(&folder.name).join(&file),
+            class,
+        }));
+        scan.classes.push(display_name(Path::new(&folder.name)));
+    }
+    Ok(scan)
 }
 
 /// Those of `train`, `validation` (or `val`), `test` that are folders in `data`, in that order.
@@ -94,6 +142,39 @@ pub fn scan_split(dir: &Path) -> Result<SplitScan, ScanError> {
 /// # Errors
 /// When `data` cannot be listed or holds none of them, or holds both `validation` and `val`.
 pub fn find_splits(data: &Path) -> Result<Vec<String>, ScanError> {
-    let _ = data;
-    Ok(Vec::new())
+    let (entries, _) = list_dir(data)?;
+    let has = |name: &str| {
+        entries.iter().any(|entry| entry.name == name && matches!(entry.kind, Kind::Folder))
+    };
+    if has("validation") && has("val") {
+        return Err(ScanError::TwoValidations { path: data.to_owned() });
+    }
+    let splits: Vec<String> = ["train", "validation", "val", "test"]
+        .into_iter()
+        .filter(|name| has(name))
+        .map(str::to_owned)
+        .collect();
+    if splits.is_empty() {
+        let found = match entries.len() {
+            0 => "an empty folder".to_owned(),
+            count => {
+                const SHOWN: usize = 5;
+                let mut names: Vec<String> = entries
+                    .iter()
+                    .take(SHOWN)
+                    .map(|entry| display_name(Path::new(&entry.name)))
+                    .collect();
+                if count > SHOWN {
+                    names.push(format!("{} more", count - SHOWN));
+                }
+                names.join(", ")
+            }
+        };
+        return Err(ScanError::NoSplits { path: data.to_owned(), found });
+    }
+    Ok(splits)
+}
+
+fn list_dir(dir: &Path) -> Result<(Vec<Entry>, Vec<Ignored>), ScanError> {
+    list(dir).map_err(|source| ScanError::Io { path: dir.to_owned(), source })
 }

@@ -1,0 +1,58 @@
+//! PNG, with the upper byte of 16-bit samples (the `image` crate rounds them instead).
+
+use std::io::{Cursor, ErrorKind};
+
+use ::png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
+
+use super::{Format, MAX_PIXELS, Rgb8Image, checked_pixels, corrupt, grey_to_rgb};
+use crate::ImageError;
+
+const FORMAT: Format = Format::Png;
+/// Bytes of a pixel at most: four 16-bit samples.
+const MAX_BYTES: u64 = MAX_PIXELS * 8;
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
+    let mut decoder =
+        Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: MAX_BYTES as usize });
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    // Palettes and small bit depths to 8 bits.
+    decoder.set_transformations(Transformations::EXPAND);
+    let header = decoder.read_header_info().map_err(error)?;
+    let (width, height) = (header.width, header.height);
+    let pixels = checked_pixels(FORMAT, width, height)?;
+    let mut reader = decoder.read_info().map_err(error)?;
+    let size = reader.output_buffer_size().ok_or_else(|| corrupt(FORMAT, "impossible size"))?;
+    let mut raw = vec![0; size];
+    let frame = reader.next_frame(&mut raw).map_err(error)?;
+    raw.truncate(frame.buffer_size());
+    if (frame.width, frame.height) != (width, height) {
+        return Err(corrupt(FORMAT, "the frame has another size than the image"));
+    }
+    if frame.bit_depth == BitDepth::Sixteen {
+        // Big-endian samples: the upper byte comes first.
+        raw = raw.iter().step_by(2).copied().collect();
+    }
+    let data = match frame.color_type {
+        ColorType::Rgb => raw,
+        ColorType::Rgba => {
+            raw.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+        }
+        ColorType::Grayscale => grey_to_rgb(raw),
+        ColorType::GrayscaleAlpha => grey_to_rgb(raw.iter().step_by(2).copied()),
+        ColorType::Indexed => return Err(corrupt(FORMAT, "the palette was not expanded")),
+    };
+    if data.len() != pixels * 3 {
+        return Err(corrupt(FORMAT, "the decoder returned another size"));
+    }
+    Ok(Rgb8Image { width, height, data, format: FORMAT })
+}
+
+fn error(error: DecodingError) -> ImageError {
+    match error {
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            ImageError::Truncated { format: FORMAT }
+        }
+        other => corrupt(FORMAT, other),
+    }
+}
