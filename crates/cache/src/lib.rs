@@ -34,6 +34,11 @@ mod stamps;
 mod target;
 mod writer;
 
+#[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
+mod faulty;
+
 pub use changes::{Changes, Names};
 pub use error::CacheError;
 pub use index::IndexEntry;

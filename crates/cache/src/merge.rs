@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::disk::RealDisk;
+use crate::disk::{Disk, RealDisk};
 use crate::error::CacheError;
 use crate::input::{Existing, Input, OnError};
 use crate::manifest::{Manifest, RunStats, Shard};
@@ -18,6 +18,15 @@ use crate::target::{Target, shard_range};
 /// Joins all shards of a split into bitwise the files that one run would have made (but for times in the manifest).
 /// The shards stay. An interrupted merge goes on where it was.
 pub fn merge(dir: &Path, split: &str, existing: Existing) -> Result<Manifest, CacheError> {
+    merge_on(Arc::new(RealDisk), dir, split, existing)
+}
+
+pub(crate) fn merge_on(
+    disk: Arc<dyn Disk>,
+    dir: &Path,
+    split: &str,
+    existing: Existing,
+) -> Result<Manifest, CacheError> {
     let begun = Instant::now();
     names::check_split(split)?;
     let refuse =
@@ -58,7 +67,7 @@ pub fn merge(dir: &Path, split: &str, existing: Existing) -> Result<Manifest, Ca
                 .to_owned(),
         ));
     }
-    match open_on(Arc::new(RealDisk), dir, target, existing, OnError::Skip)? {
+    match open_on(disk, dir, target, existing, OnError::Skip)? {
         Opened::UpToDate(manifest) => Ok(*manifest),
         Opened::Writer(writer) => {
             let mut start = 0;

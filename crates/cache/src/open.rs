@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::compare::{self, Comparison};
 use crate::complete::{self, Complete};
+use crate::digest::Hex;
 use crate::disk::{self, Disk, RealDisk};
 use crate::error::CacheError;
 use crate::input::{Existing, Input, OnError, OpenOptions};
@@ -54,10 +55,12 @@ pub(crate) fn open_on(
     let files = SplitFiles::new(dir, &target.split, target.shard);
     files.check_regular()?;
     let lock = Lock::acquire(&files.lock)?;
-    match setup::recover(&*disk, &files) {
-        Err(CacheError::Damaged { .. }) if existing == Existing::Overwrite => {}
-        other => other?,
-    }
+    let existing = match (setup::recover(&*disk, &files), existing) {
+        (Err(CacheError::Damaged { .. }), Existing::Overwrite) => existing,
+        // The run that was to overwrite has just got its names: the same command shall not compute it all again.
+        (Ok(true), Existing::Overwrite) if is_done(&files, &target) => Existing::Refuse,
+        (other, _) => other.map(|_| existing)?,
+    };
     let stamps: Vec<Option<Stamp>> = match target.files_at_hand {
         true => target.inputs.iter().map(|i| Stamp::of(&i.path)).collect(),
         false => vec![None; target.inputs.len()],
@@ -69,6 +72,16 @@ pub(crate) fn open_on(
     Ok(Opened::Writer(Box::new(SplitWriter::new(
         disk, files, lock, target, stamps, *ready, on_error,
     ))))
+}
+
+/// Whether the complete cache is of this target, as far as its manifest tells.
+fn is_done(files: &SplitFiles, target: &Target) -> bool {
+    match complete::load_manifest(files, &target.split, target.shard) {
+        Ok(Some(m)) => {
+            m.settings == target.settings && m.inputs_sha256 == Hex(target.list.1).to_string()
+        }
+        _ => false,
+    }
 }
 
 enum Decision {

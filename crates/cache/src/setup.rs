@@ -33,8 +33,9 @@ pub(crate) struct Reuse<'a> {
     pub(crate) complete: Option<(&'a Complete, Vec<Option<usize>>)>,
 }
 
-/// Ends what a cut-off run had decided: names of a part that was set up, names of files that were complete.
-pub(crate) fn recover(disk: &dyn Disk, files: &SplitFiles) -> Result<(), CacheError> {
+/// Ends what a cut-off run had decided: names of a part that was set up, names of files that were complete. Whether the
+/// latter happened, that is whether a run became complete just now.
+pub(crate) fn recover(disk: &dyn Disk, files: &SplitFiles) -> Result<bool, CacheError> {
     let (new_features, new_journal) = (new(&files.features), new(&files.journal));
     if disk::exists(&new_journal) && !disk::exists(&new_features) {
         disk::replace(disk, &new_journal, &files.journal)
@@ -44,9 +45,9 @@ pub(crate) fn recover(disk: &dyn Disk, files: &SplitFiles) -> Result<(), CacheEr
         drop_new(disk, files)?;
     }
     match Replay::read(&files.journal) {
-        Ok(Some(replay)) if replay.committed => give_names(disk, files),
+        Ok(Some(replay)) if replay.committed => give_names(disk, files).map(|()| true),
         // What else is wrong with a journal is told when its turn comes.
-        _ => Ok(()),
+        _ => Ok(false),
     }
 }
 

@@ -1,0 +1,228 @@
+//! What changed is noticed and told; `update` and `overwrite` do what they say.
+
+mod common;
+
+use std::fs;
+
+use cache::{
+    CacheError, Dtype, Existing, OnError, OpenOptions, Opened, RunStats, SplitReader,
+    check_compatible, open,
+};
+use common::{compute, inputs, many, run, settings, snapshot, writer};
+
+const FILES: &[(&str, &str)] =
+    &[("cats/a", "1"), ("cats/b", "2"), ("dogs/c", "3"), ("dogs/d", "bad")];
+
+#[test]
+fn a_complete_cache_is_not_touched() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let settings = settings(&[2], Dtype::F32);
+    run(dir.path(), &settings, &files, Existing::Refuse).unwrap();
+    let before = fs::metadata(dir.path().join("train_features.npy")).unwrap().modified().unwrap();
+    for existing in [Existing::Refuse, Existing::Update] {
+        assert_eq!(run(dir.path(), &settings, &files, existing).unwrap().1, 0);
+    }
+    // New times, same content; without the stamps, too.
+    let again = inputs(data.path(), FILES);
+    assert_eq!(run(dir.path(), &settings, &again, Existing::Refuse).unwrap().1, 0);
+    fs::remove_file(dir.path().join("train.stamps")).unwrap();
+    assert_eq!(run(dir.path(), &settings, &again, Existing::Refuse).unwrap().1, 0);
+    assert_eq!(
+        fs::metadata(dir.path().join("train_features.npy")).unwrap().modified().unwrap(),
+        before
+    );
+    assert_eq!(run(dir.path(), &settings, &files, Existing::Overwrite).unwrap().1, 4);
+}
+
+#[test]
+fn what_changed_is_told() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let old = settings(&[2], Dtype::F32);
+    run(dir.path(), &old, &files, Existing::Refuse).unwrap();
+    let told = |settings, files: &[_]| {
+        let e = run(dir.path(), settings, files, Existing::Refuse).unwrap_err();
+        (e.to_string(), e.hint().unwrap())
+    };
+    let mut new = old.clone();
+    new.weights.sha256 = "cd".to_owned();
+    new.interpolation = "nearest".to_owned();
+    let (text, hint) = told(&new, &files);
+    assert!(text.contains(r#"interpolation was "bilinear", is now "nearest""#), "{text}");
+    assert!(text.contains(r#"weights.sha256 was "ab", is now "cd""#), "{text}");
+    assert!(hint.contains("--overwrite") && !hint.contains("--update"), "{hint}");
+    let error = run(dir.path(), &new, &files, Existing::Update).unwrap_err();
+    assert!(matches!(error, CacheError::Changed { .. }), "{error}");
+
+    let (text, hint) = told(&old, &files[1..]);
+    assert!(text.contains("1 file removed (cats/a)") && hint.contains("--update"), "{text}");
+    let more = inputs(
+        data.path(),
+        &[FILES[0], FILES[1], FILES[2], FILES[3], ("dogs/e", "5"), ("dogs/f", "6")],
+    );
+    assert!(told(&old, &more).0.contains("2 files added (dogs/e, dogs/f)"));
+    // Same size, other content; and a bad file that was mended.
+    fs::write(&files[1].path, "9").unwrap();
+    fs::write(&files[3].path, "good now").unwrap();
+    assert!(told(&old, &files).0.contains("2 files changed (cats/b, dogs/d)"));
+    // Nothing of this has touched the old cache.
+    SplitReader::open(dir.path(), "train").unwrap().verify_full(|_| ()).unwrap();
+    let (manifest, done) = run(dir.path(), &old, &files, Existing::Update).unwrap();
+    assert_eq!(
+        (done, manifest.rows, manifest.run.rows_reused, manifest.run.rows_computed),
+        (2, 4, 2, 2)
+    );
+    let fresh = tempfile::tempdir().unwrap();
+    run(fresh.path(), &old, &files, Existing::Refuse).unwrap();
+    assert_eq!(snapshot(dir.path()), snapshot(fresh.path()));
+}
+
+#[test]
+fn an_interrupted_run_goes_on_or_tells_what_changed() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = many(data.path(), 9);
+    let settings = settings(&[2], Dtype::F32);
+    let w =
+        writer(open(dir.path(), "train", settings.clone(), files.clone(), OpenOptions::default()));
+    for position in [1, 4, 6] {
+        compute(&w, position, 2).unwrap();
+    }
+    assert!(compute(&w, 4, 2).unwrap_err().to_string().contains("done already"));
+    assert!(matches!(
+        w.finish(RunStats::default()),
+        Err(CacheError::Incomplete { missing: 6, total: 9, .. })
+    ));
+    assert!(matches!(SplitReader::open(dir.path(), "train"), Err(CacheError::Missing { .. })));
+    let mut other = settings.clone();
+    other.layer = "block4_pool".to_owned();
+    let error = run(dir.path(), &other, &files, Existing::Refuse).unwrap_err().to_string();
+    assert!(error.contains("train.journal") && error.contains("layer"), "{error}");
+    let w =
+        writer(open(dir.path(), "train", settings.clone(), files.clone(), OpenOptions::default()));
+    assert_eq!((w.pending(), w.reused(), w.total()), (&[0, 2, 3, 5, 7, 8][..], 3, 9));
+    w.abandon().unwrap();
+    // A done file that changed is refused, or computed again.
+    fs::write(&files[4].path, "other").unwrap();
+    let error = run(dir.path(), &settings, &files, Existing::Refuse).unwrap_err().to_string();
+    assert!(error.contains("1 file changed (cats/00004)"), "{error}");
+    let (manifest, done) = run(dir.path(), &settings, &files, Existing::Update).unwrap();
+    assert_eq!((done, manifest.run.rows_reused), (7, 2));
+}
+
+#[test]
+fn update_mends_a_damaged_cache() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = many(data.path(), 40);
+    // 16 rows a block.
+    let settings = settings(&[256, 256], Dtype::F32);
+    run(dir.path(), &settings, &files, Existing::Refuse).unwrap();
+    let good = snapshot(dir.path());
+    let path = dir.path().join("train_features.npy");
+    let cut = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    cut.set_len(9_000_000).unwrap();
+    let error = run(dir.path(), &settings, &files, Existing::Refuse).unwrap_err();
+    assert!(
+        matches!(error, CacheError::Damaged { .. }) && error.hint().unwrap().contains("--update"),
+        "{error}"
+    );
+    assert!(matches!(SplitReader::open(dir.path(), "train"), Err(CacheError::Damaged { .. })));
+    assert_eq!(run(dir.path(), &settings, &files, Existing::Update).unwrap().1, 8);
+    assert_eq!(snapshot(dir.path()), good);
+}
+
+#[test]
+fn fail_stops_at_a_bad_file() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let options = OpenOptions { on_error: OnError::Fail, ..OpenOptions::default() };
+    let files = inputs(data.path(), FILES);
+    let w = writer(open(dir.path(), "train", settings(&[2], Dtype::F32), files, options));
+    let error = w.skip(3, "not a\npicture").unwrap_err();
+    assert_eq!(error.to_string(), "dogs/d: not a picture");
+}
+
+#[test]
+fn wrong_arguments_are_told() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let good = settings(&[2], Dtype::F32);
+    let try_open = |split: &str, settings, files: Vec<_>| {
+        open(dir.path(), split, settings, files, OpenOptions::default())
+    };
+    for split in ["../x", "a/b", ".hidden", "", "train.shard-1-of-2"] {
+        assert!(
+            matches!(try_open(split, good.clone(), files.clone()), Err(CacheError::Usage(_))),
+            "{split}"
+        );
+    }
+    for shape in [&[][..], &[0], &[1 << 40, 1 << 40], &[1; 9]] {
+        assert!(matches!(
+            try_open("t", settings(shape, Dtype::F32), files.clone()),
+            Err(CacheError::Usage(_))
+        ));
+    }
+    let mut twice = files.clone();
+    twice[1] = twice[0].clone();
+    assert!(matches!(try_open("t", good.clone(), twice), Err(CacheError::Usage(_))));
+    let mut classless = files;
+    classless[0].class = 2;
+    assert!(matches!(try_open("t", good, classless), Err(CacheError::Usage(_))));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn splits_that_do_not_belong_together_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let files = inputs(data.path(), FILES);
+    let manifest = |change: fn(&mut cache::Settings)| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = settings(&[2], Dtype::F32);
+        change(&mut settings);
+        run(dir.path(), &settings, &files, Existing::Refuse).unwrap().0
+    };
+    let a = manifest(|_| ());
+    for change in [
+        (|s| s.engine = "cuda".to_owned()) as fn(&mut cache::Settings),
+        |s| s.seed = 7,
+        |s| s.augmentation = Some("random".into()),
+    ] {
+        let b = manifest(change);
+        check_compatible(&a, &b).unwrap();
+        assert_eq!(cache::harmless_differences(&a, &b).len(), 1);
+    }
+    for change in [
+        (|s| s.layer = "block4_pool".to_owned()) as fn(&mut cache::Settings),
+        |s| s.weights.sha256 = "ff".to_owned(),
+        |s| s.image_size = [224, 150],
+        |s| s.classes[0] = "kittens".to_owned(),
+        |s| s.row_shape = vec![1, 2],
+    ] {
+        assert!(matches!(
+            check_compatible(&a, &manifest(change)),
+            Err(CacheError::Incompatible { .. })
+        ));
+    }
+    let text =
+        check_compatible(&a, &manifest(|s| s.layer = "x".to_owned())).unwrap_err().to_string();
+    assert!(text.contains(r#"layer is "block5_pool" in the first, "x" in the second"#), "{text}");
+}
+
+#[test]
+fn an_empty_split_is_complete() {
+    let dir = tempfile::tempdir().unwrap();
+    let w = writer(open(
+        dir.path(),
+        "train",
+        settings(&[2], Dtype::F32),
+        Vec::new(),
+        OpenOptions::default(),
+    ));
+    assert_eq!(w.finish(RunStats::default()).unwrap().shape, [0, 2]);
+    let reader = SplitReader::open(dir.path(), "train").unwrap();
+    reader.verify_full(|_| ()).unwrap();
+    assert!(reader.is_empty() && reader.features_f32().unwrap().is_empty());
+    let again =
+        open(dir.path(), "train", settings(&[2], Dtype::F32), Vec::new(), OpenOptions::default())
+            .unwrap();
+    assert!(matches!(again, Opened::UpToDate(_)));
+}
