@@ -8,8 +8,8 @@ use std::path::Path;
 
 use image::{ImageFormat, Rgb, RgbImage};
 use report::{
-    Epoch, Metric, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
-    most_confident_mistakes, write,
+    Epoch, Metric, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped,
+    SplitResult, most_confident_mistakes, write,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,16 +36,16 @@ impl Numbers {
 
 fn lesson() -> Run {
     let classes = vec!["green".to_owned(), "red".to_owned()];
-    let splits = vec![
-        split("validation", 237, &classes, 0.03, 1),
-        split("test", 288, &classes, 0.045, 2),
-    ];
+    let splits =
+        vec![split("validation", 237, &classes, 0.03, 1), split("test", 288, &classes, 0.045, 2)];
     let shown = splits.last().map(|test| most_confident_mistakes(test, 12));
     let mistakes = shown.unwrap_or_default().into_iter().map(|p| mistake(p, "test")).collect();
     Run {
         title: "Traffic lights: green or red".into(),
         created: "2026-05-04 17:20:03 UTC".into(),
-        command_line: "fit-head --features features --head models/traffic-lights --epochs 30 --repeats 10".into(),
+        command_line:
+            "fit-head --features features --head models/traffic-lights --epochs 30 --repeats 10"
+                .into(),
         tool_version: "fit-head 0.1.0".into(),
         sections: settings(),
         history: history(30, true),
@@ -99,7 +99,12 @@ fn edge() -> Run {
         history: history(1, false),
         splits: vec![SplitResult {
             name: "test".into(),
-            metrics: vec![Metric::new("accuracy", "Accuracy", f64::NAN, "Share of images predicted right.")],
+            metrics: vec![Metric::new(
+                "accuracy",
+                "Accuracy",
+                f64::NAN,
+                "Share of images predicted right.",
+            )],
             confusion: vec![vec![0, 0], vec![0, 0]],
             predictions: Vec::new(),
         }],
@@ -116,7 +121,10 @@ fn edge() -> Run {
 
 fn settings() -> Vec<Section> {
     vec![
-        Section::new("Base", [("backbone", "vgg16"), ("layer", "block5_pool"), ("features", "4 × 4 × 512")]),
+        Section::new(
+            "Base",
+            [("backbone", "vgg16"), ("layer", "block5_pool"), ("features", "4 × 4 × 512")],
+        ),
         Section::new(
             "Weights",
             [
@@ -126,14 +134,25 @@ fn settings() -> Vec<Section> {
         ),
         Section::new(
             "Pixels",
-            [("image size", "150 × 150"), ("interpolation", "bilinear"), ("preprocessing", "torch")],
+            [
+                ("image size", "150 × 150"),
+                ("interpolation", "bilinear"),
+                ("preprocessing", "torch"),
+            ],
         ),
-        Section::new("Engine", [("device", "cpu"), ("ISA", "avx2+fma"), ("precision", "highest"), ("threads", "2")]),
+        Section::new(
+            "Engine",
+            [("device", "cpu"), ("ISA", "avx2+fma"), ("precision", "highest"), ("threads", "2")],
+        ),
         Section::new(
             "Training",
             [
-                ("hidden", "256, ReLU"), ("dropout", "0.5"), ("optimizer", "rmsprop, lr 2e-5"),
-                ("epochs", "30"), ("batch size", "20"), ("seed", "0"),
+                ("hidden", "256, ReLU"),
+                ("dropout", "0.5"),
+                ("optimizer", "rmsprop, lr 2e-5"),
+                ("epochs", "30"),
+                ("batch size", "20"),
+                ("seed", "0"),
             ],
         ),
     ]
@@ -164,7 +183,8 @@ fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> Sp
     let predictions: Vec<Prediction> = (0..rows)
         .map(|row| {
             let truth = (row as usize * n) / rows as usize;
-            let off = usize::from(numbers.next() < wrong) * (1 + (numbers.next().powi(3) * (n - 1) as f64) as usize);
+            let off = usize::from(numbers.next() < wrong)
+                * (1 + (numbers.next().powi(3) * (n - 1) as f64) as usize);
             let predicted = (truth + off) % n;
             let sure = 1.0 - 0.5 * numbers.next().powi(if off == 0 { 6 } else { 1 });
             let mut probabilities = vec![((1.0 - sure) / (n - 1) as f64) as f32; n];
@@ -185,11 +205,31 @@ fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> Sp
         name: name.into(),
         metrics: vec![
             Metric::new("accuracy", "Accuracy", share, "Share of images predicted right."),
-            Metric::new("precision", "Precision", share - 0.004, "Of the images predicted red, the share that is."),
-            Metric::new("recall", "Recall", share + 0.003, "Of the red images, the share predicted so."),
+            Metric::new(
+                "precision",
+                "Precision",
+                share - 0.004,
+                "Of the images predicted red, the share that is.",
+            ),
+            Metric::new(
+                "recall",
+                "Recall",
+                share + 0.003,
+                "Of the red images, the share predicted so.",
+            ),
             Metric::new("f1", "F1", share - 0.001, "Harmonic mean of precision and recall."),
-            Metric::new("roc_auc", "ROC AUC", 0.9912, "Chance that a red image gets a higher probability of red than a green one."),
-            Metric::new("log_loss", "Log loss", 0.1034, "Mean of −ln of the probability given to the true class, nats."),
+            Metric::new(
+                "roc_auc",
+                "ROC AUC",
+                0.9912,
+                "Chance that a red image gets a higher probability of red than a green one.",
+            ),
+            Metric::new(
+                "log_loss",
+                "Log loss",
+                0.1034,
+                "Mean of −ln of the probability given to the true class, nats.",
+            ),
         ],
         confusion,
         predictions,
@@ -210,7 +250,11 @@ fn mistake(prediction: &Prediction, split: &str) -> Mistake {
 /// A traffic light with one lamp on, on a sky of its own.
 fn drawing(seed: u64, red: bool) -> Option<Vec<u8>> {
     let mut numbers = Numbers(seed);
-    let sky = [90.0 + 120.0 * numbers.next(), 120.0 + 90.0 * numbers.next(), 170.0 + 80.0 * numbers.next()];
+    let sky = [
+        90.0 + 120.0 * numbers.next(),
+        120.0 + 90.0 * numbers.next(),
+        170.0 + 80.0 * numbers.next(),
+    ];
     let (width, height) = (96 + (80.0 * numbers.next()) as u32, 160);
     let middle = f64::from(width) / 2.0;
     let picture = RgbImage::from_fn(width, height, |x, y| {
@@ -237,7 +281,8 @@ fn repeats() -> Repeats {
     let mut numbers = Numbers(11);
     let seeds: Vec<u64> = (0..10).collect();
     let mut metric = |key: &str, label: &str, around: f64, spread: f64| {
-        let values: Vec<f64> = seeds.iter().map(|_| around + spread * (numbers.next() - 0.5)).collect();
+        let values: Vec<f64> =
+            seeds.iter().map(|_| around + spread * (numbers.next() - 0.5)).collect();
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();

@@ -48,8 +48,8 @@ pub(crate) fn check(run: &Run) -> Result<(), ReportError> {
 }
 
 fn check_split(split: &SplitResult, classes: usize) -> Result<(), ReportError> {
-    let is_square = split.confusion.len() == classes
-        && split.confusion.iter().all(|row| row.len() == classes);
+    let is_square =
+        split.confusion.len() == classes && split.confusion.iter().all(|row| row.len() == classes);
     if !split.confusion.is_empty() && !is_square {
         return Err(inconsistent(
             format!("split '{}', confusion matrix", split.name),
@@ -63,12 +63,7 @@ fn check_split(split: &SplitResult, classes: usize) -> Result<(), ReportError> {
     }
     for prediction in &split.predictions {
         let what = || format!("split '{}', row {}", split.name, prediction.row);
-        let Prediction {
-            truth,
-            predicted,
-            probabilities,
-            ..
-        } = prediction;
+        let Prediction { truth, predicted, probabilities, .. } = prediction;
         check_class(what, truth.map_or(*predicted, |t| t.max(*predicted)), classes)?;
         if probabilities.len() != classes {
             return Err(inconsistent(
@@ -85,25 +80,19 @@ fn check_class(what: impl Fn() -> String, class: usize, classes: usize) -> Resul
     if class < classes {
         return Ok(());
     }
-    Err(inconsistent(
-        what(),
-        format!("a class index below {classes}"),
-        class.to_string(),
-    ))
+    Err(inconsistent(what(), format!("a class index below {classes}"), class.to_string()))
 }
 
 fn is_file_name_part(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 100
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
-fn inconsistent(what: String, expected: impl Into<String>, found: impl Into<String>) -> ReportError {
-    ReportError::Inconsistent {
-        what,
-        expected: expected.into(),
-        found: found.into(),
-    }
+fn inconsistent(
+    what: String,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> ReportError {
+    ReportError::Inconsistent { what, expected: expected.into(), found: found.into() }
 }

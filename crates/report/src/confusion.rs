@@ -75,14 +75,11 @@ impl Layout {
                 (side, side)
             }
         };
-        let longest = names
-            .iter()
-            .map(|name| width_em(&visible(name)) * FONT)
-            .fold(0.0, f64::max)
-            .min(150.0);
+        let longest =
+            names.iter().map(|name| width_em(&visible(name)) * FONT).fold(0.0, f64::max).min(150.0);
         let upright = classes > 4;
         let (left, top) = if named {
-            let above = if upright { longest + 12.0 } else { 20.0 };
+            let above = if upright { longest + 18.0 } else { 20.0 };
             (MARGIN + longest.max(34.0) + 12.0, MARGIN + HEADING + above)
         } else {
             (MARGIN + 18.0, MARGIN + HEADING + 4.0)

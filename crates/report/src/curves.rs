@@ -10,17 +10,14 @@ use crate::theme;
 /// Both panels, accuracy first.
 pub(crate) fn panels(history: &[Epoch]) -> [Panel<'static>; 2] {
     let of = |value: fn(&Epoch) -> Option<f64>| -> Vec<(usize, f64)> {
-        history
-            .iter()
-            .filter_map(|epoch| Some((epoch.epoch, value(epoch)?)))
-            .collect()
+        history.iter().filter_map(|epoch| Some((epoch.epoch, value(epoch)?))).collect()
     };
     [
         Panel {
             title: "Accuracy",
             unit: "share of images predicted right",
             bounds: (0.0, 1.0),
-            min_span: 0.01,
+            min_span: 0.02,
             training: of(|epoch| Some(epoch.accuracy)),
             validation: of(|epoch| epoch.val_accuracy),
         },
@@ -28,7 +25,7 @@ pub(crate) fn panels(history: &[Epoch]) -> [Panel<'static>; 2] {
             title: "Loss",
             unit: "mean cross-entropy, nats",
             bounds: (0.0, f64::INFINITY),
-            min_span: 1e-3,
+            min_span: 0.02,
             training: of(|epoch| Some(epoch.loss)),
             validation: of(|epoch| epoch.val_loss),
         },
@@ -83,14 +80,10 @@ pub(crate) fn describe(panel: &Panel<'_>) -> String {
 /// The caption: the best validation value, and where it was.
 pub(crate) fn caption(panel: &Panel<'_>) -> String {
     let is_loss = panel.title == "Loss";
-    let best = panel
-        .validation
-        .iter()
-        .filter(|point| point.1.is_finite())
-        .reduce(|best, point| {
-            let better = if is_loss { point.1 < best.1 } else { point.1 > best.1 };
-            if better { point } else { best }
-        });
+    let best = panel.validation.iter().filter(|point| point.1.is_finite()).reduce(|best, point| {
+        let better = if is_loss { point.1 < best.1 } else { point.1 > best.1 };
+        if better { point } else { best }
+    });
     match (best, panel.validation.last(), panel.training.last()) {
         (Some(best), Some(last), _) => format!(
             "Validation {}: {} {} at epoch {}, last {}.",
@@ -100,7 +93,9 @@ pub(crate) fn caption(panel: &Panel<'_>) -> String {
             best.0,
             metric(last.1)
         ),
-        (_, _, Some(last)) => format!("Last training {}: {}.", panel.title.to_lowercase(), metric(last.1)),
+        (_, _, Some(last)) => {
+            format!("Last training {}: {}.", panel.title.to_lowercase(), metric(last.1))
+        }
         _ => "No epochs.".to_owned(),
     }
 }

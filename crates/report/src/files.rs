@@ -23,11 +23,7 @@ pub(crate) fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf, Repor
     if let Err(source) = written {
         // What counts is the first error; a leftover that cannot be removed either changes nothing.
         let _ = fs::remove_file(&temporary);
-        return Err(ReportError::Io {
-            action: "write",
-            path,
-            source,
-        });
+        return Err(ReportError::Io { action: "write", path, source });
     }
     Ok(path)
 }
@@ -41,11 +37,7 @@ pub(crate) fn settle(dir: &Path) {
 }
 
 fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

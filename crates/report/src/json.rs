@@ -20,14 +20,10 @@ pub(crate) fn metrics(run: &Run) -> Vec<u8> {
             "val_loss": epoch.val_loss, "val_accuracy": epoch.val_accuracy,
         })
     });
-    let splits = run
-        .splits
-        .iter()
-        .map(|split| (&split.name, of_split(split, &run.classes)));
-    let skipped = run
-        .skipped
-        .iter()
-        .map(|skipped| json!({"split": skipped.split, "file": skipped.file, "reason": skipped.reason}));
+    let splits = run.splits.iter().map(|split| (&split.name, of_split(split, &run.classes)));
+    let skipped = run.skipped.iter().map(
+        |skipped| json!({"split": skipped.split, "file": skipped.file, "reason": skipped.reason}),
+    );
     let all = json!({
         "format_version": FORMAT_VERSION,
         "title": run.title,
@@ -46,11 +42,7 @@ pub(crate) fn metrics(run: &Run) -> Vec<u8> {
 }
 
 fn of_split(split: &SplitResult, classes: &[String]) -> Value {
-    let labelled = split
-        .predictions
-        .iter()
-        .filter(|prediction| prediction.truth.is_some())
-        .count();
+    let labelled = split.predictions.iter().filter(|prediction| prediction.truth.is_some()).count();
     let metrics = &split.metrics;
     let per_class = stats::per_class(&split.confusion);
     let per_class = per_class.iter().zip(classes).map(|(class, name)| {
@@ -79,9 +71,5 @@ fn of_repeats(repeats: &Repeats) -> Value {
 }
 
 fn object<'a>(entries: impl Iterator<Item = (&'a String, Value)>) -> Value {
-    Value::Object(
-        entries
-            .map(|(key, value)| (key.clone(), value))
-            .collect::<Map<_, _>>(),
-    )
+    Value::Object(entries.map(|(key, value)| (key.clone(), value)).collect::<Map<_, _>>())
 }

@@ -1,6 +1,6 @@
 //! Pictures and pages of a trained head.
 //!
-//! The caller fills a [`Run`]; [`write`] puts beside each other, in one folder:
+//! The caller fills a [`Run`]; [`write()`] puts beside each other, in one folder:
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -37,7 +37,7 @@ pub use model::{
     Epoch, Metric, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
 };
 
-/// What [`write`] left in the folder.
+/// What [`write()`] left in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The page to open.
@@ -75,8 +75,5 @@ pub fn write(run: &Run, dir: &Path) -> Result<Written, ReportError> {
         .map(|(name, bytes)| files::put(dir, name, bytes))
         .collect::<Result<Vec<_>, _>>()?;
     files::settle(dir);
-    Ok(Written {
-        page: dir.join("report.html"),
-        files,
-    })
+    Ok(Written { page: dir.join("report.html"), files })
 }

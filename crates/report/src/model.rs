@@ -37,10 +37,7 @@ impl Run {
     /// The split that the page puts first: `test` where there is one, else the last evaluated.
     #[must_use]
     pub fn headline(&self) -> Option<&SplitResult> {
-        self.splits
-            .iter()
-            .find(|split| split.name == "test")
-            .or_else(|| self.splits.last())
+        self.splits.iter().find(|split| split.name == "test").or_else(|| self.splits.last())
     }
 }
 
@@ -61,10 +58,7 @@ impl Section {
     ) -> Self {
         Self {
             title: title.into(),
-            rows: rows
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+            rows: rows.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
         }
     }
 }
@@ -118,12 +112,7 @@ impl Metric {
         value: f64,
         definition: impl Into<String>,
     ) -> Self {
-        Self {
-            key: key.into(),
-            label: label.into(),
-            value,
-            definition: definition.into(),
-        }
+        Self { key: key.into(), label: label.into(), value, definition: definition.into() }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn metric(value: f64) -> String {
 pub(crate) fn probability(value: f32) -> String {
     if value.is_nan() {
         NOT_DEFINED.to_owned()
-    } else if value < 1.0 && value >= 0.9995 {
+    } else if (0.9995..1.0).contains(&value) {
         "> 0.999".to_owned()
     } else if value > 0.0 && value < 0.0005 {
         "< 0.001".to_owned()
@@ -52,7 +52,7 @@ pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

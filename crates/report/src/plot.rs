@@ -40,10 +40,7 @@ impl Panel<'_> {
         let values = self.training.iter().chain(&self.validation);
         let y = ticks::around(values.clone().map(|point| point.1), self.min_span, self.bounds);
         let epochs = || values.clone().map(|point| point.0);
-        let x = epochs()
-            .min()
-            .zip(epochs().max())
-            .map(|(first, last)| ticks::whole(first, last));
+        let x = epochs().min().zip(epochs().max()).map(|(first, last)| ticks::whole(first, last));
         html! {
             text.title x="2" y="17" { (self.title) }
             text.soft x="2" y="36" { (self.unit) }
@@ -140,8 +137,7 @@ impl Frame {
 /// Whether neither neighbour can be drawn, so that no line shows the point.
 fn is_alone(points: &[(usize, f64)], i: usize) -> bool {
     let drawn = |at: Option<usize>| {
-        at.and_then(|at| points.get(at))
-            .is_some_and(|point| ticks::drawable(point.1))
+        at.and_then(|at| points.get(at)).is_some_and(|point| ticks::drawable(point.1))
     };
     !drawn(i.checked_sub(1)) && !drawn(i.checked_add(1))
 }
@@ -158,10 +154,7 @@ fn mark(name: &str, x: f64, y: f64, label: Option<String>) -> Markup {
 }
 
 fn path(points: impl Iterator<Item = (f64, f64)>) -> String {
-    points
-        .map(|(x, y)| format!("{},{}", round(x), round(y)))
-        .collect::<Vec<_>>()
-        .join(" ")
+    points.map(|(x, y)| format!("{},{}", round(x), round(y))).collect::<Vec<_>>().join(" ")
 }
 
 /// To a tenth of a unit: finer is not seen and makes files larger.

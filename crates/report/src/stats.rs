@@ -53,9 +53,7 @@ pub(crate) fn confusions(confusion: &[Vec<u64>]) -> Vec<(usize, usize, u64)> {
         .iter()
         .enumerate()
         .flat_map(|(truth, row)| {
-            row.iter()
-                .enumerate()
-                .map(move |(predicted, count)| (truth, predicted, *count))
+            row.iter().enumerate().map(move |(predicted, count)| (truth, predicted, *count))
         })
         .filter(|(truth, predicted, count)| truth != predicted && *count > 0)
         .collect();
@@ -65,14 +63,10 @@ pub(crate) fn confusions(confusion: &[Vec<u64>]) -> Vec<(usize, usize, u64)> {
 
 /// The accuracy of a split: its metric of that name, else what the confusion matrix says.
 pub(crate) fn accuracy(split: &SplitResult) -> f64 {
-    split
-        .metrics
-        .iter()
-        .find(|metric| metric.key == "accuracy")
-        .map_or_else(
-            || right(&split.confusion) as f64 / total(&split.confusion) as f64,
-            |metric| metric.value,
-        )
+    split.metrics.iter().find(|metric| metric.key == "accuracy").map_or_else(
+        || right(&split.confusion) as f64 / total(&split.confusion) as f64,
+        |metric| metric.value,
+    )
 }
 
 /// Wilson's 95% interval of a share (Wilson 1927, JASA 22:209), none without rows.

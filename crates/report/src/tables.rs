@@ -25,9 +25,7 @@ pub(crate) fn history(epochs: &[Epoch]) -> Vec<u8> {
 ///
 /// `class` and `correct` are empty where the true class is not known.
 pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
-    let mut header = ["row", "file", "class", "predicted", "correct"]
-        .map(String::from)
-        .to_vec();
+    let mut header = ["row", "file", "class", "predicted", "correct"].map(String::from).to_vec();
     header.extend(classes.iter().map(|class| format!("p_{class}")));
     table(
         header,
@@ -38,9 +36,7 @@ pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
                 prediction.file.clone(),
                 truth.map(|t| classes[t].clone()).unwrap_or_default(),
                 classes[prediction.predicted].clone(),
-                truth
-                    .map(|t| (t == prediction.predicted).to_string())
-                    .unwrap_or_default(),
+                truth.map(|t| (t == prediction.predicted).to_string()).unwrap_or_default(),
             ];
             fields.extend(prediction.probabilities.iter().map(|p| format!("{p:?}")));
             fields

@@ -74,30 +74,14 @@ pub(crate) fn page_style() -> String {
 }
 
 fn variables(palette: &Palette) -> String {
-    let Palette {
-        paper,
-        ink,
-        muted,
-        rule,
-        faint,
-        blue,
-        orange,
-    } = palette;
+    let Palette { paper, ink, muted, rule, faint, blue, orange } = palette;
     format!(
         "--paper:{paper};--ink:{ink};--muted:{muted};--rule:{rule};--faint:{faint};--blue:{blue};--orange:{orange};"
     )
 }
 
 fn picture_rules(palette: &Palette) -> String {
-    let Palette {
-        paper,
-        ink,
-        muted,
-        rule,
-        blue,
-        orange,
-        faint: _,
-    } = palette;
+    let Palette { paper, ink, muted, rule, blue, orange, faint: _ } = palette;
     format!(
         ".ground{{fill:{paper}}}\
          .pic text{{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px;fill:{ink};stroke:none}}\
@@ -129,11 +113,7 @@ mod tests {
         let channel = |at: usize| {
             let value = u8::from_str_radix(&colour[at..at + 2], 16).expect("two hex digits");
             let share = f64::from(value) / 255.0;
-            if share <= 0.040_45 {
-                share / 12.92
-            } else {
-                ((share + 0.055) / 1.055).powf(2.4)
-            }
+            if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
         };
         0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
     }
@@ -149,6 +129,23 @@ mod tests {
             assert!(contrast(palette.ink, palette.paper) >= 7.0);
             for text in [palette.muted, palette.blue, palette.orange] {
                 assert!(contrast(text, palette.paper) >= 4.5, "{text} on {}", palette.paper);
+            }
+        }
+    }
+
+    #[test]
+    fn counts_stand_out_from_the_darkest_cell() {
+        let share = crate::confusion::shade(1, 1);
+        for palette in [LIGHT, DARK] {
+            for colour in [palette.blue, palette.orange] {
+                let blend = |at: usize| {
+                    let channel = |hex: &str| {
+                        f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"))
+                    };
+                    (share * channel(colour) + (1.0 - share) * channel(palette.paper)) as u8
+                };
+                let cell = format!("#{:02x}{:02x}{:02x}", blend(1), blend(3), blend(5));
+                assert!(contrast(palette.ink, &cell) >= 4.5, "{} on {cell}", palette.ink);
             }
         }
     }

@@ -6,10 +6,13 @@ use crate::confusion::{MOST_NAMED, shade};
 use crate::model::SplitResult;
 use crate::numbers::{counted, grouped, metric, percent};
 use crate::stats;
-use crate::text::visible;
+use crate::text::{fitted, visible};
 
 /// Up to this many classes, cells are large and tell their share of the row.
 const FEW: usize = 4;
+/// Room for the names of columns and rows, in ems; the table of each class has them in full.
+const COLUMN_EM: f64 = 11.0;
+const ROW_EM: f64 = 14.0;
 /// How many pairs of confused classes to list.
 const MOST_PAIRS: usize = 12;
 /// Classes in the table of each against the rest before it folds.
@@ -27,7 +30,7 @@ pub(super) fn of_split(split: &SplitResult, classes: &[String]) -> Markup {
             } @else {
                 div.parts {
                     @if classes.len() <= MOST_NAMED {
-                        (matrix(confusion, classes, &split.name))
+                        div { (matrix(confusion, classes, &split.name)) }
                     } @else {
                         p { (grouped(classes.len() as u64)) " classes: too many for a table. confusion.svg shows the whole matrix." }
                     }
@@ -43,9 +46,9 @@ fn matrix(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup {
     let few = classes.len() <= FEW;
     let total = stats::total(confusion);
     html! {
+        p.soft.key { (counted(total, "image", "images")) "; rows: true class, columns: predicted class" }
         div.scroll tabindex="0" role="region" aria-label={ "Confusion matrix, " (split) } {
-            table.matrix.few[few] {
-                caption { (counted(total, "image", "images")) "; rows: true class, columns: predicted class" }
+            table.matrix.few[few].many[!few] aria-label={ "Confusion matrix, " (split) } {
                 thead {
                     tr {
                         td.blank {}
@@ -57,7 +60,7 @@ fn matrix(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup {
                             @if few {
                                 th scope="col" { (visible(class)) }
                             } @else {
-                                th.upright scope="col" { span { (visible(class)) } }
+                                th.upright scope="col" title=(visible(class)) { span { (fitted(&visible(class), COLUMN_EM)) } }
                             }
                         }
                     }
@@ -65,7 +68,7 @@ fn matrix(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup {
                 tbody {
                     @for (truth, row) in confusion.iter().enumerate() {
                         tr {
-                            th scope="row" { (visible(&classes[truth])) }
+                            th scope="row" title=(visible(&classes[truth])) { (fitted(&visible(&classes[truth]), ROW_EM)) }
                             @for (predicted, count) in row.iter().enumerate() {
                                 (cell(*count, row.iter().sum(), truth == predicted, few))
                             }

@@ -20,13 +20,23 @@ pub(super) fn section(run: &Run) -> Markup {
             @if run.mistakes.is_empty() {
                 p { (none(run)) }
             } @else {
-                p.soft { "Predicted wrongly with the highest probability: often odd pictures, sometimes wrong labels." }
+                p.soft {
+                    "Images of " (splits(run)) " that were predicted wrongly with the highest probability, which stands below each: "
+                    "often odd pictures, sometimes wrong labels."
+                }
                 ul.mistakes {
                     @for mistake in &run.mistakes { (entry(mistake, &run.classes)) }
                 }
             }
         }
     }
+}
+
+/// The splits that the mistakes come from, most often one.
+fn splits(run: &Run) -> String {
+    let mut names: Vec<String> = run.mistakes.iter().map(|m| visible(&m.split)).collect();
+    names.dedup();
+    names.join(", ")
 }
 
 fn none(run: &Run) -> String {
@@ -52,8 +62,8 @@ fn entry(mistake: &Mistake, classes: &[String]) -> Markup {
     html! {
         li {
             div.thumb { (picture(mistake, &file)) }
-            p { b { (visible(&classes[mistake.predicted])) } " " (probability(mistake.probability)) br; "is " (visible(&classes[mistake.truth])) }
-            p.soft title=(file) { bdi { (base_name(&file)) } @if !mistake.split.is_empty() { " · " (visible(&mistake.split)) } }
+            p { "predicted " b { (visible(&classes[mistake.predicted])) } br; "labelled " (visible(&classes[mistake.truth])) }
+            p.soft title=(file) { (probability(mistake.probability)) " · " bdi { (base_name(&file)) } }
         }
     }
 }
@@ -61,7 +71,7 @@ fn entry(mistake: &Mistake, classes: &[String]) -> Markup {
 fn picture(mistake: &Mistake, file: &str) -> Markup {
     match &mistake.thumbnail_jpeg {
         Some(jpeg) if jpeg.starts_with(&JPEG_MAGIC) => html! {
-            img src={ "data:image/jpeg;base64," (STANDARD.encode(jpeg)) } alt={ "Thumbnail of " (base_name(file)) } loading="lazy";
+            img src={ "data:image/jpeg;base64," (STANDARD.encode(jpeg)) } alt={ "Thumbnail of " (base_name(file)) };
         },
         _ => html! { span.soft { "no picture" } },
     }

@@ -115,15 +115,15 @@ fn curves_section(run: &Run) -> Markup {
 
 fn confusion_section(run: &Run) -> Markup {
     let first = run.headline();
-    let others = run
-        .splits
-        .iter()
-        .filter(|split| first.is_some_and(|first| first.name != split.name));
+    let others =
+        run.splits.iter().filter(|split| first.is_some_and(|first| first.name != split.name));
     html! {
         section {
             h2 { "Confusion matrix" }
-            @for split in first.into_iter().chain(others) {
-                (matrix::of_split(split, &run.classes))
+            div.splits {
+                @for split in first.into_iter().chain(others) {
+                    (matrix::of_split(split, &run.classes))
+                }
             }
             @if first.is_none() { p { "No split was evaluated." } }
         }

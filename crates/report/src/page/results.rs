@@ -20,7 +20,7 @@ pub(super) fn metrics(run: &Run) -> Markup {
             section {
                 h2 { "Metrics" }
                 div.scroll tabindex="0" role="region" aria-label="Metrics by split" {
-                    table.wide {
+                    table.metrics {
                         thead { tr {
                             th scope="col" { "metric" }
                             @for split in splits { th scope="col" { (visible(&split.name)) } }
@@ -87,15 +87,13 @@ pub(super) fn repeats(run: &Run) -> Markup {
     html! {
         section {
             h2 { "Over " (repeats.seeds.len()) " seeds" }
-            p.soft { "The same training from other random starts (seeds " (seeds.join(", ")) "): mean and its 95% interval. Circles: single seeds; bar: the mean." }
+            p.soft { "The same training from other random starts (seeds " (seeds.join(", ")) "): mean and its 95% interval. Circles: single seeds, from the least value to the most; bar: the mean." }
             div.scroll tabindex="0" role="region" aria-label="Metrics over several seeds" {
                 table {
                     thead { tr {
                         th scope="col" { "metric" }
                         th scope="col" { "mean" }
                         th scope="col" { "± 95%" }
-                        th scope="col" { "least" }
-                        th scope="col" { "most" }
                         th.text scope="col" { "seeds" }
                     } }
                     tbody { @for metric in &repeats.metrics { (repeat(metric)) } }
@@ -109,15 +107,19 @@ fn repeat(repeated: &RepeatedMetric) -> Markup {
     let finite = || repeated.values.iter().copied().filter(|value| value.is_finite());
     let least = finite().fold(f64::INFINITY, f64::min);
     let most = finite().fold(f64::NEG_INFINITY, f64::max);
-    let bound = |value: f64| if value.is_finite() { metric(value) } else { NOT_DEFINED.to_owned() };
     html! {
         tr {
             th scope="row" { (visible(&repeated.label)) }
             td { (metric(repeated.mean)) }
             td { (metric(repeated.half_width)) }
-            td { (bound(least)) }
-            td { (bound(most)) }
-            td.text { @if least <= most { (strip(repeated, least, most)) } }
+            td.text {
+                @if least <= most {
+                    (strip(repeated, least, most))
+                    small.ends { span { (metric(least)) } span { (metric(most)) } }
+                } @else {
+                    (NOT_DEFINED)
+                }
+            }
         }
     }
 }

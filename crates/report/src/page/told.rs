@@ -32,14 +32,24 @@ pub(super) fn section(run: &Run) -> Markup {
                 @if !run.classes.is_empty() {
                     div {
                         h3 { (counted(run.classes.len() as u64, "class", "classes")) }
-                        dl {
-                            @for (i, class) in run.classes.iter().enumerate().take(MOST_SKIPPED) {
-                                dt { "label " (i) }
-                                dd { (visible(class)) }
-                            }
+                        @if run.classes.len() <= MOST_OPEN {
+                            (labels(&run.classes))
+                        } @else {
+                            details { summary { "Names by label" } (labels(&run.classes)) }
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+fn labels(classes: &[String]) -> Markup {
+    html! {
+        dl {
+            @for (i, class) in classes.iter().enumerate() {
+                dt { "label " (i) }
+                dd { (visible(class)) }
             }
         }
     }
