@@ -35,7 +35,7 @@ pub(super) fn of_split(split: &SplitResult, classes: &[String]) -> Markup {
                         p { (grouped(classes.len() as u64)) " classes: too many for a table. confusion.svg shows the whole matrix." }
                     }
                     @if classes.len() > FEW { (pairs(confusion, classes)) }
-                    (each_class(confusion, classes))
+                    (each_class(confusion, classes, &split.name))
                 }
             }
         }
@@ -47,7 +47,7 @@ fn matrix(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup {
     let total = stats::total(confusion);
     html! {
         p.soft.key { (counted(total, "image", "images")) "; rows: true class, columns: predicted class" }
-        div.scroll tabindex="0" role="region" aria-label={ "Confusion matrix, " (split) } {
+        div.scroll tabindex="0" role="group" aria-label={ "Confusion matrix, " (split) } {
             table.matrix.few[few].many[!few] aria-label={ "Confusion matrix, " (split) } {
                 thead {
                     tr {
@@ -117,9 +117,9 @@ fn pairs(confusion: &[Vec<u64>], classes: &[String]) -> Markup {
     }
 }
 
-fn each_class(confusion: &[Vec<u64>], classes: &[String]) -> Markup {
+fn each_class(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup {
     let table = html! {
-        div.scroll tabindex="0" role="region" aria-label="Each class against the rest" {
+        div.scroll tabindex="0" role="group" aria-label={ "Each class against the rest, " (split) } {
             table {
                 caption { "Each class against the rest" }
                 thead { tr {

@@ -19,7 +19,7 @@ pub(super) fn metrics(run: &Run) -> Markup {
         @if !splits.is_empty() {
             section {
                 h2 { "Metrics" }
-                div.scroll tabindex="0" role="region" aria-label="Metrics by split" {
+                div.scroll tabindex="0" role="group" aria-label="Metrics by split" {
                     table.metrics {
                         thead { tr {
                             th scope="col" { "metric" }
@@ -57,7 +57,7 @@ pub(super) fn history(run: &Run) -> Markup {
         @if !run.history.is_empty() {
             details {
                 summary { "History as a table" }
-                div.scroll tabindex="0" role="region" aria-label="History" {
+                div.scroll tabindex="0" role="group" aria-label="History" {
                     table {
                         thead { tr {
                             @for name in ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"] { th scope="col" { (name) } }
@@ -88,7 +88,7 @@ pub(super) fn repeats(run: &Run) -> Markup {
         section {
             h2 { "Over " (repeats.seeds.len()) " seeds" }
             p.soft { "The same training from other random starts (seeds " (seeds.join(", ")) "): mean and its 95% interval. Circles: single seeds, from the least value to the most; bar: the mean." }
-            div.scroll tabindex="0" role="region" aria-label="Metrics over several seeds" {
+            div.scroll tabindex="0" role="group" aria-label="Metrics over several seeds" {
                 table {
                     thead { tr {
                         th scope="col" { "metric" }

@@ -66,7 +66,7 @@ pub(super) fn skipped(run: &Run) -> Markup {
             h2 { "Skipped files" }
             details open[run.skipped.len() <= MOST_OPEN] {
                 summary { (count) " gave no row" }
-                div.scroll tabindex="0" role="region" aria-label="Skipped files" {
+                div.scroll tabindex="0" role="group" aria-label="Skipped files" {
                     table {
                         thead { tr {
                             th.text scope="col" { "file" }
