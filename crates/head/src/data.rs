@@ -66,14 +66,10 @@ pub fn check_split(
         return Err(HeadError::TooFewClasses { found: classes });
     }
     if rows == 0 {
-        return Err(HeadError::NoRows {
-            split: split.to_owned(),
-        });
+        return Err(HeadError::NoRows { split: split.to_owned() });
     }
     if width == 0 {
-        return Err(HeadError::NoFeatures {
-            split: split.to_owned(),
-        });
+        return Err(HeadError::NoFeatures { split: split.to_owned() });
     }
     if data.labels.len() != rows {
         return Err(HeadError::LabelCount {
@@ -87,12 +83,7 @@ pub fn check_split(
         match usize::try_from(label).ok().and_then(|l| counts.get_mut(l)) {
             Some(count) => *count += 1,
             None => {
-                return Err(HeadError::LabelRange {
-                    split: split.to_owned(),
-                    row,
-                    label,
-                    classes,
-                });
+                return Err(HeadError::LabelRange { split: split.to_owned(), row, label, classes });
             }
         }
     }
@@ -100,10 +91,7 @@ pub fn check_split(
         Some(class) => Err(HeadError::MissingClass {
             split: split.to_owned(),
             class,
-            name: class_names
-                .get(class)
-                .cloned()
-                .unwrap_or_else(|| format!("index {class}")),
+            name: class_names.get(class).cloned().unwrap_or_else(|| format!("index {class}")),
         }),
         None => Ok(()),
     }

@@ -10,10 +10,15 @@ mod data;
 mod error;
 mod fit;
 mod history;
+mod kernel;
+mod layer;
+mod loss;
 pub mod metrics;
 mod model;
+mod network;
 mod random;
 pub mod repeats;
+mod sparse;
 mod store;
 
 pub use config::{ClassWeight, FitConfig, Optimizer};

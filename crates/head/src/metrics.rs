@@ -61,11 +61,112 @@ pub fn predicted_class(probabilities: &[f32]) -> usize {
 
 /// Evaluates `probabilities`, (N, classes) in C order, against `labels`, (N,).
 pub fn evaluate(
-    _probabilities: &[f32],
-    _labels: &[i64],
-    _classes: usize,
+    probabilities: &[f32],
+    labels: &[i64],
+    classes: usize,
 ) -> Result<Metrics, HeadError> {
-    Err(HeadError::Evaluate {
-        detail: "not yet".to_owned(),
+    let labels = check(probabilities, labels, classes)?;
+    let mut confusion = vec![vec![0_u64; classes]; classes];
+    let mut log_loss = 0.0;
+    for (row, &label) in probabilities.chunks_exact(classes).zip(&labels) {
+        confusion[label][predicted_class(row)] += 1;
+        // scikit-learn clips to the epsilon of the type; probabilities that we made sum to 1 but for rounding.
+        let p = f64::from(row[label]).clamp(f64::EPSILON, 1.0 - f64::EPSILON);
+        log_loss -= p.ln();
+    }
+    let rows = labels.len() as u64;
+    let per_class: Vec<ClassMetrics> = (0..classes)
+        .map(|class| {
+            let hits = confusion[class][class];
+            let predicted: u64 = confusion.iter().map(|c| c[class]).sum();
+            let support: u64 = confusion[class].iter().sum();
+            let scores = probabilities.iter().skip(class).step_by(classes).copied();
+            ClassMetrics {
+                class,
+                precision: ratio(hits, predicted),
+                recall: ratio(hits, support),
+                f1: ratio(2 * hits, predicted + support),
+                roc_auc: roc_auc(scores.zip(labels.iter().map(|l| *l == class))),
+                support,
+            }
+        })
+        .collect();
+    let mean = |of: fn(&ClassMetrics) -> f64| match classes {
+        2 => of(&per_class[1]),
+        _ => per_class.iter().map(of).sum::<f64>() / classes as f64,
+    };
+    let roc_auc = match classes {
+        2 => per_class[1].roc_auc,
+        _ => {
+            per_class.iter().map(|c| c.roc_auc).sum::<Option<f64>>().map(|sum| sum / classes as f64)
+        }
+    };
+    Ok(Metrics {
+        rows,
+        accuracy: ratio((0..classes).map(|c| confusion[c][c]).sum(), rows),
+        precision: mean(|c| c.precision),
+        recall: mean(|c| c.recall),
+        f1: mean(|c| c.f1),
+        roc_auc,
+        log_loss: log_loss / rows as f64,
+        confusion,
+        per_class,
     })
+}
+
+fn refuse<T>(detail: String) -> Result<T, HeadError> {
+    Err(HeadError::Evaluate { detail })
+}
+
+fn check(probabilities: &[f32], labels: &[i64], classes: usize) -> Result<Vec<usize>, HeadError> {
+    if classes < 2 {
+        return Err(HeadError::TooFewClasses { found: classes });
+    }
+    if labels.is_empty() {
+        return refuse("expected at least 1 row, found 0".to_owned());
+    }
+    if labels.len().checked_mul(classes) != Some(probabilities.len()) {
+        let (rows, found) = (labels.len(), probabilities.len());
+        return refuse(format!(
+            "expected {rows} rows of {classes} probabilities, found {found} values"
+        ));
+    }
+    if let Some(i) = probabilities.iter().position(|p| !(0.0..=1.0).contains(p)) {
+        return refuse(format!(
+            "expected probabilities from 0 to 1, found {} in row {}",
+            probabilities[i],
+            i / classes
+        ));
+    }
+    let index = |(row, &label): (usize, &i64)| match usize::try_from(label) {
+        Ok(l) if l < classes => Ok(l),
+        _ => {
+            let detail =
+                format!("expected labels from 0 to {}, found {label} in row {row}", classes - 1);
+            Err(HeadError::Evaluate { detail })
+        }
+    };
+    labels.iter().enumerate().map(index).collect()
+}
+
+/// scikit-learn's `zero_division=0`.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Share of pairs (positive, negative) whose positive has the higher score, ties counting half: the area under the ROC
+/// curve by trapezoids. None where one side is empty.
+fn roc_auc(scores: impl Iterator<Item = (f32, bool)>) -> Option<f64> {
+    let mut scores: Vec<(f32, bool)> = scores.collect();
+    scores.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut negatives, mut positives, mut twice_won) = (0_u64, 0_u64, 0_u128);
+    for tie in scores.chunk_by(|a, b| a.0 == b.0) {
+        let p = tie.iter().filter(|t| t.1).count() as u64;
+        let n = tie.len() as u64 - p;
+        twice_won += u128::from(p) * (2 * u128::from(negatives) + u128::from(n));
+        positives += p;
+        negatives += n;
+    }
+    let pairs = u128::from(positives) * u128::from(negatives);
+    (pairs > 0).then(|| twice_won as f64 / (2 * pairs) as f64)
 }

@@ -1,6 +1,10 @@
 //! A trained head: dense layers in Keras's layout, and prediction.
 
-use crate::{FeatureRows, HeadError};
+use crate::fit::EVALUATION_BATCH;
+use crate::network::Network;
+use crate::sparse::{self, BatchColumns, CHUNK};
+use crate::{FeatureRows, HeadError, loss};
+use pulp::Arch;
 use serde::{Deserialize, Serialize};
 
 /// What follows a layer's affine map.
@@ -53,27 +57,91 @@ impl Head {
     }
     /// Weights and biases.
     pub fn parameter_count(&self) -> usize {
-        self.layers
-            .iter()
-            .map(|l| l.kernel.len() + l.bias.len())
-            .sum()
+        self.layers.iter().map(|l| l.kernel.len() + l.bias.len()).sum()
     }
     /// Outputs of the last layer before its activation: 1 value for two classes, else one a class.
-    pub fn logits(&self, _row: &[f32]) -> Result<Vec<f32>, HeadError> {
-        Ok(Vec::new())
+    pub fn logits(&self, row: &[f32]) -> Result<Vec<f32>, HeadError> {
+        if row.len() != self.inputs() {
+            let what = "features of a row".to_owned();
+            return Err(HeadError::Width { what, expected: self.inputs(), found: row.len() });
+        }
+        if let Some(column) = row.iter().position(|x| !x.is_finite()) {
+            return Err(HeadError::NotFinite {
+                split: "given".to_owned(),
+                row: 0,
+                column,
+                value: row[column],
+            });
+        }
+        let last = self.layers.len() - 1;
+        let mut values = row.to_vec();
+        for (i, layer) in self.layers.iter().enumerate() {
+            values = Arch::new().dispatch(|| layer.affine(&values));
+            if i < last {
+                // As in training: the value times ReLU's slope.
+                values
+                    .iter_mut()
+                    .for_each(|z| *z *= if *z > 0.0 || z.is_nan() { 1.0 } else { 0.0 });
+            }
+        }
+        Ok(values)
     }
+
     /// Class probabilities of one row, `classes()` values (also for sigmoid: `[1 - p, p]`). The bits do not depend on
     /// how many rows are predicted.
     pub fn predict(&self, row: &[f32]) -> Result<Vec<f32>, HeadError> {
-        self.logits(row)
+        let mut out = vec![0.0; self.classes()];
+        loss::probabilities(&self.logits(row)?, &mut out);
+        Ok(out)
     }
+
     /// Class probabilities of every row, (N, classes) in C order, on the rayon pool it is called in; bitwise what
-    /// [`Head::predict`] gives for each. `split` names the rows in messages.
-    pub fn predict_rows(
-        &self,
-        _split: &str,
-        _rows: &dyn FeatureRows,
-    ) -> Result<Vec<f32>, HeadError> {
-        Ok(Vec::new())
+    /// [`Head::predict`] gives for each. `split` names the rows in messages. Holds a few rows at a time.
+    pub fn predict_rows(&self, split: &str, rows: &dyn FeatureRows) -> Result<Vec<f32>, HeadError> {
+        let (width, classes) = (rows.width(), self.classes());
+        if width != self.inputs() {
+            return Err(HeadError::Width {
+                what: format!("{split} features"),
+                expected: self.inputs(),
+                found: width,
+            });
+        }
+        let mut network = Network::from_head(self);
+        let mut columns = BatchColumns::new(width);
+        let mut out = vec![0.0; rows.len() * classes];
+        for (batch, out) in out.chunks_mut(EVALUATION_BATCH * classes).enumerate() {
+            let first = batch * EVALUATION_BATCH;
+            let count = out.len() / classes;
+            let lists = sparse::read_rows(split, rows, first..first + count)?;
+            columns.transpose(&lists.iter().map(|l| &l[..]).collect::<Vec<_>>());
+            network.enter(&columns);
+            let logits = network.logits(count);
+            for (logits, out) in
+                logits.chunks_exact(logits.len() / count).zip(out.chunks_exact_mut(classes))
+            {
+                loss::probabilities(logits, out);
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl Layer {
+    /// `x · kernel + bias`: zeros skipped, chunks summed one by one, each in the order of its columns, as in training.
+    #[inline(always)]
+    fn affine(&self, x: &[f32]) -> Vec<f32> {
+        let mut sum = vec![0.0_f32; self.outputs];
+        let mut part = vec![0.0_f32; self.outputs];
+        for (x, kernel) in x.chunks(CHUNK).zip(self.kernel.chunks(CHUNK * self.outputs)) {
+            part.fill(0.0);
+            for (x, w) in x.iter().zip(kernel.chunks_exact(self.outputs)) {
+                if *x != 0.0 {
+                    part.iter_mut().zip(w).for_each(|(p, w)| *p = x.mul_add(*w, *p));
+                }
+            }
+            sum.iter_mut().zip(&part).for_each(|(s, p)| *s += p);
+        }
+        sum.iter_mut().zip(&self.bias).for_each(|(s, b)| *s += b);
+        sum
     }
 }

@@ -63,9 +63,7 @@ impl Seeded {
 
     fn stream(&self, k: usize, tag: u64) -> SplitMix64 {
         let mix = |x| SplitMix64::new(x).next_u64();
-        SplitMix64::new(mix(
-            mix(self.seed).wrapping_add(k as u64).rotate_left(32) ^ tag
-        ))
+        SplitMix64::new(mix(mix(self.seed).wrapping_add(k as u64).rotate_left(32) ^ tag))
     }
 }
 
@@ -74,9 +72,7 @@ impl Randomness for Seeded {
     fn kernel(&mut self, layer: usize, inputs: usize, outputs: usize, kernel: &mut [f32]) {
         let limit = (6.0 / (inputs as f64 + outputs as f64)).sqrt() as f32;
         let mut rng = self.stream(layer, 1);
-        kernel
-            .iter_mut()
-            .for_each(|w| *w = (2.0 * rng.next_f32() - 1.0) * limit);
+        kernel.iter_mut().for_each(|w| *w = (2.0 * rng.next_f32() - 1.0) * limit);
     }
 
     /// Fisher-Yates from the end.
@@ -90,7 +86,41 @@ impl Randomness for Seeded {
     fn mask(&mut self, step: usize, layer: usize, _units: usize, rate: f32, mask: &mut [f32]) {
         let mut rng = self.stream(step, 3 + layer as u64);
         let kept = 1.0 / (1.0 - rate);
-        mask.iter_mut()
-            .for_each(|m| *m = if rng.next_f32() < rate { 0.0 } else { kept });
+        mask.iter_mut().for_each(|m| *m = if rng.next_f32() < rate { 0.0 } else { kept });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splitmix_gives_its_published_numbers() {
+        let mut rng = SplitMix64::new(1_234_567);
+        let numbers: Vec<u64> = (0..3).map(|_| rng.next_u64()).collect();
+        assert_eq!(
+            numbers,
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+
+    #[test]
+    fn kernels_are_uniform_orders_are_permutations_masks_keep_their_share() {
+        let mut random = Seeded::new(3);
+        let mut kernel = vec![0.0; 20_000];
+        random.kernel(0, 100, 200, &mut kernel);
+        let limit = (6.0_f32 / 300.0).sqrt();
+        assert!(kernel.iter().all(|w| w.abs() <= limit));
+        let variance = kernel.iter().map(|w| w * w).sum::<f32>() / 20_000.0;
+        assert!((variance / (limit * limit / 3.0) - 1.0).abs() < 0.03);
+        let mut order: Vec<u32> = (0..1000).collect();
+        random.order(2, &mut order);
+        assert!(order.windows(2).any(|w| w[0] > w[1]));
+        order.sort_unstable();
+        assert!(order.iter().copied().eq(0..1000));
+        let mut mask = vec![0.0; 20_000];
+        random.mask(7, 0, 100, 0.25, &mut mask);
+        let kept = mask.iter().filter(|m| **m != 0.0).count();
+        assert!(kept.abs_diff(15_000) < 300 && mask.iter().all(|m| *m == 0.0 || *m == 1.0 / 0.75));
     }
 }

@@ -1,0 +1,37 @@
+//! What needs the inside of training: the bounded cache.
+
+use super::*;
+use crate::DenseRows;
+
+fn history_and_head(cache: usize) -> (Vec<(u64, Option<u64>)>, Head) {
+    let (rows, width) = (150, 1100);
+    let mut rng = crate::SplitMix64::new(9);
+    let values: Vec<f32> = (0..rows * width)
+        .map(|_| if rng.next_f32() < 0.2 { rng.next_f32() } else { 0.0 })
+        .collect();
+    let labels: Vec<i64> = (0..rows as i64).map(|i| i % 2).collect();
+    let features = DenseRows::new(values, width);
+    let split = Split { features: &features, labels: &labels };
+    let config = FitConfig { hidden: vec![40], epochs: 3, ..FitConfig::default() };
+    let go_on = &mut |_: &EpochStats| ControlFlow::Continue(());
+    let fitted =
+        fit_within(cache, &split, Some(&split), 2, &config, &mut Seeded::new(1), go_on).unwrap();
+    let bits = fitted.history.iter().map(|e| (e.loss.to_bits(), e.val_loss.map(f64::to_bits)));
+    (bits.collect(), fitted.head)
+}
+
+#[test]
+fn rows_read_again_give_the_same_bits_as_rows_kept() {
+    let kept = history_and_head(CACHE_BYTES);
+    // Nothing, a part of the training rows, and those with a part of the validation rows.
+    for cache in [0, 100_000, 400_000] {
+        assert!(history_and_head(cache) == kept, "{cache}");
+    }
+}
+
+#[test]
+fn balanced_weights_are_scikit_learn_s() {
+    // compute_class_weight("balanced", classes=[0, 1, 2], y=[0, 0, 0, 1, 1, 2])
+    assert_eq!(class_weights(&[0, 0, 0, 1, 1, 2], 3, ClassWeight::Balanced), [2.0 / 3.0, 1.0, 2.0]);
+    assert_eq!(class_weights(&[0, 0, 1], 2, ClassWeight::None), [1.0, 1.0]);
+}

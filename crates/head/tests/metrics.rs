@@ -1,0 +1,89 @@
+//! Metrics equal scikit-learn's. `tests/golden/head/make_metrics.py` made the golden.
+
+use head::metrics::{evaluate, predicted_class};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Both sides add the same numbers in f64, in different orders.
+const TOLERANCE: f64 = 1e-12;
+
+fn close(a: f64, b: &Value, what: &str) {
+    let b = b.as_f64().unwrap();
+    assert!((a - b).abs() <= TOLERANCE, "{what}: {a}, scikit-learn {b}");
+}
+
+#[test]
+fn all_are_scikit_learn_s() {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/head/metrics.json");
+    let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let p: Vec<f32> = case["probabilities"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| p.as_f64().unwrap() as f32)
+            .collect();
+        let labels: Vec<i64> =
+            case["labels"].as_array().unwrap().iter().map(|l| l.as_i64().unwrap()).collect();
+        let m = evaluate(&p, &labels, case["classes"].as_u64().unwrap() as usize).unwrap();
+        let name = case["name"].as_str().unwrap();
+        for (what, value) in [
+            ("accuracy", m.accuracy),
+            ("precision", m.precision),
+            ("recall", m.recall),
+            ("f1", m.f1),
+            ("roc_auc", m.roc_auc.unwrap()),
+            ("log_loss", m.log_loss),
+        ] {
+            close(value, &case[what], &format!("{name} {what}"));
+        }
+        assert_eq!(serde_json::to_value(&m.confusion).unwrap(), case["confusion"], "{name}");
+        for (c, class) in m.per_class.iter().enumerate() {
+            close(class.precision, &case["class_precision"][c], name);
+            close(class.recall, &case["class_recall"][c], name);
+            close(class.f1, &case["class_f1"][c], name);
+            close(class.roc_auc.unwrap(), &case["class_roc_auc"][c], name);
+        }
+    }
+}
+
+#[test]
+fn ties_count_half_and_one_class_alone_has_no_curve() {
+    let pairs = |p: &[f32]| p.iter().flat_map(|p| [1.0 - p, *p]).collect::<Vec<_>>();
+    let auc = |p: &[f32], l: &[i64]| evaluate(&pairs(p), l, 2).unwrap().roc_auc;
+    assert_eq!(auc(&[0.5, 0.5], &[0, 1]), Some(0.5));
+    assert_eq!(auc(&[0.1, 0.9], &[0, 1]), Some(1.0));
+    assert_eq!(auc(&[0.9, 0.1], &[0, 1]), Some(0.0));
+    assert_eq!(auc(&[0.2, 0.2, 0.8], &[0, 1, 1]), Some(0.75));
+    assert_eq!(auc(&[0.2, 0.8], &[1, 1]), None);
+}
+
+#[test]
+fn the_lesson_s_threshold_and_first_of_equals() {
+    assert_eq!(predicted_class(&[0.5, 0.5]), 0);
+    assert_eq!(predicted_class(&[0.4999, 0.5001]), 1);
+    assert_eq!(predicted_class(&[0.25, 0.375, 0.375]), 1);
+}
+
+#[test]
+fn certain_mistakes_cost_a_finite_amount() {
+    let m = evaluate(&[1.0, 0.0, 0.0, 1.0], &[1, 1], 2).unwrap();
+    assert!((m.log_loss - 0.5 * -f64::EPSILON.ln()).abs() <= 1e-9);
+}
+
+#[test]
+fn misfits_are_refused() {
+    for (p, l, classes) in [
+        (&[][..], &[][..], 2),
+        (&[0.5, 0.5], &[0, 1], 2),
+        (&[0.5, 0.5], &[2], 2),
+        (&[0.5, 0.5], &[-1], 2),
+        (&[f32::NAN, 0.5], &[0], 2),
+        (&[0.5, 1.5], &[0], 2),
+        (&[1.0], &[0], 1),
+    ] {
+        let message = evaluate(p, l, classes).unwrap_err().to_string();
+        assert!(message.contains("expected") || message.contains("at least"), "{message}");
+    }
+}

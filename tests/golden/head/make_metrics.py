@@ -1,0 +1,59 @@
+"""Metrics by scikit-learn on small cases with ties: metrics.json.
+
+    python3 -m venv .venv-golden && .venv-golden/bin/pip install scikit-learn numpy
+    .venv-golden/bin/python tests/golden/head/make_metrics.py
+
+Last made with scikit-learn 1.9.1.
+"""
+import json, pathlib
+import numpy as np, sklearn
+from sklearn import metrics as m
+
+rng = np.random.default_rng(3)
+
+def case(name, classes, p, y):
+    predicted = (p[:, 1] > 0.5).astype(int) if classes == 2 else p.argmax(1)
+    average = "binary" if classes == 2 else "macro"
+    all_classes = list(range(classes))
+    score = dict(average=average, zero_division=0)
+    each = dict(average=None, zero_division=0, labels=all_classes)
+    return {
+        "name": name, "classes": classes, "probabilities": p.ravel().tolist(), "labels": y.tolist(),
+        "accuracy": m.accuracy_score(y, predicted),
+        "precision": m.precision_score(y, predicted, **score),
+        "recall": m.recall_score(y, predicted, **score),
+        "f1": m.f1_score(y, predicted, **score),
+        "roc_auc": m.roc_auc_score(y, p[:, 1]) if classes == 2 else m.roc_auc_score(y, p, multi_class="ovr", average="macro"),
+        "log_loss": m.log_loss(y, p, labels=all_classes),
+        "confusion": m.confusion_matrix(y, predicted, labels=all_classes).tolist(),
+        "class_precision": m.precision_score(y, predicted, **each).tolist(),
+        "class_recall": m.recall_score(y, predicted, **each).tolist(),
+        "class_f1": m.f1_score(y, predicted, **each).tolist(),
+        "class_roc_auc": [m.roc_auc_score(y == c, p[:, c]) for c in all_classes],
+    }
+
+def binary(n, levels):
+    y = rng.integers(0, 2, n)
+    p = np.clip(np.round(rng.beta(2, 2, n) * levels * 0.7 + y * levels * 0.3), 0, levels) / levels
+    return np.stack([1 - p, p], 1), y
+
+def several(n, classes, levels, never=None):
+    y = rng.integers(0, classes, n)
+    p = np.zeros((n, classes))
+    for i in range(n):
+        weights = np.ones(classes) + 2 * (np.arange(classes) == y[i])
+        if never is not None:
+            weights[never] = 0.2
+        p[i] = rng.multinomial(levels, weights / weights.sum()) / levels
+    return p, y
+
+cases = [
+    case("two-with-ties", 2, *binary(80, 16)),
+    case("two-few-levels", 2, *binary(50, 4)),
+    case("two-all-one-score", 2, np.full((6, 2), 0.5), np.array([0, 1, 1, 0, 1, 1])),
+    case("two-never-predicted", 2, np.array([[0.75, 0.25]] * 5 + [[0.875, 0.125]] * 3), np.array([0, 1, 0, 0, 1, 0, 1, 0])),
+    case("three-with-ties", 3, *several(90, 3, 8)),
+    case("four-one-never-predicted", 4, *several(60, 4, 16, never=2)),
+]
+here = pathlib.Path(__file__).parent
+(here / "metrics.json").write_text(json.dumps({"scikit-learn": sklearn.__version__, "cases": cases}) + "\n")
