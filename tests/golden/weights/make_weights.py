@@ -202,6 +202,7 @@ def stubs(arrays, parameter=False):
         else:
             tensor = TensorStub(storage(a), 0, a.shape, [x // a.itemsize for x in a.strides])
         out[name] = ParameterStub(tensor) if parameter else tensor
+    out._metadata = collections.OrderedDict(version=1)
     return out, storages
 
 
@@ -252,6 +253,12 @@ with h5py.File("keras_1.h5", "w") as f:
         g = f.create_group(keras)
         names_attr(g, "weight_names", [f"{keras}_W_1:0", f"{keras}_b_1:0"])
         g[f"{keras}_W_1:0"], g[f"{keras}_b_1:0"] = k, b
+
+with h5py.File("keras_1_theano.h5", "w") as f:
+    for keras, torch_name, _, _ in LAYERS:
+        g = f.create_group(keras)
+        g[f"{keras}_W"] = conv[torch_name + ".weight"][:, :, ::-1, ::-1]
+        g[f"{keras}_b"] = conv[torch_name + ".bias"]
 
 with h5py.File("keras_2.h5", "w") as f:
     names_attr(f, "layer_names", [*hwio, "predictions"])

@@ -24,21 +24,29 @@ fn sum_path(file: &Path) -> PathBuf {
 }
 
 /// Reads weights that were fetched before, verified against the pinned or the noted digest; None if there are none.
-pub(super) fn load(id: &str, architecture: &[ConvSpec], opts: &Options<'_>) -> Result<Option<Weights>, Failure> {
+pub(super) fn load(
+    id: &str,
+    architecture: &[ConvSpec],
+    opts: &Options<'_>,
+) -> Result<Option<Weights>, Failure> {
     let file = path(opts.models_dir, id);
     let noted = || {
         let text = fs::read_to_string(sum_path(&file)).ok()?;
         text.split_whitespace().next().map(str::to_owned)
     };
     // Without a digest there is nothing to verify the file by: it counts as not there.
-    let Some(expected) = pins::pinned(id, architecture.len()).map(str::to_owned).or_else(noted) else { return Ok(None) };
+    let Some(expected) = pins::pinned(id, architecture.len()).map(str::to_owned).or_else(noted)
+    else {
+        return Ok(None);
+    };
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let delete = Some(format!("delete {} to have it fetched again", file.display()));
     let damaged = |e: FormatError| Failure { hint: delete.clone(), ..Failure::from(e) };
     match local::read_file(&file, id, format!("models cache, weights/{name}"), architecture) {
         Ok(weights) if weights.sha256 == expected => Ok(Some(weights)),
         Ok(weights) => {
-            let reason = format!("sha256 of its tensors: expected {expected}, found {}", weights.sha256);
+            let reason =
+                format!("sha256 of its tensors: expected {expected}, found {}", weights.sha256);
             Err(Failure { kind: ErrorKind::Checksum, reason, hint: delete })
         }
         Err(FormatError::Io(e)) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -47,15 +55,25 @@ pub(super) fn load(id: &str, architecture: &[ConvSpec], opts: &Options<'_>) -> R
 }
 
 /// Keeps fetched weights.
-pub(super) fn store(weights: &Weights, id: &str, architecture: &[ConvSpec], opts: &Options<'_>) -> io::Result<()> {
+pub(super) fn store(
+    weights: &Weights,
+    id: &str,
+    architecture: &[ConvSpec],
+    opts: &Options<'_>,
+) -> io::Result<()> {
     let file = path(opts.models_dir, id);
-    write_whole(&file, |out| canonical::write(out, &weights.tensors, architecture, weights.preprocess))?;
+    write_whole(&file, |out| {
+        canonical::write(out, &weights.tensors, architecture, weights.preprocess)
+    })?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     write_whole(&sum_path(&file), |out| writeln!(out, "{}  {name}", weights.sha256))
 }
 
 /// Writes a file so that it is seen whole or not at all, also after a loss of power.
-fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let mut builder = tempfile::Builder::new();
@@ -85,7 +103,8 @@ impl FetchLock {
             let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
             match file.try_lock() {
                 Err(fs::TryLockError::WouldBlock) => {
-                    opts.progress.note(&format!("another process is fetching {id}: waiting for it"));
+                    opts.progress
+                        .note(&format!("another process is fetching {id}: waiting for it"));
                     file.lock().ok()?;
                 }
                 Err(fs::TryLockError::Error(_)) => return None,

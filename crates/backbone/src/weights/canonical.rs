@@ -21,7 +21,9 @@ pub(super) fn write(
     for spec in architecture {
         for (ours, theirs) in [("kernel", "weight"), ("bias", "bias")] {
             let tensor = tensors.get(&format!("{}/{ours}", spec.keras_name));
-            let tensor = tensor.ok_or_else(|| io::Error::other(format!("{}/{ours} is missing", spec.keras_name)))?;
+            let tensor = tensor.ok_or_else(|| {
+                io::Error::other(format!("{}/{ours} is missing", spec.keras_name))
+            })?;
             named.push((format!("{}.{theirs}", spec.torch_name), tensor));
         }
     }
@@ -35,7 +37,10 @@ pub(super) fn write(
     for (name, tensor) in &named {
         let (name, end) = (serde_json::to_string(name)?, start + 4 * tensor.data.len());
         let shape: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
-        parts.push(format!(r#"{name}:{{"dtype":"F32","shape":[{}],"data_offsets":[{start},{end}]}}"#, shape.join(",")));
+        parts.push(format!(
+            r#"{name}:{{"dtype":"F32","shape":[{}],"data_offsets":[{start},{end}]}}"#,
+            shape.join(",")
+        ));
         start = end;
     }
     let mut header = format!("{{{}}}", parts.join(","));

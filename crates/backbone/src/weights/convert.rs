@@ -34,21 +34,34 @@ impl Plan {
     ///
     /// # Errors
     /// One that names every tensor that is missing or has another shape.
-    pub(super) fn new(kind: &str, entries: &[Entry], architecture: &[ConvSpec]) -> Result<Self, FormatError> {
+    pub(super) fn new(
+        kind: &str,
+        entries: &[Entry],
+        architecture: &[ConvSpec],
+    ) -> Result<Self, FormatError> {
         let mut best: Option<(usize, Vec<String>, Scheme)> = None;
         for scheme in candidates(entries, architecture) {
             let mut problems = Vec::new();
             let mut layers = Vec::with_capacity(architecture.len());
             for (i, spec) in architecture.iter().enumerate() {
-                let kernel = pick(entries, &scheme.kernels[i], &scheme.describe(spec, i, "kernel"), |shape| {
-                    kernel_layout(shape, spec, scheme.layout).is_some()
-                }, &format!("{:?}", preferred(spec, scheme.layout)));
-                let bias = pick(entries, &scheme.biases[i], &scheme.describe(spec, i, "bias"), |shape| {
-                    shape == [spec.out_channels]
-                }, &format!("[{}]", spec.out_channels));
+                let kernel = pick(
+                    entries,
+                    &scheme.kernels[i],
+                    &scheme.describe(spec, i, "kernel"),
+                    |shape| kernel_layout(shape, spec, scheme.layout).is_some(),
+                    &format!("{:?}", preferred(spec, scheme.layout)),
+                );
+                let bias = pick(
+                    entries,
+                    &scheme.biases[i],
+                    &scheme.describe(spec, i, "bias"),
+                    |shape| shape == [spec.out_channels],
+                    &format!("[{}]", spec.out_channels),
+                );
                 match (kernel, bias) {
                     (Ok(k), Ok(b)) => {
-                        let layout = kernel_layout(&entries[k].shape, spec, scheme.layout).unwrap_or(scheme.layout);
+                        let layout = kernel_layout(&entries[k].shape, spec, scheme.layout)
+                            .unwrap_or(scheme.layout);
                         layers.push((k, layout, b));
                     }
                     (k, b) => problems.extend([k.err(), b.err()].into_iter().flatten()),
@@ -56,7 +69,10 @@ impl Plan {
             }
             if problems.is_empty() {
                 // Theano's kernels lie as OIHW under Keras's names, and are rotated besides; nothing in the file says so.
-                if kind == "HDF5" && scheme.layout == Layout::Hwio && layers.iter().any(|l| l.1 == Layout::Oihw) {
+                if kind == "HDF5"
+                    && scheme.layout == Layout::Hwio
+                    && layers.iter().any(|l| l.1 == Layout::Oihw)
+                {
                     return Err(FormatError::Architecture(
                         "the kernels are in Theano's order (out, in, height, width) under Keras's names: convert the file with Keras first".into(),
                     ));
@@ -100,11 +116,17 @@ impl Plan {
     }
 }
 
-fn insert(out: &mut BTreeMap<String, Tensor>, name: String, tensor: Tensor) -> Result<(), FormatError> {
+fn insert(
+    out: &mut BTreeMap<String, Tensor>,
+    name: String,
+    tensor: Tensor,
+) -> Result<(), FormatError> {
     let expected: usize = tensor.shape.iter().product();
     if tensor.data.len() != expected {
         let found = tensor.data.len();
-        return Err(FormatError::Damaged(format!("{name}: expected {expected} values, found {found}")));
+        return Err(FormatError::Damaged(format!(
+            "{name}: expected {expected} values, found {found}"
+        )));
     }
     if let Some(at) = tensor.data.iter().position(|v| !v.is_finite()) {
         return Err(FormatError::Damaged(format!("{name}: value {at} is {}", tensor.data[at])));
@@ -137,7 +159,10 @@ fn pick(
     let fitting: Vec<usize> = found.iter().copied().filter(|&i| fits(&entries[i].shape)).collect();
     match (fitting.as_slice(), found) {
         ([one], _) => Ok(*one),
-        ([one, two, ..], _) => Err(format!("two tensors for one layer: {} and {}", entries[*one].name, entries[*two].name)),
+        ([one, two, ..], _) => Err(format!(
+            "two tensors for one layer: {} and {}",
+            entries[*one].name, entries[*two].name
+        )),
         ([], []) => Err(format!("{name} is missing")),
         ([], [first, ..]) => {
             let Entry { name, shape } = &entries[*first];
@@ -156,7 +181,10 @@ fn listed(items: &[String], separator: &str) -> String {
 
 fn none_found(entries: &[Entry], architecture: &[ConvSpec]) -> String {
     let wanted = architecture.first().map_or_else(String::new, |s| {
-        format!("{}.weight (PyTorch), {}/kernel (Keras) or Conv_0/kernel (Flax)", s.torch_name, s.keras_name)
+        format!(
+            "{}.weight (PyTorch), {}/kernel (Keras) or Conv_0/kernel (Flax)",
+            s.torch_name, s.keras_name
+        )
     });
     let names: Vec<String> = entries.iter().map(|e| format!("{:.80}", e.name)).collect();
     let held = if names.is_empty() { "no tensors".to_owned() } else { listed(&names, ", ") };

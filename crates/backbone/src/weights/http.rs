@@ -84,11 +84,24 @@ impl<'a> Remote<'a> {
         if is_this_machine(&url) {
             config = config.proxy(None);
         }
-        Self { opts, agent: config.build().new_agent(), url, len: None, etag: None, open: None, reached: false, window: 0 }
+        Self {
+            opts,
+            agent: config.build().new_agent(),
+            url,
+            len: None,
+            etag: None,
+            open: None,
+            reached: false,
+            window: 0,
+        }
     }
 
     /// Reads a part of the file, telling `arrived` of the bytes as they come. Parts are best asked for in ascending order.
-    pub(super) fn read(&mut self, range: Range<u64>, arrived: &mut dyn FnMut(u64)) -> Result<Vec<u8>, HttpError> {
+    pub(super) fn read(
+        &mut self,
+        range: Range<u64>,
+        arrived: &mut dyn FnMut(u64),
+    ) -> Result<Vec<u8>, HttpError> {
         // The buffer grows with what arrives: a header could declare a part that the file does not have.
         let mut out = Vec::with_capacity((range.end - range.start).min(1 << 20) as usize);
         let mut failures = 0;
@@ -102,7 +115,8 @@ impl<'a> Remote<'a> {
                     self.open = None;
                     failures = if out.len() > before { 1 } else { failures + 1 };
                     // A server that was never reached will hardly be reached by patience.
-                    let allowed = if self.reached { self.opts.retries } else { self.opts.retries.min(1) };
+                    let allowed =
+                        if self.reached { self.opts.retries } else { self.opts.retries.min(1) };
                     if !failed.retry || failures > allowed {
                         return Err(failed.error);
                     }
@@ -113,7 +127,12 @@ impl<'a> Remote<'a> {
         }
     }
 
-    fn attempt(&mut self, range: &Range<u64>, out: &mut Vec<u8>, arrived: &mut dyn FnMut(u64)) -> Result<(), Attempt> {
+    fn attempt(
+        &mut self,
+        range: &Range<u64>,
+        out: &mut Vec<u8>,
+        arrived: &mut dyn FnMut(u64),
+    ) -> Result<(), Attempt> {
         let start = range.start + out.len() as u64;
         if start >= range.end {
             return Ok(());
@@ -135,7 +154,10 @@ impl<'a> Remote<'a> {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(block.len());
             let n = transfer.body.read(&mut block[..limit]).map_err(|e| broken(e.to_string()))?;
             if n == 0 {
-                return Err(broken(format!("the server closed the connection after byte {}", transfer.at)));
+                return Err(broken(format!(
+                    "the server closed the connection after byte {}",
+                    transfer.at
+                )));
             }
             if transfer.at >= start {
                 out.extend_from_slice(&block[..n]);
@@ -162,16 +184,28 @@ impl<'a> Remote<'a> {
             status => Err(Attempt {
                 error: HttpError::Status { status },
                 retry: matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
-                pause: text(&response, "retry-after").and_then(|s| s.parse().ok()).map(Duration::from_secs),
+                pause: text(&response, "retry-after")
+                    .and_then(|s| s.parse().ok())
+                    .map(Duration::from_secs),
             }),
         }
     }
 
-    fn partial(&mut self, response: Response<Body>, range: &Range<u64>) -> Result<Transfer, Attempt> {
+    fn partial(
+        &mut self,
+        response: Response<Body>,
+        range: &Range<u64>,
+    ) -> Result<Transfer, Attempt> {
         let said = text(&response, "content-range").unwrap_or_default().to_owned();
         let (start, end, len) = content_range(&said)
             .filter(|&(start, end, _)| start == range.start && end > start)
-            .ok_or_else(|| fatal(format!("asked for bytes {} to {}, answered with '{said}'", range.start, range.end - 1)))?;
+            .ok_or_else(|| {
+                fatal(format!(
+                    "asked for bytes {} to {}, answered with '{said}'",
+                    range.start,
+                    range.end - 1
+                ))
+            })?;
         self.same_file(&response, len)?;
         Ok(Transfer { body: response.into_body().into_reader(), at: start, end: Some(end) })
     }
@@ -185,7 +219,13 @@ impl<'a> Remote<'a> {
     /// Parts of two versions of a file must not be put together.
     fn same_file(&mut self, response: &Response<Body>, len: Option<u64>) -> Result<(), Attempt> {
         let etag = text(response, "etag").map(str::to_owned);
-        let differs = |a: bool| if a { Err(fatal("the file changed on the server while it was being read".into())) } else { Ok(()) };
+        let differs = |a: bool| {
+            if a {
+                Err(fatal("the file changed on the server while it was being read".into()))
+            } else {
+                Ok(())
+            }
+        };
         differs(matches!((self.len, len), (Some(a), Some(b)) if a != b))?;
         differs(matches!((&self.etag, &etag), (Some(a), Some(b)) if a != b))?;
         self.len = self.len.or(len);
@@ -218,11 +258,22 @@ fn transport(e: &ureq::Error) -> Attempt {
     use ureq::Error as E;
     let retry = !matches!(
         e,
-        E::HostNotFound | E::BadUri(_) | E::InvalidProxyUrl | E::TooManyRedirects | E::RedirectFailed | E::Tls(_) | E::Rustls(_) | E::Http(_)
+        E::HostNotFound
+            | E::BadUri(_)
+            | E::InvalidProxyUrl
+            | E::TooManyRedirects
+            | E::RedirectFailed
+            | E::Tls(_)
+            | E::Rustls(_)
+            | E::Http(_)
     );
     let error = match e {
-        E::Protocol(_) | E::TooManyRedirects | E::RedirectFailed => HttpError::Broken(e.to_string()),
-        E::HostNotFound => HttpError::Unreachable("the host's name is unknown (no network, or no such host)".into()),
+        E::Protocol(_) | E::TooManyRedirects | E::RedirectFailed => {
+            HttpError::Broken(e.to_string())
+        }
+        E::HostNotFound => HttpError::Unreachable(
+            "the host's name is unknown (no network, or no such host)".into(),
+        ),
         other => HttpError::Unreachable(other.to_string()),
     };
     Attempt { error, retry, pause: None }
@@ -231,5 +282,7 @@ fn transport(e: &ureq::Error) -> Attempt {
 /// A proxy is not asked for addresses of this machine.
 fn is_this_machine(url: &str) -> bool {
     let authority = url.split("//").nth(1).unwrap_or(url).split('/').next().unwrap_or_default();
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|h| authority == *h || authority.starts_with(&format!("{h}:")))
+    ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .any(|h| authority == *h || authority.starts_with(&format!("{h}:")))
 }

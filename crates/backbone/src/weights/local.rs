@@ -8,7 +8,8 @@ use super::format::{self, FormatError, Input};
 use super::{ConvSpec, PreprocessHint, Weights, canonical};
 
 /// Endings by which a specification is known to mean a file, even one that is not there.
-const ENDINGS: &[&str] = &[".safetensors", ".pth", ".pt", ".npz", ".h5", ".hdf5", ".ckpt", ".bin", ".pkl"];
+const ENDINGS: &[&str] =
+    &[".safetensors", ".pth", ".pt", ".npz", ".h5", ".hdf5", ".ckpt", ".bin", ".pkl"];
 
 /// Whether a specification means a local file: it is one, or is spelt like one.
 pub(super) fn is_file_spec(spec: &str) -> bool {
@@ -17,14 +18,21 @@ pub(super) fn is_file_spec(spec: &str) -> bool {
 }
 
 fn is_path_like(spec: &str) -> bool {
-    ["/", "./", "../", "~/"].iter().any(|p| spec.starts_with(p)) || spec.contains('\\') || Path::new(spec).is_absolute()
+    ["/", "./", "../", "~/"].iter().any(|p| spec.starts_with(p))
+        || spec.contains('\\')
+        || Path::new(spec).is_absolute()
 }
 
 /// Reads the architecture's weights from a file.
 ///
 /// # Errors
 /// [`FormatError`]
-pub(super) fn read_file(path: &Path, name: &str, source: String, architecture: &[ConvSpec]) -> Result<Weights, FormatError> {
+pub(super) fn read_file(
+    path: &Path,
+    name: &str,
+    source: String,
+    architecture: &[ConvSpec],
+) -> Result<Weights, FormatError> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         // A FIFO would block, a folder gives a message that helps nobody.
@@ -38,7 +46,12 @@ pub(super) fn read_file(path: &Path, name: &str, source: String, architecture: &
 ///
 /// # Errors
 /// [`FormatError`]
-pub(super) fn read(input: Input, name: &str, source: String, architecture: &[ConvSpec]) -> Result<Weights, FormatError> {
+pub(super) fn read(
+    input: Input,
+    name: &str,
+    source: String,
+    architecture: &[ConvSpec],
+) -> Result<Weights, FormatError> {
     let mut container = format::open(input)?;
     let plan = Plan::new(container.kind(), container.entries(), architecture)?;
     let tensors = plan.read(architecture, |index| container.read(index))?;

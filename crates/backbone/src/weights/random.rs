@@ -27,8 +27,12 @@ pub(super) fn tensors(seed: u64, architecture: &[ConvSpec]) -> BTreeMap<String, 
         let fan_in = spec.in_channels * spec.kernel[0] * spec.kernel[1];
         let bound = (6.0 / fan_in as f64).sqrt() as f32;
         let n = spec.out_channels * fan_in;
-        let data = (0..n).map(|_| ((bits.next() >> 40) as f32 * (-23f32).exp2() - 1.0) * bound).collect();
-        out.insert(format!("{}/kernel", spec.keras_name), Tensor { shape: spec.oihw().to_vec(), data });
+        let data =
+            (0..n).map(|_| ((bits.next() >> 40) as f32 * (-23f32).exp2() - 1.0) * bound).collect();
+        out.insert(
+            format!("{}/kernel", spec.keras_name),
+            Tensor { shape: spec.oihw().to_vec(), data },
+        );
         let bias = Tensor { shape: vec![spec.out_channels], data: vec![0.0; spec.out_channels] };
         out.insert(format!("{}/bias", spec.keras_name), bias);
     }

@@ -13,7 +13,11 @@ use super::{cache, hub, local, mirror, random};
 ///
 /// # Errors
 /// One [`WeightsError`] that names each way tried and why it failed.
-pub fn resolve(spec: &str, architecture: &[ConvSpec], opts: &Options<'_>) -> Result<Weights, WeightsError> {
+pub fn resolve(
+    spec: &str,
+    architecture: &[ConvSpec],
+    opts: &Options<'_>,
+) -> Result<Weights, WeightsError> {
     let search = Search { spec, architecture, opts, tried: Vec::new() };
     if let Some(seed) = spec.strip_prefix("random:") {
         search.random(seed)
@@ -25,7 +29,16 @@ pub fn resolve(spec: &str, architecture: &[ConvSpec], opts: &Options<'_>) -> Res
         search.hub()
     } else {
         let hint = "give a file (.safetensors, .pth, .npz, .h5, .ckpt), a hub id such as timm/vgg16.tv_in1k, mirror, or random:SEED";
-        search.fail("specification", Failure { hint: Some(hint.into()), ..Failure::new(ErrorKind::Spec, "neither a file, nor owner/name, nor mirror, nor random:SEED") })
+        search.fail(
+            "specification",
+            Failure {
+                hint: Some(hint.into()),
+                ..Failure::new(
+                    ErrorKind::Spec,
+                    "neither a file, nor owner/name, nor mirror, nor random:SEED",
+                )
+            },
+        )
     }
 }
 
@@ -39,15 +52,25 @@ struct Search<'a> {
 impl Search<'_> {
     fn random(self, seed: &str) -> Result<Weights, WeightsError> {
         let Ok(seed) = seed.parse::<u64>() else {
-            let hint = Some("give a whole number from 0 to 18446744073709551615, such as random:0".into());
-            return self.fail("random", Failure { hint, ..Failure::new(ErrorKind::Spec, "the seed is not a whole number") });
+            let hint =
+                Some("give a whole number from 0 to 18446744073709551615, such as random:0".into());
+            return self.fail(
+                "random",
+                Failure { hint, ..Failure::new(ErrorKind::Spec, "the seed is not a whole number") },
+            );
         };
         self.opts.progress.note(&format!(
             "WARNING: random weights (seed {seed}): this base has learnt nothing, and its features mean nothing"
         ));
         let tensors = random::tensors(seed, self.architecture);
         let name = format!("random:{seed}");
-        match local::finish(tensors, &name, "SplitMix64, made here".into(), PreprocessHint::Torch, self.architecture) {
+        match local::finish(
+            tensors,
+            &name,
+            "SplitMix64, made here".into(),
+            PreprocessHint::Torch,
+            self.architecture,
+        ) {
             Ok(weights) => Ok(weights),
             Err(e) => self.fail("random", e.into()),
         }
@@ -61,8 +84,12 @@ impl Search<'_> {
             Err(e) => {
                 let hint = match &e {
                     super::format::FormatError::Io(_) => "check the path and its permissions",
-                    super::format::FormatError::Architecture(_) => "the file must hold the convolutions of this base, under torchvision's, Keras's or Flax's names",
-                    _ => "give a sound .safetensors, .pth, .npz, .h5 or .ckpt file; docs/weights.md says what is read",
+                    super::format::FormatError::Architecture(_) => {
+                        "the file must hold the convolutions of this base, under torchvision's, Keras's or Flax's names"
+                    }
+                    _ => {
+                        "give a sound .safetensors, .pth, .npz, .h5 or .ckpt file; docs/weights.md says what is read"
+                    }
                 };
                 let failure = Failure::from(e);
                 self.fail("file", Failure { hint: Some(hint.into()), ..failure })
@@ -99,7 +126,9 @@ impl Search<'_> {
                     return Ok(weights);
                 }
             }
-            Ok(None) => self.missed("the hub's cache", Failure::new(ErrorKind::Offline, "not there")),
+            Ok(None) => {
+                self.missed("the hub's cache", Failure::new(ErrorKind::Offline, "not there"))
+            }
             Err(failure) => self.missed("the hub's cache", failure),
         }
         let way = format!("hub {}", hub::address(id, opts));
@@ -121,7 +150,12 @@ impl Search<'_> {
         }
         if mirrored {
             if let Some((tried, _)) = self.tried.last() {
-                opts.progress.note(&format!("{}: {}; trying {}", tried.way, tried.reason, mirror::address(&MIRROR)));
+                opts.progress.note(&format!(
+                    "{}: {}; trying {}",
+                    tried.way,
+                    tried.reason,
+                    mirror::address(&MIRROR)
+                ));
             }
             let fetched = mirror::fetch(&MIRROR, self.architecture, opts);
             if let Some(weights) = self.accept(id, fetched, mirror::address(&MIRROR)) {
@@ -138,20 +172,33 @@ impl Search<'_> {
             Ok(Some(weights)) => Ok(Some(weights)),
             Ok(None) => {
                 if self.tried.is_empty() {
-                    self.missed("models cache", Failure::new(ErrorKind::Offline, format!("no {}", file.display())));
+                    self.missed(
+                        "models cache",
+                        Failure::new(ErrorKind::Offline, format!("no {}", file.display())),
+                    );
                 }
                 Ok(None)
             }
             Err(failure) => {
                 let way = format!("models cache {}", file.display());
-                let search = Search { spec: self.spec, architecture: self.architecture, opts: self.opts, tried: Vec::new() };
+                let search = Search {
+                    spec: self.spec,
+                    architecture: self.architecture,
+                    opts: self.opts,
+                    tried: Vec::new(),
+                };
                 search.fail(&way, failure).map(Some)
             }
         }
     }
 
     /// Checks fetched weights against their pin, keeps them, and hands them out.
-    fn accept(&mut self, id: &str, fetched: Result<Weights, Failure>, way: String) -> Option<Weights> {
+    fn accept(
+        &mut self,
+        id: &str,
+        fetched: Result<Weights, Failure>,
+        way: String,
+    ) -> Option<Weights> {
         let weights = match fetched {
             Ok(weights) => weights,
             Err(failure) => {
@@ -159,14 +206,20 @@ impl Search<'_> {
                 return None;
             }
         };
-        if let Some(expected) = pins::pinned(id, self.architecture.len()).filter(|&e| e != weights.sha256) {
-            let reason = format!("sha256 of its tensors: expected {expected}, found {}", weights.sha256);
+        if let Some(expected) =
+            pins::pinned(id, self.architecture.len()).filter(|&e| e != weights.sha256)
+        {
+            let reason =
+                format!("sha256 of its tensors: expected {expected}, found {}", weights.sha256);
             self.missed(&way, Failure::new(ErrorKind::Checksum, reason));
             return None;
         }
         if let Err(e) = cache::store(&weights, id, self.architecture, self.opts) {
             let file = cache::path(self.opts.models_dir, id);
-            self.opts.progress.note(&format!("the weights could not be kept as {}: {e}; they will be fetched again next time", file.display()));
+            self.opts.progress.note(&format!(
+                "the weights could not be kept as {}: {e}; they will be fetched again next time",
+                file.display()
+            ));
         }
         Some(weights)
     }
@@ -177,7 +230,13 @@ impl Search<'_> {
 
     fn offline(mut self, ways: &[String]) -> Result<Weights, WeightsError> {
         for way in ways {
-            self.missed(way, Failure::new(ErrorKind::Offline, "not tried: offline (--offline or HF_HUB_OFFLINE)"));
+            self.missed(
+                way,
+                Failure::new(
+                    ErrorKind::Offline,
+                    "not tried: offline (--offline or HF_HUB_OFFLINE)",
+                ),
+            );
         }
         self.give_up()
     }
@@ -196,18 +255,36 @@ impl Search<'_> {
             ErrorKind::Network => 2,
             ErrorKind::Offline => 1,
         };
-        let kind = self.tried.iter().map(|(_, f)| f.kind).max_by_key(|&k| grave(k)).unwrap_or(ErrorKind::Spec);
+        let kind = self
+            .tried
+            .iter()
+            .map(|(_, f)| f.kind)
+            .max_by_key(|&k| grave(k))
+            .unwrap_or(ErrorKind::Spec);
         let own = self.tried.iter().rev().find_map(|(_, f)| f.hint.clone());
         let id = if self.spec == "mirror" { MIRROR.id } else { self.spec };
-        let mut by_hand = format!("fetch model.safetensors of {id} by hand and give it as --weights FILE");
+        let mut by_hand =
+            format!("fetch model.safetensors of {id} by hand and give it as --weights FILE");
         if pins::pinned(id, self.architecture.len()).is_some() {
-            by_hand += &format!(", or lay it down as {}", cache::path(self.opts.models_dir, id).display());
+            by_hand +=
+                &format!(", or lay it down as {}", cache::path(self.opts.models_dir, id).display());
         }
         let hint = match own {
-            Some(own) if !hub::is_hub_id(id) || local::is_file_spec(id) || kind == ErrorKind::Checksum => own,
+            Some(own)
+                if !hub::is_hub_id(id)
+                    || local::is_file_spec(id)
+                    || kind == ErrorKind::Checksum =>
+            {
+                own
+            }
             Some(own) => format!("{own}; or {by_hand}"),
             None => by_hand,
         };
-        Err(WeightsError { kind, spec: self.spec.to_owned(), tried: self.tried.into_iter().map(|(t, _)| t).collect(), hint })
+        Err(WeightsError {
+            kind,
+            spec: self.spec.to_owned(),
+            tried: self.tried.into_iter().map(|(t, _)| t).collect(),
+            hint,
+        })
     }
 }

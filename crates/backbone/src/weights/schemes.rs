@@ -30,11 +30,19 @@ impl Scheme {
     pub(super) fn describe(&self, spec: &ConvSpec, layer: usize, part: &str) -> String {
         match &self.names {
             Names::Torch(prefix) => {
-                format!("{prefix}{}.{}", spec.torch_name, if part == "kernel" { "weight" } else { part })
+                format!(
+                    "{prefix}{}.{}",
+                    spec.torch_name,
+                    if part == "kernel" { "weight" } else { part }
+                )
             }
             Names::Keras => format!("{}/{part}", spec.keras_name),
             Names::Numbered(prefix, stem, [kernel, bias]) => {
-                format!("{prefix}{}/{}", numbered(stem, layer), if part == "kernel" { kernel } else { bias })
+                format!(
+                    "{prefix}{}/{}",
+                    numbered(stem, layer),
+                    if part == "kernel" { kernel } else { bias }
+                )
             }
         }
     }
@@ -51,7 +59,12 @@ pub(super) fn candidates(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Sc
 
 /// `features.0.weight`, also behind a prefix such as `module.` or the key of a checkpoint's dictionary.
 fn torch(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Scheme> {
-    let find = |name: &str| (entries.iter().enumerate()).filter(|(_, e)| e.name == name).map(|(i, _)| i).collect::<Vec<_>>();
+    let find = |name: &str| {
+        (entries.iter().enumerate())
+            .filter(|(_, e)| e.name == name)
+            .map(|(i, _)| i)
+            .collect::<Vec<_>>()
+    };
     let mut prefixes = BTreeSet::new();
     for spec in architecture.iter().take(1) {
         let wanted = format!("{}.weight", spec.torch_name);
@@ -64,8 +77,14 @@ fn torch(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Scheme> {
         prefixes.insert(String::new());
     }
     let scheme = |prefix: String| Scheme {
-        kernels: architecture.iter().map(|s| find(&format!("{prefix}{}.weight", s.torch_name))).collect(),
-        biases: architecture.iter().map(|s| find(&format!("{prefix}{}.bias", s.torch_name))).collect(),
+        kernels: architecture
+            .iter()
+            .map(|s| find(&format!("{prefix}{}.weight", s.torch_name)))
+            .collect(),
+        biases: architecture
+            .iter()
+            .map(|s| find(&format!("{prefix}{}.bias", s.torch_name)))
+            .collect(),
         layout: Layout::Oihw,
         preprocess: PreprocessHint::Torch,
         names: Names::Torch(prefix),
@@ -81,7 +100,10 @@ fn keras(entries: &[Entry], architecture: &[ConvSpec]) -> Option<Scheme> {
     let parts: Vec<(usize, Vec<&str>)> =
         entries.iter().enumerate().map(|(i, e)| (i, e.name.split(['/', '.']).collect())).collect();
     let find = |layer: &str, part: Part| {
-        let matches = |names: &&(usize, Vec<&str>)| names.1.contains(&layer) || names.1.last().is_some_and(|l| is_keras_1(l, layer).is_some());
+        let matches = |names: &&(usize, Vec<&str>)| {
+            names.1.contains(&layer)
+                || names.1.last().is_some_and(|l| is_keras_1(l, layer).is_some())
+        };
         let of_part = |names: &&(usize, Vec<&str>)| leaf(&names.1, layer) == Some(part);
         parts.iter().filter(matches).filter(of_part).map(|(i, _)| *i).collect::<Vec<_>>()
     };
@@ -123,7 +145,8 @@ fn is_keras_1(last: &str, layer: &str) -> Option<Part> {
         _ => return None,
     };
     let number = rest.strip_prefix('_').unwrap_or(rest);
-    (rest.is_empty() || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))).then_some(part)
+    (rest.is_empty() || (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())))
+        .then_some(part)
 }
 
 /// Layers by their number: Keras 3's `layers/conv2d_1/vars/0`, Flax's `Conv_1/kernel`.
@@ -138,7 +161,10 @@ fn numbered_layers(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Scheme> 
     let mut out = Vec::new();
     for (stem, parts, preprocess) in kinds {
         let first = format!("{}/{}", numbered(stem, 0), parts[0]);
-        let prefixes = entries.iter().filter_map(|e| e.name.strip_suffix(&first)).filter(|p| p.is_empty() || p.ends_with('/'));
+        let prefixes = entries
+            .iter()
+            .filter_map(|e| e.name.strip_suffix(&first))
+            .filter(|p| p.is_empty() || p.ends_with('/'));
         // A chain of models may hold several; those whose shapes do not fit drop out later.
         for prefix in prefixes.take(8) {
             let find = |layer: usize, part: &str| {

@@ -28,7 +28,9 @@ impl DType {
             "f4" => Ok(Self::F32),
             "f8" => Ok(Self::F64),
             "O" | "O8" => Err(FormatError::refused("an array of pickled Python objects")),
-            other => Err(FormatError::unsupported(format!("elements of NumPy type '{other}': expected f2, f4 or f8"))),
+            other => Err(FormatError::unsupported(format!(
+                "elements of NumPy type '{other}': expected f2, f4 or f8"
+            ))),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Keras's `.h5` and `.weights.h5`: groups of datasets in HDF5, through the `hdf5-pure` crate.
 
-use hdf5_pure::{Dataset, Datatype, DatatypeByteOrder, File, FloatingPointLayout, Group, ReadSeekSource};
+use hdf5_pure::{
+    Dataset, Datatype, DatatypeByteOrder, File, FloatingPointLayout, Group, ReadSeekSource,
+};
 
 use super::dtype::DType;
 use super::{Container, Entry, FormatError, Input, MAX_ENTRIES, stored_bytes};
@@ -37,14 +39,18 @@ impl Walk {
         if depth > MAX_DEPTH || self.groups > MAX_GROUPS {
             return Err(FormatError::refused("HDF5 groups nested or linked without end"));
         }
-        let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        let join =
+            |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
         for (name, dataset) in group.iter_datasets().map_err(|e| error(&e))? {
             if self.entries.len() >= MAX_ENTRIES {
-                return Err(FormatError::refused(format!("an HDF5 file of more than {MAX_ENTRIES} datasets")));
+                return Err(FormatError::refused(format!(
+                    "an HDF5 file of more than {MAX_ENTRIES} datasets"
+                )));
             }
             let shape = dataset.shape().map_err(|e| error(&e))?;
             // A dimension that this machine cannot address matches no tensor that anyone needs.
-            let shape = shape.into_iter().map(|d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+            let shape =
+                shape.into_iter().map(|d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
             self.entries.push(Entry { name: join(&name), shape });
         }
         for (name, child) in group.iter_groups().map_err(|e| error(&e))? {
@@ -69,13 +75,20 @@ impl Container for Hdf5 {
         let (dtype, big_endian) = element_type(&dataset, &entry.name)?;
         let len = stored_bytes(&entry.name, &entry.shape, dtype.size())?;
         if let Some(chunk) = dataset.chunk_shape().map_err(|e| error(&e))? {
-            let chunk: Vec<usize> = chunk.into_iter().map(|d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+            let chunk: Vec<usize> =
+                chunk.into_iter().map(|d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+            if chunk.contains(&0) {
+                return Err(FormatError::damaged(format!("{}: a chunk of no extent", entry.name)));
+            }
             stored_bytes(&format!("a chunk of {}", entry.name), &chunk, dtype.size())?;
         }
         let bytes = dataset.read_raw().map_err(|e| error(&e))?;
         if bytes.len() != len {
             let found = bytes.len();
-            return Err(FormatError::damaged(format!("{}: expected {len} bytes, found {found}", entry.name)));
+            return Err(FormatError::damaged(format!(
+                "{}: expected {len} bytes, found {found}",
+                entry.name
+            )));
         }
         Ok(dtype.to_f32(&bytes, big_endian))
     }
@@ -84,8 +97,14 @@ impl Container for Hdf5 {
 /// The element type if it is one of IEEE's, and whether it is big-endian.
 fn element_type(dataset: &Dataset, name: &str) -> Result<(DType, bool), FormatError> {
     let datatype = dataset.datatype().map_err(|e| error(&e))?;
-    let unsupported = || FormatError::unsupported(format!("{name}: elements that are not IEEE floats of 2, 4 or 8 bytes"));
-    let Datatype::FloatingPoint { size, byte_order, layout } = &datatype else { return Err(unsupported()) };
+    let unsupported = || {
+        FormatError::unsupported(format!(
+            "{name}: elements that are not IEEE floats of 2, 4 or 8 bytes"
+        ))
+    };
+    let Datatype::FloatingPoint { size, byte_order, layout } = &datatype else {
+        return Err(unsupported());
+    };
     let ieee = |exponent: u8, mantissa: u8| {
         let FloatingPointLayout { exponent_size, mantissa_size, .. } = layout;
         (*exponent_size, *mantissa_size) == (exponent, mantissa)

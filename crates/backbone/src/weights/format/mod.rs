@@ -109,11 +109,15 @@ pub fn open(mut input: Input) -> Result<Box<dyn Container>, FormatError> {
         m if m.starts_with(torch_legacy::MAGIC) => open_torch_legacy(input),
         // A pickle names its protocol first; protocols 0 and 1 do not, and are not read.
         [0x80, 2..=5, ..] => open_numpy_pickle(input),
-        m if m.starts_with(b"\x93NUMPY") => Err(FormatError::unsupported("a single .npy array: weights need an .npz of named arrays")),
-        m if m.starts_with(b"\x1f\x8b") => Err(FormatError::unsupported("a gzip file: unpack it first")),
-        m if m.starts_with(b"version https://git") => {
-            Err(FormatError::unsupported("a Git LFS pointer, not the weights themselves: fetch the file with 'git lfs pull'"))
+        m if m.starts_with(b"\x93NUMPY") => Err(FormatError::unsupported(
+            "a single .npy array: weights need an .npz of named arrays",
+        )),
+        m if m.starts_with(b"\x1f\x8b") => {
+            Err(FormatError::unsupported("a gzip file: unpack it first"))
         }
+        m if m.starts_with(b"version https:") => Err(FormatError::unsupported(
+            "a Git LFS pointer, not the weights themselves: fetch the file with 'git lfs pull'",
+        )),
         m if m.len() > 8 && m[8] == b'{' => open_safetensors(input),
         _ => Err(FormatError::unsupported(
             "not a weight file of a known kind (safetensors, PyTorch .pth, .npz, Keras .h5, pickled NumPy .ckpt)",
@@ -162,7 +166,11 @@ pub fn open_zip(input: Input) -> Result<Box<dyn Container>, FormatError> {
     if archive.len() > MAX_ENTRIES {
         return Err(FormatError::refused(format!("a zip file of {} entries", archive.len())));
     }
-    let program = archive.file_names().filter_map(Result::ok).find(|n| n.ends_with("/data.pkl")).map(|n| n.into_owned());
+    let program = archive
+        .file_names()
+        .filter_map(Result::ok)
+        .find(|n| n.ends_with("/data.pkl"))
+        .map(|n| n.into_owned());
     match program {
         Some(program) => Ok(Box::new(torch::TorchZip::open(archive, &program)?)),
         None => Ok(Box::new(npz::Npz::open(archive)?)),
@@ -171,8 +179,12 @@ pub fn open_zip(input: Input) -> Result<Box<dyn Container>, FormatError> {
 
 fn zip_error(e: zip::result::ZipError) -> FormatError {
     match e {
-        zip::result::ZipError::Io(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => FormatError::Io(e),
-        zip::result::ZipError::UnsupportedArchive(what) => FormatError::unsupported(format!("zip: {what}")),
+        zip::result::ZipError::Io(e) if e.kind() != std::io::ErrorKind::UnexpectedEof => {
+            FormatError::Io(e)
+        }
+        zip::result::ZipError::UnsupportedArchive(what) => {
+            FormatError::unsupported(format!("zip: {what}"))
+        }
         other => FormatError::damaged(format!("zip: {other}")),
     }
 }
@@ -181,7 +193,9 @@ fn zip_error(e: zip::result::ZipError) -> FormatError {
 fn read_error(what: &str) -> impl Fn(std::io::Error) -> FormatError {
     move |e| match e.kind() {
         std::io::ErrorKind::UnexpectedEof => FormatError::Damaged(format!("{what} ends too early")),
-        std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => FormatError::Damaged(format!("{what}: {e}")),
+        std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput => {
+            FormatError::Damaged(format!("{what}: {e}"))
+        }
         _ => FormatError::Io(e),
     }
 }
@@ -196,7 +210,12 @@ fn stored_bytes(what: &str, shape: &[usize], item: usize) -> Result<usize, Forma
     element_count(shape)
         .and_then(|n| n.checked_mul(item))
         .filter(|&n| n as u64 <= MAX_TENSOR_BYTES)
-        .ok_or_else(|| FormatError::refused(format!("{what} of shape {shape:?}, above the limit of {} MiB", MAX_TENSOR_BYTES >> 20)))
+        .ok_or_else(|| {
+            FormatError::refused(format!(
+                "{what} of shape {shape:?}, above the limit of {} MiB",
+                MAX_TENSOR_BYTES >> 20
+            ))
+        })
 }
 
 /// Reads exactly `len` bytes; allocates only as they arrive, so that a lying length costs nothing.
@@ -204,7 +223,10 @@ fn read_exactly(input: &mut dyn Read, len: usize, what: &str) -> Result<Vec<u8>,
     let mut bytes = Vec::with_capacity(len.min(1 << 20));
     input.take(len as u64).read_to_end(&mut bytes).map_err(read_error(what))?;
     if bytes.len() != len {
-        return Err(FormatError::damaged(format!("{what} ends too early: expected {len} bytes, found {}", bytes.len())));
+        return Err(FormatError::damaged(format!(
+            "{what} ends too early: expected {len} bytes, found {}",
+            bytes.len()
+        )));
     }
     Ok(bytes)
 }

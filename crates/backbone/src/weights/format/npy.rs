@@ -34,17 +34,23 @@ impl NpyHeader {
             other => return Err(FormatError::unsupported(format!(".npy version {other}"))),
         }
         if len > MAX_NPY_HEADER {
-            return Err(FormatError::refused(format!("an .npy header of {len} bytes, above the limit of {MAX_NPY_HEADER}")));
+            return Err(FormatError::refused(format!(
+                "an .npy header of {len} bytes, above the limit of {MAX_NPY_HEADER}"
+            )));
         }
         let text = read_exactly(input, len, "the .npy header")?;
-        let text = std::str::from_utf8(&text).map_err(|_| FormatError::damaged("the .npy header is not text"))?;
-        parse(text).ok_or_else(|| FormatError::damaged(format!("the .npy header '{}'", text.trim())))?
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| FormatError::damaged("the .npy header is not text"))?;
+        parse(text)
+            .ok_or_else(|| FormatError::damaged(format!("the .npy header '{}'", text.trim())))?
     }
 }
 
 /// The value after a key of the dictionary literal, with the rest of the text.
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let at = [format!("'{key}'"), format!("\"{key}\"")].iter().find_map(|k| text.find(k.as_str()).map(|i| i + k.len()))?;
+    let at = [format!("'{key}'"), format!("\"{key}\"")]
+        .iter()
+        .find_map(|k| text.find(k.as_str()).map(|i| i + k.len()))?;
     text[at..].trim_start().strip_prefix(':').map(str::trim_start)
 }
 
@@ -70,5 +76,10 @@ fn parse(text: &str) -> Option<Result<NpyHeader, FormatError>> {
     let shape = value(text, "shape")?.strip_prefix('(')?.split(')').next()?;
     let shape = shape.split(',').map(str::trim).filter(|s| !s.is_empty());
     let shape = shape.map(|s| s.parse::<usize>().ok()).collect::<Option<Vec<_>>>()?;
-    Some(DType::from_numpy(code).map(|dtype| NpyHeader { dtype, big_endian: order == '>', fortran, shape }))
+    Some(DType::from_numpy(code).map(|dtype| NpyHeader {
+        dtype,
+        big_endian: order == '>',
+        fortran,
+        shape,
+    }))
 }

@@ -31,7 +31,9 @@ impl Npz {
             }
         }
         if entries.is_empty() {
-            return Err(FormatError::unsupported("a zip file with neither arrays of floats (.npz) nor a PyTorch data.pkl"));
+            return Err(FormatError::unsupported(
+                "a zip file with neither arrays of floats (.npz) nor a PyTorch data.pkl",
+            ));
         }
         Ok(Self { archive, entries, members })
     }

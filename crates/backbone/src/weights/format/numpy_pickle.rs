@@ -44,14 +44,20 @@ impl Container for NumpyPickle {
         let Array { shape, dtype, big_endian, fortran, data } = array.as_ref();
         let dtype = DType::from_numpy(dtype)?;
         let len = stored_bytes(name, shape, dtype.size())?;
-        let too_short = |found: usize| FormatError::damaged(format!("{name}: expected {len} bytes, found {found}"));
+        let too_short = |found: usize| {
+            FormatError::damaged(format!("{name}: expected {len} bytes, found {found}"))
+        };
         let bytes = match self.arena.get(*data) {
             // In the UTF-8 form of Latin-1 a byte takes at most two.
             Node::Blob(blob) if blob.latin1 && blob.len <= 2 * len as u64 => {
                 latin1(&self.stream.read_at(blob.start, blob.len, name)?)
             }
-            Node::Blob(blob) if !blob.latin1 && blob.len == len as u64 => Some(self.stream.read_at(blob.start, blob.len, name)?),
-            Node::Blob(blob) => return Err(too_short(usize::try_from(blob.len).unwrap_or(usize::MAX))),
+            Node::Blob(blob) if !blob.latin1 && blob.len == len as u64 => {
+                Some(self.stream.read_at(blob.start, blob.len, name)?)
+            }
+            Node::Blob(blob) => {
+                return Err(too_short(usize::try_from(blob.len).unwrap_or(usize::MAX)));
+            }
             Node::Str(text) => latin1(text.as_bytes()),
             _ => None,
         };

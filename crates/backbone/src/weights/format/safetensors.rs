@@ -20,13 +20,20 @@ pub(in super::super) struct Header {
 
 impl Header {
     /// Length of the JSON header, from the first eight bytes of a file of `file_len` bytes (where that is known).
-    pub(in super::super) fn json_len(first: [u8; 8], file_len: Option<u64>) -> Result<usize, FormatError> {
+    pub(in super::super) fn json_len(
+        first: [u8; 8],
+        file_len: Option<u64>,
+    ) -> Result<usize, FormatError> {
         let declared = u64::from_le_bytes(first);
         if declared > MAX_HEADER {
-            return Err(FormatError::refused(format!("a safetensors header of {declared} bytes, above the limit of {MAX_HEADER}")));
+            return Err(FormatError::refused(format!(
+                "a safetensors header of {declared} bytes, above the limit of {MAX_HEADER}"
+            )));
         }
         if let Some(file_len) = file_len.filter(|&len| declared.saturating_add(8) > len) {
-            return Err(FormatError::damaged(format!("a safetensors header of {declared} bytes in a file of {file_len}")));
+            return Err(FormatError::damaged(format!(
+                "a safetensors header of {declared} bytes in a file of {file_len}"
+            )));
         }
         Ok(declared as usize)
     }
@@ -34,22 +41,30 @@ impl Header {
     /// Parses the JSON header of a file of `file_len` bytes.
     pub(in super::super) fn parse(json: &[u8], file_len: Option<u64>) -> Result<Self, FormatError> {
         // The library checks that the parts follow one another without gaps and are as long as shape and type say.
-        let metadata: Metadata =
-            serde_json::from_slice(json).map_err(|e| FormatError::damaged(format!("safetensors header: {e}")))?;
+        let metadata: Metadata = serde_json::from_slice(json)
+            .map_err(|e| FormatError::damaged(format!("safetensors header: {e}")))?;
         let base = 8 + json.len() as u64;
         let expected = base.saturating_add(metadata.data_len() as u64);
         if let Some(file_len) = file_len.filter(|&len| len != expected) {
-            return Err(FormatError::damaged(format!("the safetensors header declares {expected} bytes, the file has {file_len}")));
+            return Err(FormatError::damaged(format!(
+                "the safetensors header declares {expected} bytes, the file has {file_len}"
+            )));
         }
         let mut named: Vec<_> = metadata.tensors().into_iter().collect();
         if named.len() > MAX_ENTRIES {
-            return Err(FormatError::refused(format!("a safetensors file of {} tensors", named.len())));
+            return Err(FormatError::refused(format!(
+                "a safetensors file of {} tensors",
+                named.len()
+            )));
         }
         named.sort_by(|a, b| a.0.cmp(&b.0));
         let preprocess = metadata.metadata().as_ref().and_then(|m| m.get("preprocess").cloned());
-        let part = |o: (usize, usize)| base + o.0 as u64..base + o.1 as u64;
+        let part = |o: (usize, usize)| base.saturating_add(o.0 as u64)..base.saturating_add(o.1 as u64);
         let parts = named.iter().map(|(_, info)| (info.dtype, part(info.data_offsets))).collect();
-        let entries = named.into_iter().map(|(name, info)| Entry { name, shape: info.shape.clone() }).collect();
+        let entries = named
+            .into_iter()
+            .map(|(name, info)| Entry { name, shape: info.shape.clone() })
+            .collect();
         Ok(Self { entries, preprocess, parts })
     }
 
@@ -59,7 +74,11 @@ impl Header {
     }
 
     /// Converts the bytes of an entry.
-    pub(in super::super) fn decode(&self, index: usize, bytes: &[u8]) -> Result<Vec<f32>, FormatError> {
+    pub(in super::super) fn decode(
+        &self,
+        index: usize,
+        bytes: &[u8],
+    ) -> Result<Vec<f32>, FormatError> {
         let dtype = match self.parts[index].0 {
             Dtype::F16 => DType::F16,
             Dtype::BF16 => DType::BF16,
@@ -67,7 +86,9 @@ impl Header {
             Dtype::F64 => DType::F64,
             other => {
                 let name = &self.entries[index].name;
-                return Err(FormatError::unsupported(format!("{name} of type {other:?}: expected F16, BF16, F32 or F64")));
+                return Err(FormatError::unsupported(format!(
+                    "{name} of type {other:?}: expected F16, BF16, F32 or F64"
+                )));
             }
         };
         Ok(dtype.to_f32(bytes, false))

@@ -36,14 +36,20 @@ impl TorchLegacy {
             arena.storages().map(|s| (s.key.as_str(), (s.elements, s.item))).collect();
         let mut starts = HashMap::new();
         for &key in keys.items(list).unwrap_or_default() {
-            let key = keys.str(key).ok_or_else(|| FormatError::damaged("a storage key is not text"))?;
-            let &(elements, item) =
-                declared.get(key).ok_or_else(|| FormatError::damaged(format!("the storage '{key}' is not declared")))?;
+            let key =
+                keys.str(key).ok_or_else(|| FormatError::damaged("a storage key is not text"))?;
+            let &(elements, item) = declared.get(key).ok_or_else(|| {
+                FormatError::damaged(format!("the storage '{key}' is not declared"))
+            })?;
             let found = u64::from_le_bytes(stream.array()?);
             if found != elements {
-                return Err(FormatError::damaged(format!("storage '{key}': expected {elements} elements, found {found}")));
+                return Err(FormatError::damaged(format!(
+                    "storage '{key}': expected {elements} elements, found {found}"
+                )));
             }
-            let bytes = elements.checked_mul(item).ok_or_else(|| FormatError::damaged(format!("storage '{key}' of {elements} elements")))?;
+            let bytes = elements.checked_mul(item).ok_or_else(|| {
+                FormatError::damaged(format!("storage '{key}' of {elements} elements"))
+            })?;
             starts.insert(key.to_owned(), stream.position());
             stream.skip(bytes)?;
         }
@@ -53,7 +59,9 @@ impl TorchLegacy {
 
 fn is_little_endian(arena: &Arena, system: Id) -> bool {
     let Node::Dict(pairs) = arena.get(system) else { return false };
-    pairs.iter().any(|&(key, value)| arena.str(key) == Some("little_endian") && matches!(arena.get(value), Node::Bool(true)))
+    pairs.iter().any(|&(key, value)| {
+        arena.str(key) == Some("little_endian") && matches!(arena.get(value), Node::Bool(true))
+    })
 }
 
 impl Container for TorchLegacy {
@@ -69,7 +77,9 @@ impl Container for TorchLegacy {
         let name = &self.dict.entries[index].name;
         let span = self.dict.span(index)?;
         let start = self.starts.get(&span.storage.key).and_then(|s| s.checked_add(span.start));
-        let start = start.ok_or_else(|| FormatError::damaged(format!("{name}: its storage is not in the file")))?;
+        let start = start.ok_or_else(|| {
+            FormatError::damaged(format!("{name}: its storage is not in the file"))
+        })?;
         let bytes = self.stream.read_at(start, span.len as u64, name)?;
         Ok(span.decode(&bytes))
     }

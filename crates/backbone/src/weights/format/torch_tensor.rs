@@ -37,21 +37,36 @@ impl StateDict {
     pub(super) fn span(&self, index: usize) -> Result<Span<'_>, FormatError> {
         let name = &self.entries[index].name;
         let damaged = |what: &str| FormatError::damaged(format!("{name}: {what}"));
-        let Node::Tensor(view) = self.arena.get(self.ids[index]) else { return Err(damaged("no tensor")) };
-        let Node::Storage(storage) = self.arena.get(view.storage) else { return Err(damaged("no storage")) };
-        let dtype = storage.dtype.ok_or_else(|| FormatError::unsupported(format!("{name}: elements that are not floats")))?;
+        let Node::Tensor(view) = self.arena.get(self.ids[index]) else {
+            return Err(damaged("no tensor"));
+        };
+        let Node::Storage(storage) = self.arena.get(view.storage) else {
+            return Err(damaged("no storage"));
+        };
+        let dtype = storage.dtype.ok_or_else(|| {
+            FormatError::unsupported(format!("{name}: elements that are not floats"))
+        })?;
         stored_bytes(name, &view.shape, dtype.size())?;
         let last = view.shape.iter().zip(&view.stride).try_fold(0u64, |at, (&d, &s)| {
             at.checked_add((d as u64).saturating_sub(1).checked_mul(s as u64)?)
         });
-        let elements = if element_count(&view.shape) == Some(0) { Some(0) } else { last.and_then(|l| l.checked_add(1)) };
+        let elements = if element_count(&view.shape) == Some(0) {
+            Some(0)
+        } else {
+            last.and_then(|l| l.checked_add(1))
+        };
         let end = elements.and_then(|n| n.checked_add(view.offset));
-        let (Some(elements), Some(_)) = (elements, end.filter(|&end| end <= storage.elements)) else {
+        let (Some(elements), Some(_)) = (elements, end.filter(|&end| end <= storage.elements))
+        else {
             return Err(damaged("a view beyond its storage"));
         };
-        let elements = usize::try_from(elements).map_err(|_| damaged("a view beyond its storage"))?;
+        let elements =
+            usize::try_from(elements).map_err(|_| damaged("a view beyond its storage"))?;
         let len = stored_bytes(name, &[elements], dtype.size())?;
-        let start = view.offset.checked_mul(dtype.size() as u64).ok_or_else(|| damaged("a view beyond its storage"))?;
+        let start = view
+            .offset
+            .checked_mul(dtype.size() as u64)
+            .ok_or_else(|| damaged("a view beyond its storage"))?;
         Ok(Span { storage, dtype, start, len, view })
     }
 }

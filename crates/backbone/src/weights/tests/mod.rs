@@ -1,1 +1,91 @@
-//! Tests.
+//! Tests over the small files of `tests/golden/weights`, a hub on this machine, and a pip that is a script.
+
+mod formats;
+mod hostile;
+mod hub;
+mod mirror;
+mod search;
+mod server;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::{ConvSpec, Options, Progress, Weights, canonical};
+
+/// The two convolutions of the golden files.
+fn architecture() -> Vec<ConvSpec> {
+    let layer = |keras: &str, torch: &str, i, o| ConvSpec {
+        keras_name: keras.into(),
+        torch_name: torch.into(),
+        out_channels: o,
+        in_channels: i,
+        kernel: [3, 3],
+    };
+    vec![layer("block1_conv1", "features.0", 3, 4), layer("block1_conv2", "features.2", 4, 5)]
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/weights").join(name)
+}
+
+fn golden_bytes(name: &str) -> Vec<u8> {
+    std::fs::read(golden(name)).expect("the golden files are part of the project")
+}
+
+/// The canonical form of some weights, for comparison bit by bit.
+fn canonical_bytes(weights: &Weights) -> Vec<u8> {
+    let mut out = Vec::new();
+    canonical::write(&mut out, &weights.tensors, &architecture(), weights.preprocess).expect("memory");
+    out
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    canonical::sha256_of(&mut &*bytes).expect("memory")
+}
+
+/// Remembers what it is told.
+#[derive(Default)]
+struct Recorder {
+    notes: Mutex<Vec<String>>,
+    /// Bars started and finished, bytes promised and arrived.
+    bars: Mutex<(u32, u32, u64, u64)>,
+}
+
+impl Progress for Recorder {
+    fn start(&self, _what: &str, total_bytes: Option<u64>) {
+        let mut bars = self.bars.lock().expect("lock");
+        bars.0 += 1;
+        bars.2 += total_bytes.unwrap_or(0);
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.bars.lock().expect("lock").3 += bytes;
+    }
+
+    fn finish(&self) {
+        self.bars.lock().expect("lock").1 += 1;
+    }
+
+    fn note(&self, line: &str) {
+        self.notes.lock().expect("lock").push(line.to_owned());
+    }
+}
+
+/// Settings that touch nothing outside of `models_dir`, with short waits.
+fn options<'a>(models_dir: &'a Path, progress: &'a dyn Progress, endpoint: &str) -> Options<'a> {
+    Options {
+        models_dir,
+        offline: false,
+        progress,
+        endpoint: endpoint.to_owned(),
+        hub_cache: None,
+        token: None,
+        pip: vec![vec![OsString::from("/nonexistent/pip")]],
+        connect_timeout: Duration::from_secs(5),
+        stall_timeout: Duration::from_millis(400),
+        retries: 3,
+        retry_pause: Duration::from_millis(5),
+    }
+}

@@ -46,9 +46,15 @@ impl Global {
             ("builtins" | "__builtin__", "bytes") => Some(Self::Bytes),
             ("numpy", "dtype") => Some(Self::NumpyDtype),
             ("numpy", "ndarray") => Some(Self::NdArray),
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Some(Self::NumpyReconstruct),
-            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Some(Self::NumpyScalar),
-            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Some(Self::NumpyFromBuffer),
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => {
+                Some(Self::NumpyReconstruct)
+            }
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => {
+                Some(Self::NumpyScalar)
+            }
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => {
+                Some(Self::NumpyFromBuffer)
+            }
             _ => None,
         };
         let one = match library {
@@ -68,7 +74,9 @@ impl Global {
                 ("torch", "LongStorage") => Some(Self::OtherStorage(8)),
                 ("torch", "IntStorage") => Some(Self::OtherStorage(4)),
                 ("torch", "ShortStorage") => Some(Self::OtherStorage(2)),
-                ("torch", "CharStorage" | "ByteStorage" | "BoolStorage") => Some(Self::OtherStorage(1)),
+                ("torch", "CharStorage" | "ByteStorage" | "BoolStorage") => {
+                    Some(Self::OtherStorage(1))
+                }
                 _ => None,
             },
         };

@@ -16,9 +16,18 @@ const MAX_ARGUMENTS: usize = 64;
 ///
 /// # Errors
 /// [`FormatError`] for whatever is not a plain dictionary of arrays.
-pub(in super::super) fn load(stream: &mut Stream, library: Library) -> Result<(Arena, Id), FormatError> {
-    let mut machine =
-        Machine { stream, library, arena: Arena::default(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+pub(in super::super) fn load(
+    stream: &mut Stream,
+    library: Library,
+) -> Result<(Arena, Id), FormatError> {
+    let mut machine = Machine {
+        stream,
+        library,
+        arena: Arena::default(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
     for _ in 0..MAX_STEPS {
         let opcode = machine.stream.byte()?;
         if opcode == b'.' {
@@ -98,7 +107,8 @@ impl Machine<'_> {
             b'X' | b'T' | b'B' | b'U' | b'C' | 0x8c | 0x8d | 0x8e | 0x96 => self.string(opcode)?,
             b')' => self.push(Node::Tuple(Vec::new())),
             0x85..=0x87 => {
-                let mut items = (0..opcode - 0x84).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
+                let mut items =
+                    (0..opcode - 0x84).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
                 items.reverse();
                 self.push(Node::Tuple(items));
             }
@@ -166,12 +176,20 @@ impl Machine<'_> {
                 let key = u32::from_le_bytes(self.stream.array()?);
                 self.recall(key)?;
             }
-            other => return Err(FormatError::refused(format!("the pickle uses {}, which no weight file needs", opcode_name(other)))),
+            other => {
+                return Err(FormatError::refused(format!(
+                    "the pickle uses {}, which no weight file needs",
+                    opcode_name(other)
+                )));
+            }
         }
         Ok(())
     }
 
-    fn integer_of<const N: usize>(&mut self, f: impl Fn([u8; N]) -> i128) -> Result<(), FormatError> {
+    fn integer_of<const N: usize>(
+        &mut self,
+        f: impl Fn([u8; N]) -> i128,
+    ) -> Result<(), FormatError> {
         let bytes = self.stream.array()?;
         self.push(Node::Int(f(bytes)));
         Ok(())
@@ -180,7 +198,9 @@ impl Machine<'_> {
     fn long(&mut self) -> Result<(), FormatError> {
         let len = usize::from(self.stream.byte()?);
         if len > 16 {
-            return Err(FormatError::refused(format!("a whole number of {len} bytes in the pickle")));
+            return Err(FormatError::refused(format!(
+                "a whole number of {len} bytes in the pickle"
+            )));
         }
         let bytes = self.stream.bytes(len)?;
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
@@ -197,14 +217,17 @@ impl Machine<'_> {
             0x8d | 0x8e | 0x96 => u64::from_le_bytes(self.stream.array()?),
             _ => u64::from(u32::from_le_bytes(self.stream.array()?)),
         };
-        let (is_text, python2) = (matches!(opcode, b'X' | 0x8c | 0x8d), matches!(opcode, b'T' | b'U'));
+        let (is_text, python2) =
+            (matches!(opcode, b'X' | 0x8c | 0x8d), matches!(opcode, b'T' | b'U'));
         let node = if len > MAX_TEXT || !(is_text || python2) {
             Node::Blob(self.stream.blob(len, is_text)?)
         } else {
             let bytes = self.stream.bytes(len as usize)?;
             match String::from_utf8(bytes) {
                 Ok(text) => Node::Str(text),
-                Err(e) if python2 => Node::Str(e.into_bytes().into_iter().map(char::from).collect()),
+                Err(e) if python2 => {
+                    Node::Str(e.into_bytes().into_iter().map(char::from).collect())
+                }
                 Err(_) => return self.damaged("a string is not UTF-8"),
             }
         };
@@ -225,7 +248,9 @@ impl Machine<'_> {
         let dict = self.top()?;
         let (pairs, rest) = items.as_chunks::<2>();
         match self.arena.get_mut(dict) {
-            Some(Node::Dict(dict)) if rest.is_empty() => dict.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            Some(Node::Dict(dict)) if rest.is_empty() => {
+                dict.extend(pairs.iter().map(|&[key, value]| (key, value)))
+            }
             _ => return self.damaged("keys and values for what is not a dictionary"),
         }
         Ok(())
@@ -253,7 +278,9 @@ impl Machine<'_> {
 
     /// `REDUCE`: what calling an allowed name would give, as a plain value.
     fn call(&mut self, function: Id, arguments: Id) -> Result<(), FormatError> {
-        let Node::Global(global) = *self.arena.get(function) else { return self.damaged("a call of what cannot be called") };
+        let Node::Global(global) = *self.arena.get(function) else {
+            return self.damaged("a call of what cannot be called");
+        };
         let arguments = match self.arena.items(arguments) {
             Some(items) if items.len() <= MAX_ARGUMENTS => items.to_vec(),
             _ => return self.damaged("a call without arguments"),
@@ -271,11 +298,14 @@ impl Machine<'_> {
                 Node::Global(Global::NdArray) => Some(Node::EmptyArray),
                 _ => None,
             },
-            (Global::NumpyFromBuffer, &[data, dtype, shape, order]) => self.array(shape, dtype, data, self.arena.str(order) == Some("F")),
-            (Global::NumpyScalar, _) => Some(Node::Other),
-            (Global::RebuildTensor | Global::RebuildTensorV2, &[storage, offset, shape, stride, ..]) => {
-                self.tensor(storage, offset, shape, stride)
+            (Global::NumpyFromBuffer, &[data, dtype, shape, order]) => {
+                self.array(shape, dtype, data, self.arena.str(order) == Some("F"))
             }
+            (Global::NumpyScalar, _) => Some(Node::Other),
+            (
+                Global::RebuildTensor | Global::RebuildTensorV2,
+                &[storage, offset, shape, stride, ..],
+            ) => self.tensor(storage, offset, shape, stride),
             (Global::RebuildParameter, &[tensor, ..]) => {
                 self.stack.push(tensor);
                 return Ok(());
@@ -292,7 +322,13 @@ impl Machine<'_> {
     fn array(&self, shape: Id, dtype: Id, data: Id, fortran: bool) -> Option<Node> {
         let Node::Dtype(code, big_endian) = self.arena.get(dtype) else { return None };
         let (dtype, big_endian) = (code.clone(), *big_endian);
-        Some(Node::Array(Box::new(Array { shape: self.arena.sizes(shape)?, dtype, big_endian, fortran, data })))
+        Some(Node::Array(Box::new(Array {
+            shape: self.arena.sizes(shape)?,
+            dtype,
+            big_endian,
+            fortran,
+            data,
+        })))
     }
 
     fn tensor(&self, storage: Id, offset: Id, shape: Id, stride: Id) -> Option<Node> {
@@ -329,11 +365,15 @@ impl Machine<'_> {
             return Err(FormatError::refused("the pickle refers to values outside of itself"));
         }
         let items = self.arena.items(id).unwrap_or_default();
-        let (Some(&[tag, class, key, _device, elements]), rest) = (items.first_chunk::<5>(), items.get(5)) else {
+        let (Some(&[tag, class, key, _device, elements]), rest) =
+            (items.first_chunk::<5>(), items.get(5))
+        else {
             return self.damaged("an unusual storage");
         };
         if rest.is_some_and(|&view| !matches!(self.arena.get(view), Node::None)) {
-            return Err(FormatError::unsupported("a storage that is a view of another one: save the file again with PyTorch 1.6 or later"));
+            return Err(FormatError::unsupported(
+                "a storage that is a view of another one: save the file again with PyTorch 1.6 or later",
+            ));
         }
         let (dtype, item) = match self.arena.get(class) {
             Node::Global(Global::FloatStorage(dtype)) => (Some(*dtype), dtype.size() as u64),

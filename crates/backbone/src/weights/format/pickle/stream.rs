@@ -48,7 +48,11 @@ impl Stream {
         loop {
             match self.byte()? {
                 b'\n' => break,
-                _ if out.len() >= MAX_LINE => return Err(FormatError::refused("a name of more than 256 bytes in the pickle")),
+                _ if out.len() >= MAX_LINE => {
+                    return Err(FormatError::refused(
+                        "a name of more than 256 bytes in the pickle",
+                    ));
+                }
                 b => out.push(b),
             }
         }
@@ -60,7 +64,9 @@ impl Stream {
         let end = self.at.checked_add(len).filter(|&end| end <= self.len);
         let (Some(end), Ok(step)) = (end, i64::try_from(len)) else {
             let left = self.len.saturating_sub(self.at);
-            return Err(FormatError::damaged(format!("the pickle declares {len} bytes where {left} are left")));
+            return Err(FormatError::damaged(format!(
+                "the pickle declares {len} bytes where {left} are left"
+            )));
         };
         self.input.seek_relative(step)?;
         self.at = end;
@@ -75,13 +81,19 @@ impl Stream {
     }
 
     /// Reads any part of the file; the position moves there.
-    pub(in super::super) fn read_at(&mut self, start: u64, len: u64, what: &str) -> Result<Vec<u8>, FormatError> {
+    pub(in super::super) fn read_at(
+        &mut self,
+        start: u64,
+        len: u64,
+        what: &str,
+    ) -> Result<Vec<u8>, FormatError> {
         if start.checked_add(len).is_none_or(|end| end > self.len) {
             return Err(FormatError::damaged(format!("{what} ends too early")));
         }
         self.input.seek(SeekFrom::Start(start))?;
         self.at = start;
-        let len = usize::try_from(len).map_err(|_| FormatError::refused(format!("{what} of {len} bytes")))?;
+        let len = usize::try_from(len)
+            .map_err(|_| FormatError::refused(format!("{what} of {len} bytes")))?;
         self.bytes(len)
     }
 }
