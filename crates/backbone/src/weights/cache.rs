@@ -20,7 +20,7 @@ pub(super) fn path(models_dir: &Path, id: &str) -> PathBuf {
 }
 
 fn sum_path(file: &Path) -> PathBuf {
-    file.with_added_extension("sha256")
+    file.with_extension("safetensors.sha256")
 }
 
 /// Reads weights that were fetched before, verified against the pinned or the noted digest; None if there are none.

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::time::Duration;
 
+use ureq::config::RedirectAuthHeaders;
 use ureq::http::{Response, header};
 use ureq::{Agent, Body, BodyReader};
 
@@ -80,6 +81,7 @@ impl<'a> Remote<'a> {
             .timeout_connect(Some(opts.connect_timeout))
             .timeout_recv_response(Some(opts.stall_timeout))
             .timeout_per_read(Some(opts.stall_timeout))
+            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
             .user_agent(concat!("feature-cache/", env!("CARGO_PKG_VERSION")));
         if is_this_machine(&url) {
             config = config.proxy(None);

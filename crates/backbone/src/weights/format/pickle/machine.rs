@@ -411,7 +411,7 @@ fn opcode_name(opcode: u8) -> String {
         b'd' => "DICT",
         b'2' => "DUP",
         0x8b => "LONG4",
-        0x8f | 0x90 | 0x91 => "a set",
+        0x8f..=0x91 => "a set",
         b'I' | b'L' | b'F' | b'S' | b'V' | b'p' | b'g' => "an opcode of protocol 0",
         _ => return format!("the unknown opcode {opcode:#04x}"),
     };
