@@ -20,6 +20,8 @@ mod parallel;
 mod pool;
 mod precision;
 mod simd;
+mod winograd;
+mod workspace;
 
 pub use error::KernelError;
 pub use isa::{Isa, UnknownIsa};

@@ -6,11 +6,13 @@ mod task;
 
 use crate::gemm::Panels;
 use crate::layer::Conv2d;
-use crate::memory::{Buffer, Pool, Shared};
+use crate::memory::{Buffer, Shared};
 use crate::parallel::{for_each, part};
 use crate::simd::{self, Shape};
+use crate::workspace::Workspace;
 use crate::{Isa, simd::dispatch};
-use task::{Scratch, Task};
+pub(crate) use task::Scratch;
+use task::Task;
 
 /// Pixels whose rows stay in cache while panels of weights pass over them.
 const PIXELS: usize = 96;
@@ -40,7 +42,6 @@ pub(crate) struct Direct {
     zeros: Buffer,
     /// Rows of the convolution's output that one task makes.
     rows: usize,
-    scratch: Pool<Scratch>,
 }
 
 impl Direct {
@@ -89,7 +90,6 @@ impl Direct {
             bias,
             zeros: Buffer::zeroed(ic),
             rows,
-            scratch: Pool::default(),
         }
     }
 
@@ -122,7 +122,13 @@ impl Direct {
     }
 
     /// Convolves `images` images; lengths were checked by the network.
-    pub(crate) fn run(&self, images: usize, input: &[f32], output: &mut [f32]) {
+    pub(crate) fn run(
+        &self,
+        images: usize,
+        input: &[f32],
+        output: &mut [f32],
+        workspace: &Workspace,
+    ) {
         let [oh, ow, oc] = self.output;
         let used = if self.pool { oh / 2 * 2 } else { oh };
         let blocks = used.div_ceil(self.rows.max(1));
@@ -137,7 +143,7 @@ impl Direct {
         for_each(images * blocks * cuts, |index| {
             let (image, rest) = (index / (blocks * cuts), index % (blocks * cuts));
             let first = rest / cuts * self.rows;
-            self.scratch.with(|scratch| {
+            workspace.scratch.with(|scratch| {
                 let task = Task {
                     plan: self,
                     image: &input[image * image_in..][..image_in],

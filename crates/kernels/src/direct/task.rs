@@ -19,7 +19,7 @@ unsafe impl Send for Row {}
 
 /// What a task needs beside its output, reused by the next.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// Block of MR pixels, tap, pixel.
     table: Vec<Row>,
     patches: Buffer,

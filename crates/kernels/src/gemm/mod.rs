@@ -13,7 +13,8 @@ pub(crate) enum Start {
     Zero,
     /// `NR` biases, one a column.
     Bias(*const f32),
-    /// What `out` holds: the sum goes on.
+    /// Zero, and `out` holds an earlier pass's sum to which this one's is added at the end. (Shorter chains of
+    /// additions round less than one long one.)
     Out,
 }
 
@@ -53,30 +54,12 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
         let mut acc = [[S::splat(0.0); NV]; ROWS];
         let whole = args.cols == nr;
         match args.start {
-            Start::Zero => {}
+            Start::Zero | Start::Out => {}
             Start::Bias(bias) => {
                 for j in 0..NV {
                     let b = S::load(bias.add(j * S::LANES));
                     for row in &mut acc {
                         row[j] = b;
-                    }
-                }
-            }
-            Start::Out => {
-                for (i, row) in acc.iter_mut().enumerate() {
-                    if i < args.rows {
-                        let from = args.out.add(i * args.out_stride);
-                        if whole {
-                            for (j, v) in row.iter_mut().enumerate() {
-                                *v = S::load(from.add(j * S::LANES));
-                            }
-                        } else {
-                            let mut part = [0.0f32; MAX_NR];
-                            std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), args.cols);
-                            for (j, v) in row.iter_mut().enumerate() {
-                                *v = S::load(part.as_ptr().add(j * S::LANES));
-                            }
-                        }
                     }
                 }
             }
@@ -103,27 +86,29 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             }
         }
 
-        if args.relu {
-            for row in &mut acc {
-                for v in row.iter_mut() {
+        let add = matches!(args.start, Start::Out);
+        for (i, row) in acc.iter_mut().enumerate() {
+            if i >= args.rows {
+                break;
+            }
+            let to = args.out.add(i * args.out_stride);
+            let mut part = [0.0f32; MAX_NR];
+            let at = if whole { to } else { part.as_mut_ptr() };
+            if add && !whole {
+                std::ptr::copy_nonoverlapping(to, at, args.cols);
+            }
+            for (j, v) in row.iter_mut().enumerate() {
+                let at = at.add(j * S::LANES);
+                if add {
+                    *v = S::add(S::load(at), *v);
+                }
+                if args.relu {
                     *v = S::relu(*v);
                 }
+                S::store(at, *v);
             }
-        }
-        for (i, row) in acc.iter().enumerate() {
-            if i < args.rows {
-                let to = args.out.add(i * args.out_stride);
-                if whole {
-                    for (j, v) in row.iter().enumerate() {
-                        S::store(to.add(j * S::LANES), *v);
-                    }
-                } else {
-                    let mut part = [0.0f32; MAX_NR];
-                    for (j, v) in row.iter().enumerate() {
-                        S::store(part.as_mut_ptr().add(j * S::LANES), *v);
-                    }
-                    std::ptr::copy_nonoverlapping(part.as_ptr(), to, args.cols);
-                }
+            if !whole {
+                std::ptr::copy_nonoverlapping(at, to, args.cols);
             }
         }
     }

@@ -4,6 +4,7 @@ mod plan;
 mod step;
 
 use crate::memory::{Buffer, Pool};
+use crate::workspace::Workspace;
 use crate::{Isa, KernelError, Layer, Precision};
 use plan::Segment;
 use step::Step;
@@ -21,6 +22,7 @@ pub struct Network {
     isa: Isa,
     precision: Precision,
     buffers: Pool<Buffers>,
+    workspace: Workspace,
 }
 
 /// Activations between steps: two for the steps of a segment, two for what lies between segments.
@@ -49,7 +51,16 @@ impl Network {
         let steps = step::plan(layers, input, isa, precision)?;
         let segments = plan::segments(&steps, input);
         let output = steps.last().map_or(input, |step| step.output);
-        Ok(Self { steps, segments, input, output, isa, precision, buffers: Pool::default() })
+        Ok(Self {
+            steps,
+            segments,
+            input,
+            output,
+            isa,
+            precision,
+            buffers: Pool::default(),
+            workspace: Workspace::default(),
+        })
     }
 
     /// Height, width and channels of one image of the output.
@@ -88,7 +99,8 @@ impl Network {
         let chunk = batch.min(CHUNK);
         let threads = rayon::current_num_threads();
         let [steps, segments] = plan::buffer_lengths(&self.steps, &self.segments, chunk);
-        let scratch: usize = self.steps.iter().map(|step| step.scratch_bytes(threads)).sum();
+        let scratch: usize =
+            self.steps.iter().map(|step| step.scratch_bytes(threads)).max().unwrap_or(0);
         4 * (steps.iter().sum::<usize>() + segments.iter().sum::<usize>()) + scratch
     }
 
@@ -161,6 +173,7 @@ impl Network {
                     count,
                     &from[..count * step.input_len()],
                     &mut to[..count * step.output_len()],
+                    &self.workspace,
                 );
                 std::mem::swap(&mut source, &mut target);
             }

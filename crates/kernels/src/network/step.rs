@@ -4,6 +4,8 @@ use crate::memory::Shared;
 use crate::parallel::for_each;
 use crate::pool::MaxPool;
 use crate::simd::dispatch;
+use crate::winograd::{Tile, Winograd};
+use crate::workspace::Workspace;
 use crate::{Conv2d, Isa, KernelError, Layer, Precision};
 
 /// One or two layers with the algorithm that runs them.
@@ -21,6 +23,7 @@ pub(super) struct Step {
 enum Kind {
     Direct(Direct),
     Depthwise(Depthwise),
+    Winograd(Winograd),
     MaxPool { size: [usize; 2], stride: [usize; 2] },
 }
 
@@ -80,7 +83,20 @@ fn choose(
     if conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
+    if Winograd::fits(conv) {
+        let tile = best_tile(output);
+        let pool = can_pool && Winograd::can_pool(tile);
+        return (Kind::Winograd(Winograd::new(conv, input, output, pool, tile, isa)), pool);
+    }
     (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
+}
+
+fn best_tile(output: [usize; 3]) -> Tile {
+    let cost = |tile: &Tile| {
+        let tiles = output[0].div_ceil(tile.outputs()) * output[1].div_ceil(tile.outputs());
+        tiles * tile.inputs() * tile.inputs()
+    };
+    Tile::ALL.into_iter().min_by_key(cost).unwrap_or(Tile::Two)
 }
 
 fn name(layer: &Layer) -> String {
@@ -107,6 +123,7 @@ impl Step {
         let algorithm = match &self.kind {
             Kind::Direct(direct) => direct.describe(),
             Kind::Depthwise(_) => "depthwise".to_owned(),
+            Kind::Winograd(winograd) => winograd.describe(),
             Kind::MaxPool { .. } => "max-pool".to_owned(),
         };
         let [h, w, c] = self.output;
@@ -117,6 +134,7 @@ impl Step {
         match &self.kind {
             Kind::Direct(direct) => direct.packed_bytes(),
             Kind::Depthwise(depthwise) => depthwise.packed_bytes(),
+            Kind::Winograd(winograd) => winograd.packed_bytes(),
             Kind::MaxPool { .. } => 0,
         }
     }
@@ -124,15 +142,23 @@ impl Step {
     pub(super) fn scratch_bytes(&self, threads: usize) -> usize {
         match &self.kind {
             Kind::Direct(direct) => threads * direct.scratch_bytes(),
+            Kind::Winograd(winograd) => winograd.scratch_bytes(threads),
             Kind::Depthwise(_) | Kind::MaxPool { .. } => 0,
         }
     }
 
     /// Runs `images` images; slices have exactly their length.
-    pub(super) fn run(&self, images: usize, input: &[f32], output: &mut [f32]) {
+    pub(super) fn run(
+        &self,
+        images: usize,
+        input: &[f32],
+        output: &mut [f32],
+        workspace: &Workspace,
+    ) {
         match &self.kind {
-            Kind::Direct(direct) => direct.run(images, input, output),
+            Kind::Direct(direct) => direct.run(images, input, output, workspace),
             Kind::Depthwise(depthwise) => depthwise.run(images, input, output),
+            Kind::Winograd(winograd) => winograd.run(images, input, output, workspace),
             Kind::MaxPool { size, stride } => self.max_pool(images, *size, *stride, input, output),
         }
     }

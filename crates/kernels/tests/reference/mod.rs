@@ -1,5 +1,7 @@
 //! The naive loop in f64 that every kernel is held to, and random networks to hold.
 
+#![allow(dead_code)] // Each test takes what it needs.
+
 use kernels::{Conv2d, Layer};
 
 /// SplitMix64, mapped to −1..1.

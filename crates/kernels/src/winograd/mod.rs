@@ -1,0 +1,314 @@
+//! 3×3 convolutions of stride 1 by Winograd's minimal filtering: tiles of the image are transformed, multiplied
+//! channel by channel in the transformed space (n² ordinary matrix products), and transformed back, with bias, ReLU
+//! and pool. Tiles go through in groups, so that what lies between the three steps stays in cache.
+
+mod input;
+mod output;
+mod product;
+pub(crate) mod scheme;
+mod weights;
+
+use std::marker::PhantomData;
+
+use crate::Isa;
+use crate::gemm::Panels;
+use crate::layer::Conv2d;
+use crate::memory::{Buffer, Pool, Shared};
+use crate::parallel::{for_each, part};
+use crate::simd::{self, dispatch};
+use crate::workspace::Workspace;
+use input::InputTask;
+use output::OutputTask;
+use product::ProductTask;
+use scheme::{F2, F3, F4, Scheme};
+
+/// Which scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tile {
+    Two,
+    Three,
+    Four,
+}
+
+impl Tile {
+    pub(crate) const ALL: [Self; 3] = [Self::Two, Self::Three, Self::Four];
+
+    /// Outputs a side.
+    pub(crate) fn outputs(self) -> usize {
+        match self {
+            Self::Two => F2::M,
+            Self::Three => F3::M,
+            Self::Four => F4::M,
+        }
+    }
+
+    /// Inputs a side.
+    pub(crate) fn inputs(self) -> usize {
+        self.outputs() + 2
+    }
+}
+
+/// Sizes of the layer, and the tiles in it.
+#[derive(Debug)]
+struct Geometry {
+    /// Height, width, channels of the input.
+    input: [usize; 3],
+    /// The same of the convolution's output, before the pool.
+    output: [usize; 3],
+    padding: [usize; 2],
+    relu: bool,
+    pool: bool,
+    /// Tiles down and across.
+    tiles: [usize; 2],
+}
+
+impl Geometry {
+    /// Image, row and column of a tile.
+    #[inline(always)]
+    fn place(&self, tile: usize) -> (usize, usize, usize) {
+        let [down, across] = self.tiles;
+        (tile / (down * across), tile / across % down, tile % across)
+    }
+}
+
+/// A convolution packed for one scheme and instruction set.
+#[derive(Debug)]
+pub(crate) struct Winograd {
+    isa: Isa,
+    tile: Tile,
+    geometry: Geometry,
+    /// One a matrix of the transformed space.
+    weights: Vec<Panels>,
+    bias: Buffer,
+    /// Tiles a group at most.
+    group: usize,
+}
+
+/// The transformed space of a group: inputs and products.
+#[derive(Debug, Default)]
+pub(crate) struct Space {
+    inputs: Buffer,
+    products: Buffer,
+}
+
+/// Transformed inputs and products of a group take at most so much.
+const SPACE_BYTES: usize = 12 << 20;
+
+impl Winograd {
+    /// Whether such a layer can run so: 3×3, stride 1, one group, channels in whole vectors.
+    pub(crate) fn fits(conv: &Conv2d) -> bool {
+        conv.kernel == [3, 3]
+            && conv.stride == [1, 1]
+            && conv.groups == 1
+            && conv.padding[0] <= 2
+            && conv.padding[1] <= 2
+            && conv.in_channels.is_multiple_of(16)
+            && conv.out_channels.is_multiple_of(16)
+    }
+
+    /// Whether the scheme's tiles hold whole windows of the pool.
+    pub(crate) fn can_pool(tile: Tile) -> bool {
+        tile.outputs().is_multiple_of(2)
+    }
+
+    /// Packs a layer that [`fits`](Self::fits); `pool` fuses a 2×2 max-pool of stride 2.
+    pub(crate) fn new(
+        conv: &Conv2d,
+        input: [usize; 3],
+        output: [usize; 3],
+        pool: bool,
+        tile: Tile,
+        isa: Isa,
+    ) -> Self {
+        let shape = simd::shape(isa);
+        let weights = match tile {
+            Tile::Two => pack::<F2>(conv, shape.nr),
+            Tile::Three => pack::<F3>(conv, shape.nr),
+            Tile::Four => pack::<F4>(conv, shape.nr),
+        };
+        let mut bias = Buffer::zeroed(conv.out_channels);
+        bias.as_mut_slice().copy_from_slice(&conv.bias);
+        let m = tile.outputs();
+        let geometry = Geometry {
+            input,
+            output,
+            padding: conv.padding,
+            relu: conv.relu,
+            pool,
+            tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
+        };
+        let width = conv.out_channels.next_multiple_of(shape.nr);
+        let bytes_a_tile = 4 * tile.inputs() * tile.inputs() * (conv.in_channels + width);
+        let group = (SPACE_BYTES / bytes_a_tile).max(2 * shape.mr) / shape.mr * shape.mr;
+        Self { isa, tile, geometry, weights, bias, group }
+    }
+
+    /// Bytes of packed weights.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.weights.iter().map(Panels::bytes).sum()
+    }
+
+    /// Bytes of the transformed space, and of the tiles with border, one a thread.
+    pub(crate) fn scratch_bytes(&self, threads: usize) -> usize {
+        let channels = self.geometry.input[2];
+        let n2 = self.tile.inputs() * self.tile.inputs();
+        4 * n2
+            * (slice(self.group * channels) + slice(self.group * self.width()) + threads * channels)
+    }
+
+    /// What runs.
+    pub(crate) fn describe(&self) -> String {
+        let m = self.tile.outputs();
+        format!("winograd F({m}x{m}, 3x3)")
+    }
+
+    /// Columns of a row of products.
+    fn width(&self) -> usize {
+        self.geometry.output[2].next_multiple_of(simd::shape(self.isa).nr)
+    }
+
+    /// Convolves `images` images; lengths were checked by the network.
+    pub(crate) fn run(
+        &self,
+        images: usize,
+        input: &[f32],
+        output: &mut [f32],
+        workspace: &Workspace,
+    ) {
+        match self.tile {
+            Tile::Two => self.run_scheme::<F2>(images, input, output, workspace),
+            Tile::Three => self.run_scheme::<F3>(images, input, output, workspace),
+            Tile::Four => self.run_scheme::<F4>(images, input, output, workspace),
+        }
+    }
+
+    fn run_scheme<F: Scheme>(
+        &self,
+        images: usize,
+        input: &[f32],
+        output: &mut [f32],
+        workspace: &Workspace,
+    ) {
+        let g = &self.geometry;
+        let total = images * g.tiles[0] * g.tiles[1];
+        let mr = simd::shape(self.isa).mr;
+        let out = Shared(output.as_mut_ptr());
+        // As few groups as the space allows, and those of equal size.
+        let groups = total.div_ceil(self.group).max(1);
+        let size = total.div_ceil(groups).next_multiple_of(mr);
+        workspace.spaces.with(|space| {
+            for first in (0..total).step_by(size) {
+                let tiles = first..(first + size).min(total);
+                self.group::<F>(tiles, input, out, space, &workspace.patches);
+            }
+        });
+    }
+
+    /// One group of tiles through the three steps, each cut into tasks for all threads of the pool.
+    fn group<F: Scheme>(
+        &self,
+        tiles: std::ops::Range<usize>,
+        input: &[f32],
+        out: Shared,
+        space: &mut Space,
+        patches: &Pool<Buffer>,
+    ) {
+        let g = &self.geometry;
+        let (channels, width) = (g.input[2], self.width());
+        let matrices = F::N * F::N;
+        let (from_slice, to_slice) = (slice(tiles.len() * channels), slice(tiles.len() * width));
+        space.inputs.reserve(matrices * from_slice);
+        space.products.reserve(matrices * to_slice);
+        let (inputs, products) =
+            (Shared(space.inputs.as_mut_ptr()), Shared(space.products.as_mut_ptr()));
+        let threads = rayon::current_num_threads();
+        let tasks = if threads == 1 { 1 } else { 4 * threads };
+        let cuts = tasks.min(tiles.len());
+        let cut = |index: usize| {
+            let part = part(tiles.len(), cuts, index);
+            tiles.start + part.start..tiles.start + part.end
+        };
+        for_each(cuts, |index| {
+            patches.with(|patch| {
+                let task = InputTask::<F> {
+                    geometry: g,
+                    images: input,
+                    tiles: cut(index),
+                    base: tiles.start,
+                    rows: tiles.len(),
+                    to: inputs.get(),
+                    slice: from_slice,
+                    patch,
+                    scheme: PhantomData,
+                };
+                // SAFETY: the space was sized for the group; tasks have tiles of their own; `isa` was detected when
+                // the plan was made.
+                unsafe { dispatch(self.isa, task) }
+            });
+        });
+        let panels = self.weights.first().map_or(0, Panels::count);
+        let parts = tasks.div_ceil(matrices).max(2).min(panels);
+        for_each(matrices * parts, |index| {
+            let matrix = index / parts;
+            // SAFETY: the matrices begin so far apart.
+            let (from, to) = unsafe {
+                (inputs.get().add(matrix * from_slice), products.get().add(matrix * to_slice))
+            };
+            let task = ProductTask {
+                weights: &self.weights[matrix],
+                panels: part(panels, parts, index % parts),
+                tiles: tiles.len(),
+                channels,
+                from,
+                to,
+                width,
+            };
+            // SAFETY: as above; tasks have matrices and panels of their own.
+            unsafe { dispatch(self.isa, task) }
+        });
+        for_each(cuts, |index| {
+            let task = OutputTask::<F> {
+                geometry: g,
+                tiles: cut(index),
+                base: tiles.start,
+                from: products.get(),
+                slice: to_slice,
+                width,
+                bias: self.bias.as_slice(),
+                out: out.get(),
+                scheme: PhantomData,
+            };
+            // SAFETY: as above; a tile's outputs are its own.
+            unsafe { dispatch(self.isa, task) }
+        });
+    }
+}
+
+/// Distance between matrices of `length`: whole cache lines, and not a multiple of the page, or else the writes of a
+/// transform, one to each matrix, would all fall into the same set of the cache.
+fn slice(length: usize) -> usize {
+    const LINE: usize = 16;
+    const SETS: usize = 64;
+    let lines = length.div_ceil(LINE);
+    (lines + (SETS + 1 - lines % SETS) % SETS) * LINE
+}
+
+/// G g Gᵀ of all kernels: for each place of the transformed tile a matrix of input by output channels.
+fn pack<F: Scheme>(conv: &Conv2d, nr: usize) -> Vec<Panels> {
+    let matrices = F::N * F::N;
+    let kernels = conv.weight.chunks_exact(9);
+    let mut transformed: Vec<Vec<f32>> = vec![Vec::with_capacity(kernels.len()); matrices];
+    for kernel in kernels {
+        for (matrix, value) in transformed.iter_mut().zip(weights::transform::<F>(kernel)) {
+            matrix.push(value);
+        }
+    }
+    transformed
+        .into_iter()
+        .map(|values| {
+            Panels::pack(conv.in_channels, conv.out_channels, nr, |row, column| {
+                values[column * conv.in_channels + row]
+            })
+        })
+        .collect()
+}

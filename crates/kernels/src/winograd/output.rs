@@ -1,0 +1,116 @@
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::Geometry;
+use super::scheme::{MAX_M, MAX_N, Scheme};
+use crate::simd::{Job, Simd};
+
+/// Aᵀ m A of some tiles, with bias, ReLU and, where it is fused, the 2×2 max-pool.
+///
+/// The caller promises: `from` holds the rows `tiles − base` of the n² products, `slice` apart, `width` a row; `out`
+/// has room for all images' outputs, and nobody else writes those of these tiles.
+#[derive(Debug)]
+pub(super) struct OutputTask<'a, F> {
+    pub(super) geometry: &'a Geometry,
+    pub(super) tiles: Range<usize>,
+    /// The tile of row 0.
+    pub(super) base: usize,
+    pub(super) from: *const f32,
+    pub(super) slice: usize,
+    pub(super) width: usize,
+    pub(super) bias: &'a [f32],
+    pub(super) out: *mut f32,
+    pub(super) scheme: PhantomData<F>,
+}
+
+impl<F: Scheme> Job for OutputTask<'_, F> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let g = self.geometry;
+        let channels = g.output[2];
+        // Rows and columns of the image that is written, and how many of them a full tile gives.
+        let (h, w, step) = if g.pool {
+            (g.output[0] / 2, g.output[1] / 2, F::M / 2)
+        } else {
+            (g.output[0], g.output[1], F::M)
+        };
+        for tile in self.tiles {
+            let (image, y, x) = g.place(tile);
+            let (y, x) = (y * step, x * step);
+            if y >= h || x >= w {
+                continue;
+            }
+            let (rows, columns) = (step.min(h - y), step.min(w - x));
+            let mut c = 0;
+            while c < channels {
+                // SAFETY: channels are whole vectors; all outputs of the tile are set; rows and columns beyond the
+                // image's edge are not written.
+                unsafe {
+                    let from = self.from.add((tile - self.base) * self.width + c);
+                    let bias = S::load(self.bias[c..c + S::LANES].as_ptr());
+                    let mut values = [[MaybeUninit::uninit(); MAX_M]; MAX_M];
+                    transform::<S, F>(from, self.slice, bias, g.relu, &mut values);
+                    let value = |y: usize, x: usize| values[y][x].assume_init();
+                    let to = self.out.add(((image * h + y) * w + x) * channels + c);
+                    for i in 0..rows {
+                        for j in 0..columns {
+                            let v = if g.pool {
+                                let a = S::max(value(2 * i, 2 * j), value(2 * i, 2 * j + 1));
+                                let b =
+                                    S::max(value(2 * i + 1, 2 * j), value(2 * i + 1, 2 * j + 1));
+                                S::max(a, b)
+                            } else {
+                                value(i, j)
+                            };
+                            S::store(to.add((i * w + j) * channels), v);
+                        }
+                    }
+                }
+                c += S::LANES;
+            }
+        }
+    }
+}
+
+/// One vector of channels: columns first, then rows; sets the first m × m values.
+///
+/// # Safety
+/// n² vectors can be read from `from`, `slice` apart.
+#[inline(always)]
+unsafe fn transform<S: Simd, F: Scheme>(
+    from: *const f32,
+    slice: usize,
+    bias: S::V,
+    relu: bool,
+    values: &mut [[MaybeUninit<S::V>; MAX_M]; MAX_M],
+) {
+    // SAFETY: the caller's promise; the first loop sets what the second reads.
+    unsafe {
+        let zero = S::splat(0.0);
+        // Not initialised as a whole: that would cost as much as the transform.
+        let mut half = [[MaybeUninit::<S::V>::uninit(); MAX_N]; MAX_M];
+        #[allow(clippy::needless_range_loop)]
+        for x in 0..F::N {
+            let mut column = [zero; MAX_N];
+            for (y, v) in column.iter_mut().enumerate().take(F::N) {
+                *v = S::load(from.add((y * F::N + x) * slice));
+            }
+            let column = F::output::<S>(column);
+            for y in 0..F::M {
+                half[y][x].write(column[y]);
+            }
+        }
+        for y in 0..F::M {
+            let mut row = [zero; MAX_N];
+            for (v, h) in row.iter_mut().zip(&half[y]).take(F::N) {
+                *v = h.assume_init();
+            }
+            let row = F::output::<S>(row);
+            for x in 0..F::M {
+                let v = S::add(row[x], bias);
+                values[y][x].write(if relu { S::relu(v) } else { v });
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Winograd's minimal filtering F(m×m, 3×3), one scheme for each m.
+//!
+//! A tile of n = m + 2 inputs gives m outputs by n products a dimension: Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A. The matrices
+//! follow from n − 1 finite points and infinity (Toom and Cook): row j of G holds the powers of point j over
+//! Π(pⱼ − pᵢ), column j of Aᵀ its powers, row j of Bᵀ the coefficients of Π(x − pᵢ), i ≠ j; at infinity G and Aᵀ
+//! take the highest coefficient, Bᵀ the whole product. Points in pairs ±p share most of their work.
+//!
+//! The usual points 0, ±1, ±2 lose more than twice the precision of the ones here, whose powers stay near 1. All are
+//! short binary fractions, so that Bᵀ and Aᵀ are exact in f32.
+
+use crate::simd::Simd;
+
+/// The largest n.
+pub(crate) const MAX_N: usize = 8;
+/// The largest m.
+pub(crate) const MAX_M: usize = MAX_N - 2;
+
+/// One-dimensional transforms on vectors; the two-dimensional ones nest them.
+pub(crate) trait Scheme {
+    /// Outputs a tile and dimension.
+    const M: usize;
+    /// Inputs a tile and dimension.
+    const N: usize;
+    /// The finite points, in the order of the transforms' results; infinity comes last.
+    const POINTS: &'static [f64];
+
+    /// Bᵀ d, of the first `N`.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N];
+
+    /// Aᵀ m: the first `M` from the first `N`.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N];
+}
+
+/// F(2×2, 3×3): 16 products for 4 outputs, 2.25 times fewer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct F2;
+
+impl Scheme for F2 {
+    const M: usize = 2;
+    const N: usize = 4;
+    const POINTS: &'static [f64] = &[0.0, 1.0, -1.0];
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        let mut r = d;
+        // SAFETY: the caller's promise.
+        unsafe {
+            r[0] = S::sub(d[2], d[0]);
+            r[1] = S::add(d[2], d[1]);
+            r[2] = S::sub(d[2], d[1]);
+            r[3] = S::sub(d[3], d[1]);
+        }
+        r
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        let mut y = m;
+        // SAFETY: the caller's promise.
+        unsafe {
+            y[0] = S::add(m[0], S::add(m[1], m[2]));
+            y[1] = S::add(m[3], S::sub(m[1], m[2]));
+        }
+        y
+    }
+}
+
+/// F(3×3, 3×3): 25 products for 9 outputs, 3.24 times fewer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct F3;
+
+mod f3 {
+    pub(super) const A: f64 = 0.6875;
+    pub(super) const B: f64 = 1.375;
+}
+
+impl Scheme for F3 {
+    const M: usize = 3;
+    const N: usize = 5;
+    const POINTS: &'static [f64] = &[f3::A, -f3::A, f3::B, -f3::B];
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f3::{A, B};
+        let mut r = d;
+        // SAFETY: the caller's promise.
+        unsafe {
+            [r[0], r[1]] = pair::<S>(A, take::<S>(B * B, d[0], d[2]), take::<S>(B * B, d[1], d[3]));
+            [r[2], r[3]] = pair::<S>(B, take::<S>(A * A, d[0], d[2]), take::<S>(A * A, d[1], d[3]));
+            r[4] = three::<S>(A * A * B * B, A * A + B * B, d[0], d[2], d[4]);
+        }
+        r
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f3::{A, B};
+        let mut y = m;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (even_a, odd_a) = (S::add(m[0], m[1]), S::sub(m[0], m[1]));
+            let (even_b, odd_b) = (S::add(m[2], m[3]), S::sub(m[2], m[3]));
+            y[0] = S::add(even_a, even_b);
+            y[1] = two::<S>(A, odd_a, B, odd_b);
+            y[2] = S::mul_add(even_a, c::<S>(A * A), S::mul_add(even_b, c::<S>(B * B), m[4]));
+        }
+        y
+    }
+}
+
+/// F(4×4, 3×3): 36 products for 16 outputs, 4 times fewer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct F4;
+
+mod f4 {
+    pub(super) const A: f64 = 0.6875;
+    pub(super) const B: f64 = 1.5;
+}
+
+impl Scheme for F4 {
+    const M: usize = 4;
+    const N: usize = 6;
+    const POINTS: &'static [f64] = &[0.0, f4::A, -f4::A, f4::B, -f4::B];
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f4::{A, B};
+        let mut r = d;
+        // SAFETY: the caller's promise.
+        unsafe {
+            r[0] = three::<S>(A * A * B * B, A * A + B * B, d[0], d[2], d[4]);
+            [r[1], r[2]] = pair::<S>(A, take::<S>(B * B, d[1], d[3]), take::<S>(B * B, d[2], d[4]));
+            [r[3], r[4]] = pair::<S>(B, take::<S>(A * A, d[1], d[3]), take::<S>(A * A, d[2], d[4]));
+            r[5] = three::<S>(A * A * B * B, A * A + B * B, d[1], d[3], d[5]);
+        }
+        r
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f4::{A, B};
+        let mut y = m;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (even_a, odd_a) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+            let (even_b, odd_b) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+            y[0] = S::add(S::add(m[0], even_a), even_b);
+            y[1] = two::<S>(A, odd_a, B, odd_b);
+            y[2] = two::<S>(A * A, even_a, B * B, even_b);
+            y[3] = S::mul_add(odd_a, c::<S>(A * A * A), S::mul_add(odd_b, c::<S>(B * B * B), m[5]));
+        }
+        y
+    }
+}
+
+/// A constant in all lanes.
+#[inline(always)]
+unsafe fn c<S: Simd>(x: f64) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { S::splat(x as f32) }
+}
+
+/// high − square · low: what x² − square makes of two values.
+#[inline(always)]
+unsafe fn take<S: Simd>(square: f64, low: S::V, high: S::V) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { S::neg_mul_add(low, c::<S>(square), high) }
+}
+
+/// The rows of points p and −p: `odd` + p · `even` and `odd` − p · `even`, by the parity of the coefficients' powers.
+#[inline(always)]
+unsafe fn pair<S: Simd>(p: f64, even: S::V, odd: S::V) -> [S::V; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { [S::mul_add(even, c::<S>(p), odd), S::neg_mul_add(even, c::<S>(p), odd)] }
+}
+
+/// product · d0 − sum · d2 + d4: what (x² − a²)(x² − b²) makes of three values.
+#[inline(always)]
+unsafe fn three<S: Simd>(product: f64, sum: f64, d0: S::V, d2: S::V, d4: S::V) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { S::mul_add(d0, c::<S>(product), S::neg_mul_add(d2, c::<S>(sum), d4)) }
+}
+
+/// p · x + q · y.
+#[inline(always)]
+unsafe fn two<S: Simd>(p: f64, x: S::V, q: f64, y: S::V) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { S::mul_add(x, c::<S>(p), S::mul(y, c::<S>(q))) }
+}
