@@ -1,6 +1,6 @@
 """Writes the golden arrays of this folder: what Pillow, TensorFlow and Keras make of small images.
 
-    pip install pillow==12.0.0 numpy tensorflow-cpu && python make_resize.py
+    pip install pillow==13.0.0 numpy tensorflow-cpu && python make_resize.py
 
 The images are drawn from a formula that the Rust tests repeat (`picture`), so they are not stored. `cases.txt` has
 one case a line: source width and height, target width and height. `<interpolation>.npy` holds all results one after
@@ -8,8 +8,9 @@ the other, each (height, width, 3) in C order: uint8 from Pillow, float32 from t
 `preprocess-<mode>.npy` is (256, 3) float32: keras.applications.imagenet_utils.preprocess_input of the pixels
 (i, 255 - i, 7 i mod 256).
 
-Pillow 13 does the vertical pass first where the height shrinks much more than the width; all versions before do the
-horizontal pass first, as the Rust code does. The pass order changes some values by one level.
+Pillow 13 does the vertical pass first where it takes away more than twice as many rows as the horizontal pass takes
+away columns; versions before always do the horizontal pass first. The order changes some values by one level, so the
+cases hold both.
 """
 
 import pathlib
@@ -28,6 +29,7 @@ CASES = [
     (7, 301, 7, 32),  # one side kept
     (150, 9, 50, 9),
     (3, 50, 31, 2),
+    (29, 80, 20, 33),  # vertical pass first in Pillow 13
 ]
 FILTERS = {"nearest": Image.NEAREST, "bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
 
