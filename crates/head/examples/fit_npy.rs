@@ -2,6 +2,8 @@
 //! `cargo run --release -p head --example fit_npy -- FOLDER [--threads N] [--epochs N] [--hidden N] [--optimizer NAME] [--seed N] [--json]`.
 //! Reads `train_features.npy`, `train_labels.npy` and the same of `validation`; little-endian f32 and int64 only.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use head::{DenseRows, FeatureRows, FitConfig, Split, fit};
 use std::error::Error;
 use std::ops::ControlFlow;

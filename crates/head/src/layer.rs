@@ -13,6 +13,9 @@ const PARALLEL_WEIGHTS: usize = 1 << 15;
 /// Outputs left over from wide panels take one more wide panel if they are more than this, else narrow ones.
 const MOSTLY_NARROW: usize = 3 * NARROW;
 
+/// Outputs of the widest panel. Two parts share the list of a column's rows, whose length is hard to predict.
+const WIDEST: usize = 2 * REGISTERS;
+
 /// `width` outputs from `start` on; those past the layer's end are padding, and stay zero.
 #[derive(Clone, Copy, Debug)]
 struct Panel {
@@ -21,14 +24,13 @@ struct Panel {
 }
 
 fn panels(outputs: usize) -> Vec<Panel> {
-    let widest: usize = std::env::var("WIDE").ok().and_then(|s| s.parse().ok()).unwrap_or(128);
     let mut panels = Vec::new();
     let mut start = 0;
     while start < outputs {
         let left = outputs - start;
         let width = match left {
             ..=MOSTLY_NARROW => NARROW,
-            _ => widest.min(left.next_multiple_of(REGISTERS)),
+            _ => WIDEST.min(left.next_multiple_of(REGISTERS)),
         };
         panels.push(Panel { start, width });
         start += width;

@@ -4,10 +4,13 @@
     python3 -m venv .venv-golden && .venv-golden/bin/pip install tensorflow-cpu numpy
     .venv-golden/bin/python tests/golden/head/make_parity.py
 
+With `make_parity.py FEATURES OUT` it does the same for the lesson itself on arrays as `extract` writes them, into the
+folder OUT; `HEAD_PARITY=OUT cargo test -p head --release --test parity -- --nocapture` then compares.
+
 Order and masks are given, not drawn by Keras: each epoch is one `fit` call on rows put in order by hand, and dropout is
 a factor fed beside the features. Last made with Keras 3.15.1 on TensorFlow 2.21.0.
 """
-import json, os, pathlib, struct
+import json, os, pathlib, struct, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np, keras
 
@@ -24,6 +27,9 @@ CASES = [  # name, optimizer, learning rate, classes, hidden, dropout, balanced
     ("rmsprop-softmax-two-hidden", "rmsprop", 1e-3, 3, [16, 8], 0.5, False),
     ("sgd-logistic", "sgd", 1e-1, 2, [], 0.0, False),
 ]
+if len(sys.argv) == 3:
+    HERE = pathlib.Path(sys.argv[2])
+    CASES = [("lesson", "rmsprop", 2e-5, 2, [256], 0.5, False)]
 rng = np.random.default_rng(20)
 
 def data(n, classes):
@@ -41,8 +47,15 @@ tensors, cases = {}, []
 for classes in (2, 3):
     for split, n in (("train", ROWS), ("validation", VALID)):
         x, y = data(n, classes)
+        if len(sys.argv) == 3:
+            x, y = (np.load(f"{sys.argv[1]}/{split}_{part}.npy") for part in ("features", "labels"))
+            x = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)
+        if len(sys.argv) == 3 and classes == 3:
+            continue
         tensors[f"{classes}/{split}/features"], tensors[f"{classes}/{split}/labels"] = x, y
 
+ROWS, WIDTH = tensors["2/train/features"].shape
+VALID = len(tensors["2/validation/features"])
 for name, optimizer, lr, classes, hidden, rate, balanced in CASES:
     x, y = tensors[f"{classes}/train/features"], tensors[f"{classes}/train/labels"]
     xv, yv = tensors[f"{classes}/validation/features"], tensors[f"{classes}/validation/labels"]

@@ -4,22 +4,22 @@
 use head::{Optimizer, Randomness};
 
 /// Initial weights, order and masks drawn from a hash of their indices, the same for both sides.
-pub struct Given {
-    pub seed: u64,
+pub(crate) struct Given {
+    pub(crate) seed: u64,
 }
 
 impl Given {
     fn draw(&self, key: u64) -> f32 {
         head::SplitMix64::new(self.seed ^ key.wrapping_mul(0x9E37_79B9)).next_f32()
     }
-    pub fn weight(&self, layer: usize, i: usize, inputs: usize) -> f32 {
+    pub(crate) fn weight(&self, layer: usize, i: usize, inputs: usize) -> f32 {
         (self.draw((layer as u64) << 40 | i as u64) - 0.5) * 2.0 / (inputs as f32).sqrt()
     }
-    pub fn keep(&self, step: usize, layer: usize, i: usize, rate: f32) -> f32 {
+    pub(crate) fn keep(&self, step: usize, layer: usize, i: usize, rate: f32) -> f32 {
         let u = self.draw(1 << 60 | (step as u64) << 40 | (layer as u64) << 30 | i as u64);
         if u < rate { 0.0 } else { 1.0 / (1.0 - rate) }
     }
-    pub fn permute(&self, epoch: usize, n: usize) -> Vec<u32> {
+    pub(crate) fn permute(&self, epoch: usize, n: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..n as u32).collect();
         order.sort_by(|a, b| {
             let at = |i: u32| self.draw(1 << 61 | (epoch as u64) << 32 | u64::from(i));
@@ -43,8 +43,8 @@ impl Randomness for Given {
 
 /// One parameter with its optimiser state.
 #[derive(Clone, Copy, Default)]
-pub struct Parameter {
-    pub w: f64,
+pub(crate) struct Parameter {
+    pub(crate) w: f64,
     m: f64,
     v: f64,
 }
@@ -68,14 +68,14 @@ impl Parameter {
     }
 }
 
-pub struct Naive {
-    pub widths: Vec<usize>,
+pub(crate) struct Naive {
+    pub(crate) widths: Vec<usize>,
     /// Kernel (inputs, outputs) and bias of each layer.
-    pub layers: Vec<(Vec<Parameter>, Vec<Parameter>)>,
+    pub(crate) layers: Vec<(Vec<Parameter>, Vec<Parameter>)>,
 }
 
 impl Naive {
-    pub fn new(widths: &[usize], given: &Given) -> Self {
+    pub(crate) fn new(widths: &[usize], given: &Given) -> Self {
         let layers = widths.windows(2).enumerate().map(|(l, w)| {
             let kernel =
                 |i| Parameter { w: f64::from(given.weight(l, i, w[0])), ..Default::default() };
@@ -85,7 +85,7 @@ impl Naive {
     }
 
     /// Loss of one row; adds `scale` times its gradient to `grads` (kernels and biases in order). `keep(layer, unit)`.
-    pub fn row(
+    pub(crate) fn row(
         &self,
         x: &[f64],
         label: usize,
@@ -152,13 +152,13 @@ impl Naive {
         loss
     }
 
-    pub fn zero_grads(&self) -> Vec<(Vec<f64>, Vec<f64>)> {
+    pub(crate) fn zero_grads(&self) -> Vec<(Vec<f64>, Vec<f64>)> {
         self.layers.iter().map(|(k, b)| (vec![0.0; k.len()], vec![0.0; b.len()])).collect()
     }
 
     /// One epoch; gives the mean loss.
     #[allow(clippy::too_many_arguments)]
-    pub fn epoch(
+    pub(crate) fn epoch(
         &mut self,
         rows: &[Vec<f64>],
         labels: &[i64],
@@ -199,7 +199,7 @@ impl Naive {
 }
 
 /// Rows of which about `density` is not zero, and labels that go round the classes.
-pub fn data(
+pub(crate) fn data(
     rows: usize,
     width: usize,
     classes: usize,
