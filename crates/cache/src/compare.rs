@@ -35,8 +35,9 @@ pub(crate) fn with_part(part: &Replay, target: &Target, now: &[Option<Stamp>]) -
                 Some(Known { stamp: f.stamp, bytes: Some(f.bytes), sha256: Some(f.sha256.0) })
             }
             // Before rows move, the skipped are tried again, and it does not matter what they were.
-            Entry::Skipped(_, stamp) if part.layout.is_compact() || part.moving_to.is_some() => {
-                Some(Known { stamp: *stamp, bytes: stamp.map(|s| s.size), sha256: None })
+            Entry::Skipped(f) if part.layout.is_compact() || part.moving_to.is_some() => {
+                let (bytes, sha256) = (f.stamp.map(|s| s.size), f.sha256.map(|s| s.0));
+                Some(Known { stamp: f.stamp, bytes, sha256 })
             }
             _ => None,
         };

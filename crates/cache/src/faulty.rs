@@ -150,7 +150,8 @@ struct FaultyFile {
 impl DiskFile for FaultyFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let bytes = &bytes[..bytes.len().min(self.disk.shortest)];
-        if let Fault::PowerCut(_) = self.disk.state.lock().unwrap().fault {
+        let fault = self.disk.state.lock().unwrap().fault;
+        if matches!(fault, Fault::PowerCut(_)) {
             let mut before = vec![0; bytes.len()];
             let _ = self.inner.read_at(&mut before, offset);
             self.disk.state.lock().unwrap().undo.push((self.inner.clone(), offset, before));

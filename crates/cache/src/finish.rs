@@ -196,9 +196,10 @@ impl Job<'_> {
                     (line.bytes, line.sha256) = (Some(fact.bytes), Some(fact.sha256.0));
                     line.phash = fact.phash.map(|p| u64::from_be_bytes(p.0));
                 }
-                Entry::Skipped(reason, stamp) => {
-                    line.reason.clone_from(reason);
-                    line.bytes = stamp.map(|s| s.size);
+                Entry::Skipped(fact) => {
+                    line.reason.clone_from(&fact.reason);
+                    line.bytes = fact.stamp.map(|s| s.size);
+                    line.sha256 = fact.sha256.map(|s| s.0);
                 }
                 Entry::Pending | Entry::Busy => {}
             }
@@ -256,9 +257,8 @@ pub(crate) fn give_names(disk: &dyn Disk, files: &SplitFiles) -> Result<(), Cach
             .map_err(CacheError::io("give the final name to", &staged_manifest))?;
         sync_dir(disk, files)?;
     }
-    disk::remove_if_there(disk, &files.journal)
-        .map_err(CacheError::io("remove", &files.journal))?;
-    sync_dir(disk, files)
+    // The last step, for with it the memory of this run goes. Should a power cut bring it back, this is done again.
+    disk::remove_if_there(disk, &files.journal).map_err(CacheError::io("remove", &files.journal))
 }
 
 pub(crate) fn sync_dir(disk: &dyn Disk, files: &SplitFiles) -> Result<(), CacheError> {

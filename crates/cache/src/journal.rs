@@ -69,6 +69,15 @@ impl RowFact {
     }
 }
 
+/// A file that gives no row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SkipFact {
+    pub(crate) reason: String,
+    pub(crate) stamp: Option<Stamp>,
+    /// Of the content, where it could be read.
+    pub(crate) sha256: Option<Hex<32>>,
+}
+
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,7 +91,7 @@ pub(crate) enum Record {
     /// Row of an input (by its position among the journal's inputs). A later fact on the same input replaces it.
     Row(usize, RowFact),
     /// The input gives no row.
-    Skip(usize, String, Option<Stamp>),
+    Skip(usize, SkipFact),
     /// Rows begin to move down over the places of the skipped.
     Compact,
     /// They have moved.
@@ -98,7 +107,7 @@ pub(crate) enum Entry {
     /// A thread writes the row at this moment.
     Busy,
     Row(Box<RowFact>),
-    Skipped(String, Option<Stamp>),
+    Skipped(Box<SkipFact>),
 }
 
 /// Where in the part file each input's row lies.
@@ -183,7 +192,7 @@ impl Replay {
             moving_to: None,
             committed: false,
             sessions: 0,
-            valid_len: 0,
+            valid_len: lines.valid_len,
         };
         while let Some(record) = lines.next_record().map_err(CacheError::io("read", path))? {
             if !replay.apply(record) {
@@ -210,8 +219,8 @@ impl Replay {
                 Some(entry) => *entry = Entry::Row(Box::new(fact)),
                 None => return false,
             },
-            Record::Skip(at, reason, stamp) => match self.entries.get_mut(at) {
-                Some(entry) => *entry = Entry::Skipped(reason, stamp),
+            Record::Skip(at, fact) => match self.entries.get_mut(at) {
+                Some(entry) => *entry = Entry::Skipped(Box::new(fact)),
                 None => return false,
             },
             Record::Compact => self.moving_to = Some(Layout::compact(&self.entries)),
@@ -373,7 +382,9 @@ mod tests {
     fn rows_move_down_over_the_skipped() {
         let fact = RowFact::new(Hex([0; 16]), &source(), None);
         let row = || Entry::Row(Box::new(fact.clone()));
-        let skip = || Entry::Skipped("bad".to_owned(), None);
+        let reason = "bad".to_owned();
+        let bad = SkipFact { reason, stamp: None, sha256: None };
+        let skip = || Entry::Skipped(Box::new(bad.clone()));
         let entries = [row(), skip(), row(), skip(), row()];
         let layout = Layout::compact(&entries);
         assert_eq!([0, 2, 4].map(|i| layout.slot(i)), [0, 1, 2]);

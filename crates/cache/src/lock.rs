@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,17 +25,26 @@ pub(crate) struct Lock {
     file: File,
 }
 
+/// How often and how long a writer waits for somebody who only looks at the lock.
+const LOOKS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(10);
+
 impl Lock {
     pub(crate) fn acquire(path: &Path) -> Result<Self, CacheError> {
         let host = host();
         // The holder removes the file when it lets go: a file opened just before is then no longer the one at the path.
-        for _ in 0..100 {
+        for attempt in 0..100 {
             disk::check_regular(path).map_err(CacheError::io("lock", path))?;
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);
             let file = options.open(path).map_err(CacheError::io("create the lock", path))?;
             let by_system = match file.try_lock() {
                 Ok(()) => true,
+                // Somebody who only looks (see `holder`) lets go at once.
+                Err(TryLockError::WouldBlock) if attempt < LOOKS => {
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {
                     let holder = read(&file).unwrap_or_else(|| unknown(&host));
                     return Err(CacheError::Locked {

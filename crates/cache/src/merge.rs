@@ -84,7 +84,7 @@ pub(crate) fn merge_on(
                             let row = usize::try_from(row).unwrap_or(usize::MAX);
                             writer.write_row_bytes(position, reader.row_bytes(row)?, source)?;
                         }
-                        _ => writer.skip_with_size(position, &entry.reason, entry.bytes)?,
+                        _ => writer.skip_by_index(position, entry)?,
                     }
                 }
                 start += reader.manifest().inputs as usize;

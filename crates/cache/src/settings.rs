@@ -118,7 +118,7 @@ impl Settings {
         }
         let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         match elements {
-            Some(n) if n >= 1 && n <= MAX_ROW_ELEMENTS => Ok(n),
+            Some(n) if (1..=MAX_ROW_ELEMENTS).contains(&n) => Ok(n),
             _ => Err(bad("must hold 1 to 2^28 elements")),
         }
     }

@@ -63,7 +63,7 @@ pub fn info(dir: &Path) -> Result<Vec<SplitInfo>, CacheError> {
             (Err(e), _) | (_, Err(e)) => (State::Damaged(e.to_string()), None),
         };
         let writer = lock::holder(&files.lock).map(|h| (h.pid, h.host));
-        Some(SplitInfo { split, shard: shard, state, replacing, writer })
+        Some(SplitInfo { split, shard, state, replacing, writer })
     });
     Ok(all.collect())
 }

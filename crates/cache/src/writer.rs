@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use half::f16;
 
-use crate::digest::row_hash;
+use crate::digest::{Hex, row_hash, sha256_file};
 use crate::disk::{self, Disk};
 use crate::error::CacheError;
 use crate::finish::{Job, now_unix};
+use crate::index::IndexEntry;
 use crate::input::{Input, OnError, RowSource};
-use crate::journal::{Entry, Journal, Record, RowFact};
+use crate::journal::{Entry, Journal, Record, RowFact, SkipFact};
 use crate::lock::Lock;
 use crate::manifest::{Manifest, Run, RunStats};
 use crate::names::SplitFiles;
@@ -162,36 +163,30 @@ impl SplitWriter {
             return Err(CacheError::BadInput { file, reason });
         }
         let at = self.claim(position)?;
-        self.note_skipped(at, reason, self.stamps[at])
+        let path = &self.target.inputs[at].path;
+        let sha256 = sha256_file(path).ok().map(|(_, sha)| Hex(sha));
+        self.note_skipped(at, SkipFact { reason, stamp: self.stamps[at], sha256 })
     }
 
-    /// As [`Self::skip`] for a file that is not at hand: only its size is known.
-    pub(crate) fn skip_with_size(
+    /// As [`Self::skip`] for a file that is not at hand: what its index line says is known.
+    pub(crate) fn skip_by_index(
         &self,
         position: usize,
-        reason: &str,
-        size: Option<u64>,
+        entry: &IndexEntry,
     ) -> Result<(), CacheError> {
         let at = self.claim(position)?;
-        self.note_skipped(
-            at,
-            reason.to_owned(),
-            size.map(|size| Stamp { size, mtime: 0, ctime: 0 }),
-        )
+        let stamp = entry.bytes.map(|size| Stamp { size, mtime: 0, ctime: 0 });
+        let sha256 = entry.sha256.map(Hex);
+        self.note_skipped(at, SkipFact { reason: entry.reason.clone(), stamp, sha256 })
     }
 
-    fn note_skipped(
-        &self,
-        at: usize,
-        reason: String,
-        stamp: Option<Stamp>,
-    ) -> Result<(), CacheError> {
+    fn note_skipped(&self, at: usize, fact: SkipFact) -> Result<(), CacheError> {
         let mut state = self.state();
-        if let Err(e) = state.journal.append(&Record::Skip(at, reason.clone(), stamp)) {
+        if let Err(e) = state.journal.append(&Record::Skip(at, fact.clone())) {
             state.entries[at] = Entry::Pending;
             return Err(self.vanished().unwrap_or(e));
         }
-        state.entries[at] = Entry::Skipped(reason, stamp);
+        state.entries[at] = Entry::Skipped(Box::new(fact));
         self.sync_if_due(&mut state)
     }
 

@@ -100,14 +100,18 @@ struct Finder<'a> {
 impl<'a> Finder<'a> {
     fn new(entries: &'a [IndexEntry], max_distance: u32) -> Self {
         let mut by_bytes = HashMap::new();
-        for (i, sha) in entries.iter().enumerate().filter_map(|(i, e)| Some((i, e.sha256?))) {
-            by_bytes.entry(sha).or_insert(i);
+        // Bad files are in no array, so they are no leak.
+        for (i, entry) in entries.iter().enumerate().filter(|(_, e)| e.row.is_some()) {
+            if let Some(sha) = entry.sha256 {
+                by_bytes.entry(sha).or_insert(i);
+            }
         }
         let near = Near::new(entries.iter().map(|e| e.phash));
         Self { entries, by_bytes, near, max_distance }
     }
 
     fn find(&self, entry: &IndexEntry) -> Option<(&'a IndexEntry, Why)> {
+        entry.row?;
         if let Some(&i) = entry.sha256.and_then(|sha| self.by_bytes.get(&sha)) {
             return Some((&self.entries[i], Why::SameBytes));
         }

@@ -1,14 +1,12 @@
 //! What merging refuses, and that it makes the files of one run.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
+use crate::common::{compute, many, run, settings, snapshot};
 use cache::{
     CacheError, Dtype, Existing, Input, OpenOptions, Opened, RunStats, Settings, Shard, merge, open,
 };
-use common::{compute, many, run, settings, snapshot};
 
 fn shard(dir: &Path, settings: &Settings, files: &[Input], index: usize, count: usize) {
     let options = OpenOptions { shard: Some(Shard { index, count }), ..OpenOptions::default() };

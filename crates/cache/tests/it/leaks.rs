@@ -1,20 +1,18 @@
 //! The same file and the same picture in two splits.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
+use crate::common::{settings, writer};
 use cache::leaks::{DEFAULT_DISTANCE, Why, distance, find, perceptual_hash};
 use cache::{Dtype, Input, OpenOptions, RowSource, RunStats, open};
-use common::{settings, writer};
 
 fn split(dir: &Path, data: &Path, name: &str, files: &[(&str, &str, Option<u64>)]) {
     let inputs: Vec<Input> =
-        common::inputs(data, &files.iter().map(|f| (f.0, f.1)).collect::<Vec<_>>());
+        crate::common::inputs(data, &files.iter().map(|f| (f.0, f.1)).collect::<Vec<_>>());
     let w = writer(open(dir, name, settings(&[1], Dtype::F32), inputs, OpenOptions::default()));
     for (i, (_, content, phash)) in files.iter().enumerate() {
-        let source = RowSource { phash: *phash, ..common::source(content.as_bytes()) };
+        let source = RowSource { phash: *phash, ..crate::common::source(content.as_bytes()) };
         w.write_row(i, &[0.0], source).unwrap();
     }
     w.finish(RunStats::default()).unwrap();

@@ -1,7 +1,4 @@
 //! Two writers, killed writers, and locks that were left behind. A child process is this test program itself.
-#![cfg(unix)]
-
-mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::common::{compute, many, run, settings, snapshot, writer};
 use cache::{CacheError, Dtype, Existing, OpenOptions, State, info, open};
-use common::{compute, many, run, settings, snapshot, writer};
 
 const ROW: usize = 16;
 
@@ -54,7 +51,7 @@ fn listed(dir: &Path) -> Vec<cache::Input> {
 /// Starts a child and waits until it has opened the split; gives how many rows it had to do.
 fn start(dir: &Path, pause: u64) -> (Child, usize) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "locks::child", "--ignored", "--nocapture"])
         .env("CACHE_TEST_DIR", dir)
         .env("CACHE_TEST_PAUSE", pause.to_string())
         .stdout(Stdio::piped())

@@ -1,16 +1,13 @@
 //! What the system may do to a run: nothing that was finished is lost, and the message says what to do.
-#![cfg(unix)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::common::{compute, many, run, settings, snapshot, writer};
 use cache::{
     CacheError, Dtype, Existing, OpenOptions, RunStats, SplitReader, info, list_splits, open,
 };
-use common::{compute, many, run, settings, snapshot, writer};
 
 fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());

@@ -1,14 +1,12 @@
 //! What changed is noticed and told; `update` and `overwrite` do what they say.
 
-mod common;
-
 use std::fs;
 
+use crate::common::{compute, inputs, many, run, settings, snapshot, writer};
 use cache::{
     CacheError, Dtype, Existing, OnError, OpenOptions, Opened, RunStats, SplitReader,
     check_compatible, open,
 };
-use common::{compute, inputs, many, run, settings, snapshot, writer};
 
 const FILES: &[(&str, &str)] =
     &[("cats/a", "1"), ("cats/b", "2"), ("dogs/c", "3"), ("dogs/d", "bad")];

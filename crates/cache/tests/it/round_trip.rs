@@ -1,12 +1,10 @@
 //! What is written is read again, bit for bit, by this crate, by numpy's rules and by another reader of `.npy`.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
+use crate::common::{inputs, run, settings, source, writer};
 use cache::{Dtype, Existing, OpenOptions, RunStats, SplitReader, open};
-use common::{inputs, run, settings, source, writer};
 use half::f16;
 use ndarray_npy::read_npy;
 use proptest::prelude::*;
