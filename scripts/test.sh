@@ -3,7 +3,7 @@
 # Needs Rust and Python 3 with pip; fetches the rest itself. Tests that need what is not there say so and skip.
 #
 #   scripts/test.sh            all of it
-#   scripts/test.sh --quick    without the Python interop and the photographs
+#   scripts/test.sh --quick    without the Python interop, the photographs and the killed runs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,6 +41,8 @@ if [ -z "$quick" ]; then
   scripts/test_python.sh
   step 'real weights and photographs'
   scripts/test_photos.sh
+  step 'runs killed at random moments'
+  scripts/kill_test.sh 20
 fi
 
 step 'all passed'
