@@ -59,16 +59,19 @@ fn download(mirror: &Mirror<'_>, folder: &Path, opts: &Options<'_>) -> Result<Pa
         &format!("{} (pip)", address(mirror)),
         Some(mirror.archive_bytes),
     );
+    let mut meter = Meter { bar, shown: 0, expected: mirror.archive_bytes };
     let mut reasons: Vec<String> = Vec::new();
     for pip in &opts.pip {
-        // Without isolation pip need not build anything of its own first; where the installation lacks setuptools, it must.
-        for isolation in [&["--no-build-isolation"][..], &[]] {
+        // In isolation pip fetches its own build tools, which works wherever the archive can be fetched; where the index lacks
+        // them, those of the installation may do.
+        for isolation in [&[][..], &["--no-build-isolation"]] {
             let (name, run) =
-                (command_name(pip), run_pip(pip, isolation, folder, &requirements, &bar));
+                (command_name(pip), run_pip(pip, isolation, folder, &requirements, &mut meter));
             match run {
                 Ok(stderr) => {
                     // What counts is the archive; pip can fail after it has fetched it.
                     if let Some(archive) = find_archive(mirror, folder)? {
+                        meter.update(mirror.archive_bytes);
                         return Ok(archive);
                     }
                     let reason = format!("{name}: {stderr}");
@@ -87,6 +90,21 @@ fn download(mirror: &Mirror<'_>, folder: &Path, opts: &Options<'_>) -> Result<Pa
     Err(Failure { kind: ErrorKind::Network, reason: reasons.join("; "), hint: Some(hint.into()) })
 }
 
+/// pip draws no bar into a file; how much has arrived is seen by its temporary files, which hold other things later.
+struct Meter<'a> {
+    bar: Bar<'a>,
+    shown: u64,
+    expected: u64,
+}
+
+impl Meter<'_> {
+    fn update(&mut self, arrived: u64) {
+        let arrived = arrived.clamp(self.shown, self.expected.max(self.shown));
+        self.bar.advance(arrived - self.shown);
+        self.shown = arrived;
+    }
+}
+
 fn command_name(pip: &[OsString]) -> String {
     pip.iter().map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
@@ -97,7 +115,7 @@ fn run_pip(
     isolation: &[&str],
     folder: &Path,
     requirements: &Path,
-    bar: &Bar<'_>,
+    meter: &mut Meter<'_>,
 ) -> std::io::Result<String> {
     let (Some(program), arguments) = (pip.first(), pip.get(1..).unwrap_or_default()) else {
         return Err(std::io::Error::other("no command given"));
@@ -127,7 +145,7 @@ fn run_pip(
         .stdout(Stdio::null())
         .stderr(File::create(&said)?)
         .spawn()?;
-    let (started, mut shown) = (Instant::now(), 0);
+    let started = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -140,16 +158,17 @@ fn run_pip(
                 PIP_TIMEOUT.as_secs() / 60
             )));
         }
-        // pip draws no bar into a file; how much has arrived is seen by its temporary files.
-        let arrived = size_of(&scratch, 4).max(shown);
-        bar.advance(arrived - shown);
-        shown = arrived;
+        meter.update(size_of(&scratch, 4));
         std::thread::sleep(Duration::from_millis(50));
     };
     let text =
         fs::read(&said).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-    let errors = lines.iter().rev().find(|l| l.starts_with("ERROR")).or(lines.last());
+    let errors = lines
+        .iter()
+        .rev()
+        .find(|l| l.get(..5).is_some_and(|w| w.eq_ignore_ascii_case("error")))
+        .or(lines.last());
     Ok(match errors {
         Some(line) => format!("{line:.300} ({status})"),
         None => format!("brought nothing ({status})"),

