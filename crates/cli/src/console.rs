@@ -17,19 +17,27 @@ impl Console {
         !self.quiet && !self.json
     }
 
-    /// One line of the human-readable result.
+    /// One line of the human-readable result. The result proper is in files: a run goes on when nobody reads along.
     pub(crate) fn say(self, line: impl AsRef<str>) -> io::Result<()> {
-        if self.talks() { out(line.as_ref()) } else { Ok(()) }
+        if self.talks() { unless_closed(out(line.as_ref())) } else { Ok(()) }
     }
 
     /// The JSON result, if `--json` was given.
     pub(crate) fn json(self, value: &serde_json::Value) -> io::Result<()> {
-        if self.json { out(&format!("{value:#}")) } else { Ok(()) }
+        if self.json { unless_closed(out(&format!("{value:#}"))) } else { Ok(()) }
     }
 
     /// A warning; never suppressed.
     pub(crate) fn warn(self, line: impl AsRef<str>) {
         error_line(&format!("warning: {}", line.as_ref()));
+    }
+}
+
+/// A reader that went away, as in `extract | head -1`, is no failure.
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }
 

@@ -55,18 +55,22 @@ fn layers(base: &Base, weights: &Weights) -> Result<Vec<Layer>, EngineError> {
 
 impl Engine for CpuEngine {
     fn info(&self) -> EngineInfo {
-        let mut algorithms: Vec<String> = Vec::new();
-        for algorithm in self.network.describe() {
-            if !algorithms.contains(&algorithm) {
-                algorithms.push(algorithm);
+        // "conv 3x3 64->64 + relu: winograd F(4x4, 3x3)": layers are told by their algorithm.
+        let mut algorithms: Vec<(String, usize)> = Vec::new();
+        for line in self.network.describe() {
+            let name = line.rsplit(": ").next().unwrap_or_default().to_owned();
+            match algorithms.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, layers)) => *layers += 1,
+                None => algorithms.push((name, 1)),
             }
         }
+        let algorithms = algorithms.into_iter().map(|(name, layers)| format!("{layers}x {name}"));
         EngineInfo {
             engine: "cpu".to_owned(),
             device: "cpu".to_owned(),
             isa: self.isa.name().to_owned(),
             precision: self.precision.name().to_owned(),
-            algorithms,
+            algorithms: algorithms.collect(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Raw flags become one validated configuration before any work.
 
 use anyhow::{Context as _, Result};
-use backbone::weights::{PreprocessHint, Weights};
+use backbone::weights::PreprocessHint;
 use backbone::{Base, EngineInfo, EngineOptions, Pooling};
 use cache::{Dtype, Existing, OpenOptions, Settings, WeightsId};
 use images::{Interpolation, LoadSpec, Preprocess};
@@ -49,6 +49,15 @@ impl Config {
         let size = args.base.image_size;
         base.output_shape(size.height as usize, size.width as usize)?;
         let splits = splits(&args)?;
+        if args.features.exists() && !args.features.is_dir() {
+            return Err(hinted(
+                format!(
+                    "features folder '{}': expected a folder or nothing, found a file",
+                    args.features.display()
+                ),
+                "choose another folder with --features DIR",
+            ));
+        }
         let lesson = args.profile == Some(Profile::Lesson);
         let interpolation = if lesson { Interpolation::Nearest } else { Interpolation::Bilinear };
         let preprocess = if lesson {
@@ -99,7 +108,7 @@ impl Config {
     /// Everything that decides the bytes of a row.
     pub(super) fn settings(
         &self,
-        weights: &Weights,
+        weights: &WeightsId,
         spec: &LoadSpec,
         engine: &EngineInfo,
         classes: Vec<String>,
@@ -110,11 +119,7 @@ impl Config {
             backbone: self.base.name.to_owned(),
             layer: self.base.last_layer().to_owned(),
             pooling: self.pooling.to_string(),
-            weights: WeightsId {
-                name: weights.name.clone(),
-                sha256: weights.sha256.clone(),
-                preprocess: weights.preprocess.to_string(),
-            },
+            weights: weights.clone(),
             image_size: [self.size.width, self.size.height],
             interpolation: spec.interpolation.to_string(),
             preprocess: spec.preprocess.to_string(),

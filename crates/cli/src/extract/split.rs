@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use backbone::weights::Weights;
 use backbone::{EngineInfo, Extractor};
 use cache::leaks::{self, Leak, Why};
-use cache::{Input, Manifest, Opened, RowSource, RunStats, SplitWriter};
+use cache::{Input, Manifest, Opened, RowSource, RunStats, SplitWriter, WeightsId};
 use images::{ImageError, LoadSpec, SplitScan};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -24,7 +24,8 @@ const SHOWN: usize = 10;
 /// What all splits of a run share.
 pub(super) struct Session<'a> {
     config: &'a Config,
-    weights: Weights,
+    weights: WeightsId,
+    weights_source: String,
     spec: LoadSpec,
     extractor: Extractor,
     pool: &'a rayon::ThreadPool,
@@ -71,7 +72,19 @@ impl<'a> Session<'a> {
         let extractor = pool.install(|| {
             Extractor::new(&config.base, &weights, size, config.pooling, &config.engine)
         })?;
-        Ok(Self { config, weights, spec, extractor, pool, console, interrupt })
+        // The engine has packed copies: the tensors themselves are dropped here.
+        let Weights { name, source, sha256, preprocess, .. } = weights;
+        let weights = WeightsId { name, sha256, preprocess: preprocess.to_string() };
+        Ok(Self {
+            config,
+            weights,
+            weights_source: source,
+            spec,
+            extractor,
+            pool,
+            console,
+            interrupt,
+        })
     }
 
     /// Says what will really run.
@@ -215,7 +228,7 @@ impl<'a> Session<'a> {
         let extra = BTreeMap::from([
             ("data".to_owned(), json!(images::display_name(&data))),
             ("weights_spec".to_owned(), json!(self.config.weights)),
-            ("weights_source".to_owned(), json!(self.weights.source)),
+            ("weights_source".to_owned(), json!(self.weights_source)),
             ("algorithms".to_owned(), json!(self.extractor.info().algorithms)),
             ("device".to_owned(), json!(self.extractor.info().device)),
             ("threads".to_owned(), json!(self.pool.current_num_threads())),
