@@ -1,4 +1,5 @@
 //! Metrics equal scikit-learn's. `tests/golden/head/make_metrics.py` made the golden.
+#![allow(clippy::unwrap_used)]
 
 use head::metrics::{evaluate, predicted_class};
 use serde_json::Value;

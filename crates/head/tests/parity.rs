@@ -1,4 +1,5 @@
 //! Training equals Keras's, given the same weights, order and masks. `tests/golden/head/make_parity.py` made the golden.
+#![allow(clippy::unwrap_used)]
 
 use head::{ClassWeight, DenseRows, FitConfig, Randomness, Split, fit_with};
 use safetensors::SafeTensors;

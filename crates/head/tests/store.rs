@@ -1,4 +1,5 @@
 //! Saved heads: the round trip, and files that are not what they should be.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

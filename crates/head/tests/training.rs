@@ -1,4 +1,5 @@
 //! Training against a naive f64 implementation, its determinism, and what it refuses.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
