@@ -6,6 +6,8 @@
 //!
 //! The reference is the direct algorithm in f64 on the same f32 weights and images, without rounding in between.
 
+#![allow(clippy::print_stdout)]
+
 use std::path::Path;
 
 use kernels::{Conv2d, Isa, Layer, Network, Precision};

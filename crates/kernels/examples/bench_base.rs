@@ -6,6 +6,8 @@
 //!
 //! Weights and images are random. "effective" rates count the products of the direct algorithm, whatever runs.
 
+#![allow(clippy::print_stdout)]
+
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -32,7 +32,7 @@ fn run(network: &Network, threads: usize, batch: usize, input: &[f32]) -> Vec<u3
 
 #[test]
 fn batch_place_and_threads_change_nothing() {
-    const IMAGES: usize = 35;
+    const IMAGES: usize = 33;
     let length: usize = SHAPE.iter().product();
     let images = Random(4).values(IMAGES * length);
     for isa in Isa::available() {

@@ -1,6 +1,5 @@
 //! Implicit GEMM: any kernel size, stride, padding and groups. The matrix of patches exists only as a table of
-//! pointers into the image (to a line of zeros where a tap lies outside), or, where a pixel has few channels, as the
-//! patches of the pixels in hand.
+//! pointers into the image, to a line of zeros where a tap lies outside.
 
 mod task;
 
@@ -16,8 +15,8 @@ use task::Task;
 
 /// Pixels whose rows stay in cache while panels of weights pass over them.
 const PIXELS: usize = 96;
-/// Below so many channels a group, patches are gathered, since runs of a few products would drown in overhead.
-const GATHER_BELOW: usize = 16;
+/// Below so many channels, a tap is a whole line of the kernel, since runs of a few products drown in overhead.
+const LINES_BELOW: usize = 16;
 
 /// A convolution packed for one instruction set.
 #[derive(Debug)]
@@ -34,7 +33,8 @@ pub(crate) struct Direct {
     groups: usize,
     relu: bool,
     pool: bool,
-    gather: bool,
+    /// Whether a tap is a line of the kernel's window rather than one pixel.
+    lines: bool,
     /// One a group; rows are taps, then channels.
     weights: Vec<Panels>,
     /// Groups of whole panels.
@@ -70,6 +70,7 @@ impl Direct {
         {
             line[..oc].copy_from_slice(values);
         }
+        let lines = conv.groups == 1 && ic < LINES_BELOW;
         let mut rows = PIXELS.div_ceil(output[1]).min(output[0]);
         if pool {
             rows = rows.next_multiple_of(2);
@@ -85,10 +86,10 @@ impl Direct {
             groups: conv.groups,
             relu: conv.relu,
             pool,
-            gather: ic < GATHER_BELOW,
+            lines,
             weights,
             bias,
-            zeros: Buffer::zeroed(ic),
+            zeros: Buffer::zeroed(if lines { conv.kernel[1] * ic } else { ic }),
             rows,
         }
     }
@@ -100,25 +101,25 @@ impl Direct {
 
     /// Bytes of one thread's scratch.
     pub(crate) fn scratch_bytes(&self) -> usize {
-        let depth = self.weights.first().map_or(0, |_| self.depth());
-        let patches =
-            if self.gather { PIXELS.next_multiple_of(self.shape.mr) * depth * 4 } else { 0 };
+        let pixels = PIXELS.next_multiple_of(self.shape.mr);
+        let patches = if self.lines { pixels * self.taps() * self.tap_depth() * 4 } else { 0 };
         let rows = if self.pool { self.rows * self.output[1] * self.output[2] * 4 } else { 0 };
         patches + rows
     }
 
-    /// Products summed into one output.
-    fn depth(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * (self.input[2] / self.groups)
+    /// Taps of the kernel.
+    fn taps(&self) -> usize {
+        if self.lines { self.kernel[0] } else { self.kernel[0] * self.kernel[1] }
+    }
+
+    /// Products summed for one output and tap.
+    fn tap_depth(&self) -> usize {
+        if self.lines { self.kernel[1] * self.input[2] } else { self.input[2] / self.groups }
     }
 
     /// What runs.
     pub(crate) fn describe(&self) -> String {
-        if self.gather {
-            "direct (gathered patches)".to_owned()
-        } else {
-            "direct (implicit GEMM)".to_owned()
-        }
+        "direct (implicit GEMM)".to_owned()
     }
 
     /// Convolves `images` images; lengths were checked by the network.

@@ -22,6 +22,7 @@ unsafe impl Send for Row {}
 pub(crate) struct Scratch {
     /// Block of MR pixels, tap, pixel.
     table: Vec<Row>,
+    /// Lines of windows with their zeros.
     patches: Buffer,
     rows: Buffer,
 }
@@ -61,8 +62,8 @@ impl Job for Task<'_> {
                 while first < pixels {
                     let count = (pixels - first).min(PIXELS.next_multiple_of(S::MR));
                     let pixel = rows.start * ow + first;
-                    if plan.gather {
-                        gather::<S>(plan, image, group, pixel, count, scratch);
+                    if plan.lines {
+                        point_at_lines::<S>(plan, image, pixel, count, scratch);
                     } else {
                         point::<S>(plan, image, group, pixel, count, scratch);
                     }
@@ -130,33 +131,56 @@ fn point<S: Simd>(
     }
 }
 
-/// Copies the patches and points the table at them: one tap of the whole depth.
+/// Fills the table with pointers to whole lines of the kernel's window, which lie side by side in the image; those that
+/// reach over its left or right edge are copied, with their zeros.
 #[inline(always)]
-fn gather<S: Simd>(
+fn point_at_lines<S: Simd>(
     plan: &Direct,
     image: &[f32],
-    group: usize,
     pixel: usize,
     count: usize,
     scratch: &mut Scratch,
 ) {
-    let channels = plan.input[2] / plan.groups;
-    let depth = plan.depth();
-    scratch.patches.reserve(PIXELS.next_multiple_of(S::MR) * depth);
-    let patches = scratch.patches.as_mut_slice();
-    let taps = plan.kernel[0] * plan.kernel[1];
-    for (p, patch) in patches.chunks_exact_mut(depth).take(count).enumerate() {
-        for tap in 0..taps {
-            let to = &mut patch[tap * channels..][..channels];
-            match source(plan, pixel + p, tap / plan.kernel[1], tap % plan.kernel[1]) {
-                Some(at) => to.copy_from_slice(&image[at + group * channels..][..channels]),
-                None => to.fill(0.0),
+    let [h, w, channels] = plan.input;
+    let ([kh, kw], ow, depth) = (plan.kernel, plan.output[1], plan.tap_depth());
+    scratch.patches.reserve(count.next_multiple_of(S::MR) * kh * depth);
+    let mut patches = scratch.patches.as_mut_slice().chunks_exact_mut(depth);
+    let blocks = count.div_ceil(S::MR);
+    scratch.table.clear();
+    scratch.table.resize(blocks * kh * S::MR, Row(plan.zeros.as_slice().as_ptr()));
+    let (mut oy, mut ox) = (pixel / ow, pixel % ow);
+    for index in 0..blocks * S::MR {
+        let x = (ox * plan.stride[1]).wrapping_sub(plan.padding[1]);
+        let inside = x < w && x + kw <= w;
+        for ky in 0..kh {
+            let y = (oy * plan.stride[0] + ky).wrapping_sub(plan.padding[0]);
+            if y >= h {
+                continue;
+            }
+            let line = if inside {
+                &image[(y * w + x) * channels..][..depth]
+            } else {
+                let Some(patch) = patches.next() else { return };
+                for (kx, to) in patch.chunks_exact_mut(channels).enumerate() {
+                    let x = x.wrapping_add(kx);
+                    if x < w {
+                        to.copy_from_slice(&image[(y * w + x) * channels..][..channels]);
+                    } else {
+                        to.fill(0.0);
+                    }
+                }
+                patch
+            };
+            let place = (index / S::MR * kh + ky) * S::MR + index % S::MR;
+            scratch.table[place] = Row(line.as_ptr());
+        }
+        // Rows beyond the last pixel repeat it.
+        if index + 1 < count {
+            ox += 1;
+            if ox == ow {
+                (oy, ox) = (oy + 1, 0);
             }
         }
-    }
-    scratch.table.clear();
-    for row in 0..count.next_multiple_of(S::MR) {
-        scratch.table.push(Row(patches[row.min(count - 1) * depth..][..depth].as_ptr()));
     }
 }
 
@@ -174,11 +198,7 @@ unsafe fn multiply<S: Simd>(
     to: *mut f32,
 ) {
     let weights = &plan.weights[group];
-    let (taps, channels) = if plan.gather {
-        (1, plan.depth())
-    } else {
-        (plan.kernel[0] * plan.kernel[1], plan.input[2] / plan.groups)
-    };
+    let (taps, channels) = (plan.taps(), plan.tap_depth());
     let taps_a_pass = (DEPTH / channels).clamp(1, taps);
     let depth_a_pass = channels.min(DEPTH);
     let bias = &plan.bias.as_slice()[group * weights.count() * S::NR..][..weights.count() * S::NR];

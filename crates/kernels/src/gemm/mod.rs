@@ -41,6 +41,9 @@ pub(crate) struct TileArgs {
 /// The most columns of any instruction set's tile.
 const MAX_NR: usize = 32;
 
+/// Steps of a round: few enough rounds a tile that the processor foresees the last.
+const UNROLL: usize = 8;
+
 /// Σ over taps and depth of row · weights, for up to `ROWS` rows and `NV` vectors of columns. `ROWS` may be less than
 /// `S::MR` where fewer rows are left; each element's sum runs in the same order whichever is taken.
 ///
@@ -71,18 +74,18 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             for (i, row) in rows.iter_mut().enumerate() {
                 *row = (*args.table.add(tap * S::MR + i)).add(args.offset);
             }
-            for k in 0..args.depth {
-                let mut b = [S::splat(0.0); NV];
-                for (j, v) in b.iter_mut().enumerate() {
-                    *v = S::load(w.add(j * S::LANES));
+            let mut k = 0;
+            while k + UNROLL <= args.depth {
+                for u in 0..UNROLL {
+                    step::<S, ROWS, NV>(&mut acc, &rows, k + u, w.add(u * nr));
                 }
+                w = w.add(UNROLL * nr);
+                k += UNROLL;
+            }
+            while k < args.depth {
+                step::<S, ROWS, NV>(&mut acc, &rows, k, w);
                 w = w.add(nr);
-                for i in 0..ROWS {
-                    let a = S::splat(*rows[i].add(k));
-                    for j in 0..NV {
-                        acc[i][j] = S::mul_add(a, b[j], acc[i][j]);
-                    }
-                }
+                k += 1;
             }
         }
 
@@ -109,6 +112,32 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             }
             if !whole {
                 std::ptr::copy_nonoverlapping(at, to, args.cols);
+            }
+        }
+    }
+}
+
+/// One step of depth: the outer product of a column of rows and a row of weights.
+///
+/// # Safety
+/// Each of `rows` can be read at `k`, `w` for `NV` vectors.
+#[inline(always)]
+unsafe fn step<S: Simd, const ROWS: usize, const NV: usize>(
+    acc: &mut [[S::V; NV]; ROWS],
+    rows: &[*const f32; ROWS],
+    k: usize,
+    w: *const f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut b = [S::splat(0.0); NV];
+        for (j, v) in b.iter_mut().enumerate() {
+            *v = S::load(w.add(j * S::LANES));
+        }
+        for i in 0..ROWS {
+            let a = S::splat(*rows[i].add(k));
+            for j in 0..NV {
+                acc[i][j] = S::mul_add(a, b[j], acc[i][j]);
             }
         }
     }

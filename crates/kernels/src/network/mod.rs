@@ -25,11 +25,11 @@ pub struct Network {
     workspace: Workspace,
 }
 
-/// Activations between steps: two for the steps of a segment, two for what lies between segments.
+/// Activations: two buffers for what lies between the steps of a segment, one behind each segment but the last.
 #[derive(Debug, Default)]
 struct Buffers {
     steps: [Buffer; 2],
-    segments: [Buffer; 2],
+    segments: Vec<Buffer>,
 }
 
 impl Network {
@@ -49,7 +49,7 @@ impl Network {
             return Err(KernelError::IsaUnavailable { wanted: isa, available: Isa::available() });
         }
         let steps = step::plan(layers, input, isa, precision)?;
-        let segments = plan::segments(&steps, input);
+        let segments = plan::segments(&steps);
         let output = steps.last().map_or(input, |step| step.output);
         Ok(Self {
             steps,
@@ -98,7 +98,7 @@ impl Network {
     pub fn workspace_bytes(&self, batch: usize) -> usize {
         let chunk = batch.min(CHUNK);
         let threads = rayon::current_num_threads();
-        let [steps, segments] = plan::buffer_lengths(&self.steps, &self.segments, chunk);
+        let (steps, segments) = plan::buffer_lengths(&self.steps, &self.segments, chunk);
         let scratch: usize =
             self.steps.iter().map(|step| step.scratch_bytes(threads)).max().unwrap_or(0);
         4 * (steps.iter().sum::<usize>() + segments.iter().sum::<usize>()) + scratch
@@ -127,56 +127,79 @@ impl Network {
         Ok(())
     }
 
-    /// Segment after segment, each in groups of images.
     fn run_chunk(&self, images: usize, input: &[f32], output: &mut [f32], buffers: &mut Buffers) {
-        let Some(last) = self.segments.len().checked_sub(1) else {
-            output.copy_from_slice(input);
-            return;
-        };
-        let [steps, segments] = plan::buffer_lengths(&self.steps, &self.segments, images);
+        let (steps, segments) = plan::buffer_lengths(&self.steps, &self.segments, images);
         for (buffer, length) in buffers.steps.iter_mut().zip(steps) {
             buffer.reserve(length);
         }
+        buffers.segments.resize_with(segments.len(), Buffer::default);
         for (buffer, length) in buffers.segments.iter_mut().zip(segments) {
             buffer.reserve(length);
         }
-        let Buffers { steps: [a, b], segments: [c, d] } = buffers;
-        let (mut source, mut target) = (c, d);
-        for (index, segment) in self.segments.iter().enumerate() {
-            let from = if index == 0 { input } else { source.as_slice() };
-            let to = if index == last { &mut *output } else { target.as_mut_slice() };
-            self.run_segment(segment, images, from, to, a, b);
-            std::mem::swap(&mut source, &mut target);
+        self.run_segments(
+            &self.segments,
+            images,
+            input,
+            output,
+            &mut buffers.steps,
+            &mut buffers.segments,
+        );
+    }
+
+    /// The last of the segments on all images, in groups; before each group the segments before it on that group.
+    fn run_segments(
+        &self,
+        segments: &[Segment],
+        images: usize,
+        input: &[f32],
+        output: &mut [f32],
+        between_steps: &mut [Buffer; 2],
+        between_segments: &mut [Buffer],
+    ) {
+        let Some((segment, before)) = segments.split_last() else {
+            output.copy_from_slice(input);
+            return;
+        };
+        let image = input.len() / images;
+        let result = output.len() / images;
+        let group = plan::group_size(images, segment.group);
+        for first in (0..images).step_by(group) {
+            let count = group.min(images - first);
+            let from = &input[first * image..(first + count) * image];
+            let to = &mut output[first * result..(first + count) * result];
+            match between_segments.split_last_mut() {
+                Some((buffer, others)) if !before.is_empty() => {
+                    let length = count * self.steps[segment.steps.start].input_len();
+                    let ready = &mut buffer.as_mut_slice()[..length];
+                    self.run_segments(before, count, from, ready, between_steps, others);
+                    self.run_steps(segment, count, ready, to, between_steps);
+                }
+                _ => self.run_steps(segment, count, from, to, between_steps),
+            }
         }
     }
 
-    fn run_segment(
+    /// The steps of one segment on one group.
+    fn run_steps(
         &self,
         segment: &Segment,
         images: usize,
         input: &[f32],
         output: &mut [f32],
-        a: &mut Buffer,
-        b: &mut Buffer,
+        [a, b]: &mut [Buffer; 2],
     ) {
         let steps = &self.steps[segment.steps.clone()];
-        let Some(last) = steps.len().checked_sub(1) else { return };
-        let (from, to) = (steps[0].input_len(), steps[last].output_len());
-        for first in (0..images).step_by(segment.group) {
-            let count = segment.group.min(images - first);
-            let (mut source, mut target) = (&mut *a, &mut *b);
-            for (index, step) in steps.iter().enumerate() {
-                let from = if index == 0 { &input[first * from..] } else { source.as_slice() };
-                let to =
-                    if index == last { &mut output[first * to..] } else { target.as_mut_slice() };
-                step.run(
-                    count,
-                    &from[..count * step.input_len()],
-                    &mut to[..count * step.output_len()],
-                    &self.workspace,
-                );
-                std::mem::swap(&mut source, &mut target);
-            }
+        let (mut source, mut target) = (b, a);
+        for (place, step) in steps.iter().enumerate() {
+            let from =
+                if place == 0 { input } else { &source.as_slice()[..images * step.input_len()] };
+            let to = if place + 1 == steps.len() {
+                &mut *output
+            } else {
+                &mut target.as_mut_slice()[..images * step.output_len()]
+            };
+            step.run(images, from, to, &self.workspace);
+            std::mem::swap(&mut source, &mut target);
         }
     }
 }

@@ -77,27 +77,43 @@ fn choose(
     output: [usize; 3],
     can_pool: bool,
     isa: Isa,
-    _precision: Precision,
+    precision: Precision,
 ) -> (Kind, bool) {
     let can_pool = can_pool && output[0] >= 2 && output[1] >= 2;
     if conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
-    if Winograd::fits(conv) {
-        let tile = best_tile(output);
+    if Winograd::fits(conv)
+        && let Some(tile) = best_tile(conv, output, precision)
+    {
         let pool = can_pool && Winograd::can_pool(tile);
         return (Kind::Winograd(Winograd::new(conv, input, output, pool, tile, isa)), pool);
     }
     (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
 }
 
-fn best_tile(output: [usize; 3]) -> Tile {
-    let cost = |tile: &Tile| {
+/// The scheme with the fewest products for this image, or none where the direct algorithm has no more. Whole tiles are
+/// counted: on small images larger ones waste more. F(6×6) rounds too much for the highest precision, and its weights are
+/// so large that it only pays on few channels.
+fn best_tile(conv: &Conv2d, output: [usize; 3], precision: Precision) -> Option<Tile> {
+    let kernels = conv.in_channels * conv.out_channels;
+    let products = |tile: &Tile| {
         let tiles = output[0].div_ceil(tile.outputs()) * output[1].div_ceil(tile.outputs());
         tiles * tile.inputs() * tile.inputs()
     };
-    Tile::ALL.into_iter().min_by_key(cost).unwrap_or(Tile::Two)
+    let may_be_six = precision != Precision::Highest && kernels <= SIX_KERNELS;
+    let direct = 9 * output[0] * output[1];
+    Tile::ALL
+        .into_iter()
+        .filter(|tile| *tile != Tile::Six || may_be_six)
+        .map(|tile| (products(&tile), tile))
+        .min_by_key(|(products, _)| *products)
+        .filter(|(products, _)| *products < direct)
+        .map(|(_, tile)| tile)
 }
+
+/// Pairs of channels up to which F(6×6) is taken: its weights are 64 values a pair.
+const SIX_KERNELS: usize = 128 * 128;
 
 fn name(layer: &Layer) -> String {
     match layer {

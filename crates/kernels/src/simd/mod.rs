@@ -43,6 +43,8 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The larger; NaN if either is.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// Asks for the cache line at `p`, which need not be valid.
+    unsafe fn prefetch(p: *const f32);
     /// The register tile of the matrix kernel.
     unsafe fn tile(args: &TileArgs);
 }

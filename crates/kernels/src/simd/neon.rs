@@ -75,6 +75,8 @@ unsafe impl Simd for Neon {
         unsafe { vmaxq_f32(a, b) }
     }
     #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+    #[inline(always)]
     unsafe fn tile(args: &TileArgs) {
         // SAFETY: the caller's promise.
         unsafe {

@@ -75,6 +75,8 @@ unsafe impl Simd for Portable {
         zip(a, b, |x, y| if x > y || x.is_nan() { x } else { y })
     }
     #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+    #[inline(always)]
     unsafe fn tile(args: &TileArgs) {
         // SAFETY: the caller's promise.
         unsafe { tile::<Self, 4, 1>(args) }

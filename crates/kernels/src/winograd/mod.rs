@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 use input::InputTask;
 use output::OutputTask;
 use product::ProductTask;
-use scheme::{F2, F3, F4, Scheme};
+use scheme::{F2, F3, F4, F6, Scheme};
 
 /// Which scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +28,11 @@ pub(crate) enum Tile {
     Two,
     Three,
     Four,
+    Six,
 }
 
 impl Tile {
-    pub(crate) const ALL: [Self; 3] = [Self::Two, Self::Three, Self::Four];
+    pub(crate) const ALL: [Self; 4] = [Self::Two, Self::Three, Self::Four, Self::Six];
 
     /// Outputs a side.
     pub(crate) fn outputs(self) -> usize {
@@ -39,6 +40,7 @@ impl Tile {
             Self::Two => F2::M,
             Self::Three => F3::M,
             Self::Four => F4::M,
+            Self::Six => F6::M,
         }
     }
 
@@ -125,6 +127,7 @@ impl Winograd {
             Tile::Two => pack::<F2>(conv, shape.nr),
             Tile::Three => pack::<F3>(conv, shape.nr),
             Tile::Four => pack::<F4>(conv, shape.nr),
+            Tile::Six => pack::<F6>(conv, shape.nr),
         };
         let mut bias = Buffer::zeroed(conv.out_channels);
         bias.as_mut_slice().copy_from_slice(&conv.bias);
@@ -179,6 +182,7 @@ impl Winograd {
             Tile::Two => self.run_scheme::<F2>(images, input, output, workspace),
             Tile::Three => self.run_scheme::<F3>(images, input, output, workspace),
             Tile::Four => self.run_scheme::<F4>(images, input, output, workspace),
+            Tile::Six => self.run_scheme::<F6>(images, input, output, workspace),
         }
     }
 

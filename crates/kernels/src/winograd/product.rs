@@ -7,6 +7,9 @@ use crate::simd::{Job, Simd};
 /// so many channels, so that the rows of a register tile lie side by side.
 pub(super) const DEPTH: usize = 128;
 
+/// f32 in a cache line.
+const LINE: usize = 16;
+
 /// Some panels of the products of one of the n² pairs of matrices: tiles by channels, times channels by channels.
 ///
 /// The caller promises: `from` holds blocks of [`DEPTH`] channels (the last may be narrower), each `tiles` rows; `to` has
@@ -30,7 +33,15 @@ impl Job for ProductTask<'_> {
                 let depth = DEPTH.min(self.channels - offset);
                 // SAFETY: the blocks before hold `offset` channels of all tiles.
                 let block = unsafe { self.from.add(offset * self.tiles) };
-                for tile in (0..self.tiles).step_by(S::MR) {
+                // Each register tile asks for its share of the weights that come next.
+                let next = self.weights.at(panel, offset).wrapping_add(depth * S::NR);
+                let lines = (depth * S::NR).div_ceil(LINE);
+                let share = lines.div_ceil(self.tiles.div_ceil(S::MR));
+                for (turn, tile) in (0..self.tiles).step_by(S::MR).enumerate() {
+                    for line in turn * share..lines.min((turn + 1) * share) {
+                        // SAFETY: a hint, valid or not.
+                        unsafe { S::prefetch(next.wrapping_add(line * LINE)) };
+                    }
                     let rows = S::MR.min(self.tiles - tile);
                     let mut table = [block; 16];
                     for (row, pointer) in table.iter_mut().enumerate().take(S::MR) {

@@ -159,6 +159,65 @@ impl Scheme for F4 {
     }
 }
 
+/// F(6×6, 3×3): 64 products for 36 outputs, 5.06 times fewer, at several times the rounding of F(4×4).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct F6;
+
+mod f6 {
+    pub(super) const A: f64 = 0.5;
+    pub(super) const B: f64 = 1.0;
+    pub(super) const C: f64 = 1.75;
+}
+
+impl Scheme for F6 {
+    const M: usize = 6;
+    const N: usize = 8;
+    const POINTS: &'static [f64] = &[0.0, f6::A, -f6::A, f6::B, -f6::B, f6::C, -f6::C];
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f6::{A, B, C};
+        const S1: f64 = A * A + B * B + C * C;
+        const S2: f64 = A * A * B * B + A * A * C * C + B * B * C * C;
+        const S3: f64 = A * A * B * B * C * C;
+        let mut r = d;
+        // SAFETY: the caller's promise.
+        unsafe {
+            r[0] = S::neg_mul_add(d[0], c::<S>(S3), three::<S>(S2, S1, d[2], d[4], d[6]));
+            let rest = |p: f64, q: f64, a, b, c| three::<S>(p * p * q * q, p * p + q * q, a, b, c);
+            [r[1], r[2]] = pair::<S>(A, rest(B, C, d[1], d[3], d[5]), rest(B, C, d[2], d[4], d[6]));
+            [r[3], r[4]] = pair::<S>(B, rest(A, C, d[1], d[3], d[5]), rest(A, C, d[2], d[4], d[6]));
+            [r[5], r[6]] = pair::<S>(C, rest(A, B, d[1], d[3], d[5]), rest(A, B, d[2], d[4], d[6]));
+            r[7] = S::neg_mul_add(d[1], c::<S>(S3), three::<S>(S2, S1, d[3], d[5], d[7]));
+        }
+        r
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f6::{A, B, C};
+        let mut y = m;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (even_a, odd_a) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+            let (even_b, odd_b) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+            let (even_c, odd_c) = (S::add(m[5], m[6]), S::sub(m[5], m[6]));
+            let even = |a: f64, b: f64, k: f64| {
+                S::mul_add(even_a, c::<S>(a), two::<S>(b, even_b, k, even_c))
+            };
+            let odd =
+                |a: f64, b: f64, k: f64| S::mul_add(odd_a, c::<S>(a), two::<S>(b, odd_b, k, odd_c));
+            y[0] = S::add(S::add(m[0], even_a), S::add(even_b, even_c));
+            y[1] = odd(A, B, C);
+            y[2] = even(A * A, B * B, C * C);
+            y[3] = odd(A * A * A, B * B * B, C * C * C);
+            y[4] = even(A * A * A * A, B * B * B * B, C * C * C * C);
+            y[5] = S::add(m[7], odd(A * A * A * A * A, B * B * B * B * B, C * C * C * C * C));
+        }
+        y
+    }
+}
+
 /// A constant in all lanes.
 #[inline(always)]
 unsafe fn c<S: Simd>(x: f64) -> S::V {
