@@ -1,5 +1,7 @@
 //! The CPU kernels against candle, and both against their promise that a row depends on its image alone.
 
+#![allow(clippy::unwrap_used)] // a test that fails should panic
+
 use backbone::weights::{self, NoProgress, Options, Weights};
 use backbone::{Base, Device, EngineOptions, Extractor, Isa, Pooling, Precision};
 
