@@ -208,8 +208,7 @@ impl Run<'_> {
         let mut order: Vec<u32> = (0..self.labels.len() as u32).collect();
         random.order(epoch - 1, &mut order);
         let batches: Vec<&[u32]> = order.chunks(self.config.batch_size).collect();
-        let [mut now, mut next, mut after] =
-            std::array::from_fn(|_| BatchColumns::new(self.width, true));
+        let [mut now, mut next, mut after] = std::array::from_fn(|_| BatchColumns::new(self.width));
         self.rows.columns(batches[0], &mut now);
         if let Some(batch) = batches.get(1) {
             self.rows.columns(batch, &mut next);
@@ -254,7 +253,7 @@ impl<'a> Watched<'a> {
         let labels = class_indices(split.labels);
         let mut laid_out = Vec::new();
         for batch in order(labels.len()).chunks(EVALUATION_BATCH) {
-            let mut columns = BatchColumns::new(split.features.width(), false);
+            let mut columns = BatchColumns::new(split.features.width());
             rows.columns(batch, &mut columns);
             match cache.checked_sub(columns.bytes()) {
                 Some(left) => cache = left,
@@ -262,7 +261,7 @@ impl<'a> Watched<'a> {
             }
             laid_out.push(columns);
         }
-        Ok(Self { rows, labels, laid_out, room: BatchColumns::new(split.features.width(), false) })
+        Ok(Self { rows, labels, laid_out, room: BatchColumns::new(split.features.width()) })
     }
 
     fn evaluate(&mut self, network: &mut Network) -> Sums {

@@ -4,7 +4,7 @@
 //! NEON and scalar code give the same bits.
 
 use crate::Optimizer;
-use crate::sparse::{ChunkColumns, GROUP};
+use crate::sparse::{ChunkColumns, Entry};
 use pulp::{Scalar, Simd, WithSimd};
 
 /// Outputs that one pass of the kernel holds in registers: 8 AVX2 registers.
@@ -269,33 +269,37 @@ impl<S: Simd> VectorRule<S> for Sgd<S> {
     }
 }
 
-/// Update and product in one traversal: a group of columns is updated one by one, and multiplied row by row while it
-/// is in the nearest cache.
+/// Update and product in one traversal.
 #[inline(always)]
 fn columns<S: Simd, R: VectorRule<S>, const N: usize>(simd: S, s: Sweep<'_>, rule: &R) {
     let Some(update) = s.update else { return };
     let parts = s.width / (N * S::F32_LANES);
     let data: &mut [[S::f32s; N]] = bytemuck::cast_slice_mut(s.data);
     let delta: &[[S::f32s; N]] = bytemuck::cast_slice(update.delta);
-    let mut product = s.product.map(|(next, out)| {
-        out.fill(0.0);
-        (next, bytemuck::cast_slice_mut::<f32, [S::f32s; N]>(out))
-    });
-    let groups = data.chunks_mut(GROUP * s.slots * parts).zip(s.seen.chunks_mut(GROUP));
-    for (group, (data, seen)) in groups.enumerate() {
-        for (d, (column, seen)) in data.chunks_exact_mut(s.slots * parts).zip(seen).enumerate() {
-            let entries = update.columns.column(group * GROUP + d);
-            if entries.is_empty() && !(R::RESTLESS && *seen != 0) {
-                continue;
-            }
-            let rest = if *seen == 0 { 0 } else { update.step - 1 - *seen };
+    let (next, product): (_, &mut [[S::f32s; N]]) = match s.product {
+        Some((columns, out)) => {
+            out.fill(0.0);
+            (Some(columns), bytemuck::cast_slice_mut(out))
+        }
+        None => (None, &mut []),
+    };
+    for (d, (column, seen)) in
+        data.chunks_exact_mut(s.slots * parts).zip(s.seen.iter_mut()).enumerate()
+    {
+        let now = update.columns.column(d);
+        let then = next.map_or(&[][..], |n| n.column(d));
+        let touched = !now.is_empty() || (R::RESTLESS && *seen != 0);
+        let rest = if *seen == 0 { 0 } else { update.step - 1 - *seen };
+        if touched {
             *seen = update.step;
-            for (part, row) in column.chunks_exact_mut(s.slots).enumerate() {
-                let [w, state @ ..] = row else { return };
+        }
+        for (part, row) in column.chunks_exact_mut(s.slots).enumerate() {
+            let [w, state @ ..] = row else { return };
+            if touched {
                 let mut g = [simd.splat_f32s(0.0); N];
-                for e in entries {
+                for e in now {
                     let x = simd.splat_f32s(e.value);
-                    let delta = &delta[e.index as usize * parts + part];
+                    let delta = &delta[e.row as usize * parts + part];
                     for k in 0..N {
                         g[k] = simd.mul_add_f32s(x, delta[k], g[k]);
                     }
@@ -305,9 +309,9 @@ fn columns<S: Simd, R: VectorRule<S>, const N: usize>(simd: S, s: Sweep<'_>, rul
                 }
                 rule.apply(simd, w, &g, state);
             }
-        }
-        if let Some((next, product)) = &mut product {
-            multiply::<S, N>(simd, data, s.slots, parts, next, group, product);
+            if !then.is_empty() {
+                add_products(simd, w, then, product, parts, part);
+            }
         }
     }
 }
@@ -319,34 +323,30 @@ fn product_only<S: Simd, const N: usize>(simd: S, s: Sweep<'_>) {
     let parts = s.width / (N * S::F32_LANES);
     let product: &mut [[S::f32s; N]] = bytemuck::cast_slice_mut(out);
     let data: &[[S::f32s; N]] = bytemuck::cast_slice(s.data);
-    for (group, data) in data.chunks(GROUP * s.slots * parts).enumerate() {
-        multiply::<S, N>(simd, data, s.slots, parts, next, group, product);
+    for (d, column) in data.chunks_exact(s.slots * parts).enumerate() {
+        let then = next.column(d);
+        if !then.is_empty() {
+            for (part, row) in column.chunks_exact(s.slots).enumerate() {
+                add_products(simd, &row[0], then, product, parts, part);
+            }
+        }
     }
 }
 
-/// Adds to each row's product what a group of columns contributes, in the order of the columns.
 #[inline(always)]
-fn multiply<S: Simd, const N: usize>(
+fn add_products<S: Simd, const N: usize>(
     simd: S,
-    data: &[[S::f32s; N]],
-    slots: usize,
-    parts: usize,
-    next: &ChunkColumns,
-    group: usize,
+    w: &[S::f32s; N],
+    entries: &[Entry],
     product: &mut [[S::f32s; N]],
+    parts: usize,
+    part: usize,
 ) {
-    for (b, out) in product.chunks_exact_mut(parts).enumerate() {
-        let entries = next.group(b, group);
-        for (part, out) in out.iter_mut().enumerate() {
-            let mut sum = *out;
-            for e in entries {
-                let x = simd.splat_f32s(e.value);
-                let w = &data[(e.index as usize % GROUP * parts + part) * slots];
-                for k in 0..N {
-                    sum[k] = simd.mul_add_f32s(x, w[k], sum[k]);
-                }
-            }
-            *out = sum;
+    for e in entries {
+        let x = simd.splat_f32s(e.value);
+        let out = &mut product[e.row as usize * parts + part];
+        for k in 0..N {
+            out[k] = simd.mul_add_f32s(x, w[k], out[k]);
         }
     }
 }

@@ -107,13 +107,13 @@ impl Head {
             });
         }
         let mut network = Network::from_head(self);
-        let mut columns = BatchColumns::new(width, false);
+        let mut columns = BatchColumns::new(width);
         let mut out = vec![0.0; rows.len() * classes];
         for (batch, out) in out.chunks_mut(EVALUATION_BATCH * classes).enumerate() {
             let first = batch * EVALUATION_BATCH;
             let count = out.len() / classes;
             let lists = sparse::read_rows(split, rows, first..first + count)?;
-            columns.lay_out(&lists.iter().map(|l| &l[..]).collect::<Vec<_>>());
+            columns.transpose(&lists.iter().map(|l| &l[..]).collect::<Vec<_>>());
             network.enter(&columns);
             let logits = network.logits(count);
             for (logits, out) in

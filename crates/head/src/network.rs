@@ -92,7 +92,7 @@ impl Network {
     }
 
     fn of(layers: Vec<DenseLayer>) -> Self {
-        let hidden = layers.iter().skip(1).map(|l| BatchColumns::new(l.inputs, true)).collect();
+        let hidden = layers.iter().skip(1).map(|l| BatchColumns::new(l.inputs)).collect();
         let gates = vec![Vec::new(); layers.len() - 1];
         let cut = vec![Delta::default(); layers.len()];
         Self {

@@ -5,18 +5,15 @@ use rayon::prelude::*;
 
 /// Input columns a chunk. Fixed, since sums run within a chunk first and then over the chunks in order.
 pub(crate) const CHUNK: usize = 1024;
-/// Columns that the kernel updates before it multiplies them. Their weights and optimiser state, for the outputs that
-/// one pass holds in registers, fit the nearest cache. Divides [`CHUNK`].
-pub(crate) const GROUP: usize = 32;
 /// Rows that are compressed side by side when a split is first read.
 const SLAB: usize = 64;
 /// A batch with fewer entries than this is transposed by one thread.
 const PARALLEL_ENTRIES: usize = 1 << 13;
 
-/// A value that is not zero, with its column in a list of a row, its row of the batch in a list of a column.
+/// A value that is not zero. In a row list `row` is the column; in a column list it is the row of the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Entry {
-    pub(crate) index: u32,
+    pub(crate) row: u32,
     pub(crate) value: f32,
 }
 
@@ -71,7 +68,7 @@ impl<'a> RowStore<'a> {
                 None => &self.kept[i as usize][..],
             })
             .collect();
-        columns.lay_out(&lists);
+        columns.transpose(&lists);
     }
 }
 
@@ -88,7 +85,7 @@ pub(crate) fn read_rows(
         .collect();
     for (row, entries) in rows.zip(&lists) {
         if let Some(bad) = entries.iter().find(|e| !e.value.is_finite()) {
-            let (column, value) = (bad.index as usize, bad.value);
+            let (column, value) = (bad.row as usize, bad.value);
             return Err(HeadError::NotFinite { split: split.to_owned(), row, column, value });
         }
     }
@@ -105,68 +102,35 @@ fn compress(features: &dyn FeatureRows, i: usize, buffer: &mut [f32]) -> Vec<Ent
 fn nonzero(row: &[f32]) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(row.iter().filter(|x| **x != 0.0).count());
     entries.extend(
-        (0_u32..)
-            .zip(row)
-            .filter(|(_, x)| **x != 0.0)
-            .map(|(index, &value)| Entry { index, value }),
+        (0_u32..).zip(row).filter(|(_, x)| **x != 0.0).map(|(row, &value)| Entry { row, value }),
     );
     entries
 }
 
-/// One chunk of columns of one batch, by column and by row.
+/// One chunk of columns of one batch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChunkColumns {
-    /// Column d's entries are `by_column[starts[d]..starts[d + 1]]`, rows rising.
+    /// Column d's entries are `entries[starts[d]..starts[d + 1]]`, rows rising.
     starts: Vec<u32>,
-    by_column: Vec<Entry>,
-    /// Row b's entries in column group m are `by_row[from..to]`, with `from, to` at `b * (groups + 1) + m` and one on.
-    group_starts: Vec<u32>,
-    by_row: Vec<Entry>,
+    entries: Vec<Entry>,
 }
 
 impl ChunkColumns {
-    fn new(columns: usize) -> Self {
-        Self { starts: vec![0; columns + 1], ..Self::default() }
-    }
-
-    /// The batch's nonzero values in column `d` of the chunk, with their rows.
+    /// The batch's nonzero values in column `d` of the chunk.
     #[inline(always)]
     pub(crate) fn column(&self, d: usize) -> &[Entry] {
-        &self.by_column[self.starts[d] as usize..self.starts[d + 1] as usize]
-    }
-
-    /// Row `b`'s nonzero values in columns `group * GROUP..` of the chunk, with their columns.
-    #[inline(always)]
-    pub(crate) fn group(&self, b: usize, group: usize) -> &[Entry] {
-        let at = b * ((self.starts.len() - 1).div_ceil(GROUP) + 1) + group;
-        &self.by_row[self.group_starts[at] as usize..self.group_starts[at + 1] as usize]
+        &self.entries[self.starts[d] as usize..self.starts[d + 1] as usize]
     }
 
     /// `rows` are row lists cut to the chunk, whose first column is `first`.
-    fn lay_out(&mut self, rows: &[&[Entry]], first: u32) {
-        let width = self.starts.len() - 1;
-        self.by_row.clear();
-        self.group_starts.clear();
-        for row in rows {
-            let mut at = 0;
-            self.group_starts.push(self.by_row.len() as u32);
-            for end in (GROUP..width + GROUP).step_by(GROUP) {
-                at += row[at..].partition_point(|e| e.index < first + end as u32);
-                self.group_starts.push((self.by_row.len() + at) as u32);
-            }
-            self.by_row.extend_from_slice(row);
-        }
-    }
-
-    /// Lists by column, from the rows laid out.
     fn transpose(&mut self, rows: &[&[Entry]], first: u32) {
         let starts = &mut self.starts;
-        let width = starts.len() - 1;
+        starts.fill(0);
         // Counted two places up, so that after the running sum `starts[d + 1]` is where column d begins, and after
         // the scatter, which moves it on, where it ends.
-        starts.fill(0);
-        for e in &self.by_row {
-            let d = (e.index - first) as usize;
+        let width = starts.len() - 1;
+        for e in rows.iter().flat_map(|r| r.iter()) {
+            let d = (e.row - first) as usize;
             if d + 2 <= width {
                 starts[d + 2] += 1;
             }
@@ -174,12 +138,12 @@ impl ChunkColumns {
         for d in 2..=width {
             starts[d] += starts[d - 1];
         }
-        self.by_column.clear();
-        self.by_column.resize(self.by_row.len(), Entry { index: 0, value: 0.0 });
-        for (index, row) in (0_u32..).zip(rows) {
+        self.entries.clear();
+        self.entries.resize(rows.iter().map(|r| r.len()).sum(), Entry { row: 0, value: 0.0 });
+        for (b, row) in (0_u32..).zip(rows) {
             for e in row.iter() {
-                let end = &mut starts[(e.index - first) as usize + 1];
-                self.by_column[*end as usize] = Entry { index, value: e.value };
+                let end = &mut starts[(e.row - first) as usize + 1];
+                self.entries[*end as usize] = Entry { row: b, value: e.value };
                 *end += 1;
             }
         }
@@ -191,47 +155,41 @@ impl ChunkColumns {
 pub(crate) struct BatchColumns {
     pub(crate) chunks: Vec<ChunkColumns>,
     pub(crate) rows: usize,
-    gradients: bool,
 }
 
 impl BatchColumns {
-    /// An empty batch of `width` columns; only with `gradients` can it serve an update.
-    pub(crate) fn new(width: usize, gradients: bool) -> Self {
+    /// An empty batch of `width` columns.
+    pub(crate) fn new(width: usize) -> Self {
         let chunks = (0..width)
             .step_by(CHUNK)
-            .map(|first| ChunkColumns::new(CHUNK.min(width - first)))
+            .map(|first| ChunkColumns {
+                starts: vec![0; CHUNK.min(width - first) + 1],
+                entries: Vec::new(),
+            })
             .collect();
-        Self { chunks, rows: 0, gradients }
+        Self { chunks, rows: 0 }
     }
 
     /// Memory taken.
     pub(crate) fn bytes(&self) -> usize {
-        let numbers = |c: &ChunkColumns| c.starts.len() + c.group_starts.len();
-        self.chunks
-            .iter()
-            .map(|c| numbers(c) * 4 + (c.by_column.len() + c.by_row.len()) * size_of::<Entry>())
-            .sum()
+        self.chunks.iter().map(|c| c.starts.len() * 4 + c.entries.len() * size_of::<Entry>()).sum()
     }
 
     /// From row lists.
-    pub(crate) fn lay_out(&mut self, rows: &[&[Entry]]) {
+    pub(crate) fn transpose(&mut self, rows: &[&[Entry]]) {
         self.rows = rows.len();
-        let gradients = self.gradients;
         let one = |(c, chunk): (usize, &mut ChunkColumns)| {
             let first = (c * CHUNK) as u32;
             let end = first + (chunk.starts.len() - 1) as u32;
             let cut: Vec<&[Entry]> = rows
                 .iter()
                 .map(|r| {
-                    let low = r.partition_point(|e| e.index < first);
-                    let high = low + r[low..].partition_point(|e| e.index < end);
+                    let low = r.partition_point(|e| e.row < first);
+                    let high = low + r[low..].partition_point(|e| e.row < end);
                     &r[low..high]
                 })
                 .collect();
-            chunk.lay_out(&cut, first);
-            if gradients {
-                chunk.transpose(&cut, first);
-            }
+            chunk.transpose(&cut, first);
         };
         if rows.iter().map(|r| r.len()).sum::<usize>() < PARALLEL_ENTRIES {
             self.chunks.iter_mut().enumerate().for_each(one);
@@ -242,8 +200,19 @@ impl BatchColumns {
 
     /// From `rows` dense rows of the batch's width.
     pub(crate) fn set_dense(&mut self, values: &[f32], rows: usize) {
-        let width = values.len().checked_div(rows).unwrap_or(0).max(1);
-        let lists: Vec<Vec<Entry>> = values.chunks_exact(width).map(nonzero).collect();
-        self.lay_out(&lists.iter().map(|l| &l[..]).collect::<Vec<_>>());
+        self.rows = rows;
+        let width = values.len().checked_div(rows).unwrap_or(0);
+        for (c, chunk) in self.chunks.iter_mut().enumerate() {
+            chunk.entries.clear();
+            for d in 0..chunk.starts.len() - 1 {
+                let column = values.iter().skip(c * CHUNK + d).step_by(width.max(1));
+                for (row, &value) in (0_u32..).zip(column) {
+                    if value != 0.0 {
+                        chunk.entries.push(Entry { row, value });
+                    }
+                }
+                chunk.starts[d + 1] = chunk.entries.len() as u32;
+            }
+        }
     }
 }
