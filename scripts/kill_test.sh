@@ -70,8 +70,8 @@ finish() {
 of_run() { sed -n "s/^ *\"$2\": \([0-9]*\).*/\1/p" "$1/train.json"; }
 # The manifest but for times.
 lasting() { sed '/^  "run": {/,/^  }/d' "$1/train.json"; }
-# Images that an unfinished run has finished, else nothing.
-kept() { "$bin/cache" info --features "$1" 2>/dev/null | sed -n 's/.*unfinished, \([0-9]*\) of .*/\1/p'; }
+# Images that an unfinished run has finished; nothing where it had not begun.
+kept() { { "$bin/cache" info --features "$1" 2>/dev/null || true; } | sed -n 's/.*unfinished, \([0-9]*\) of .*/\1/p'; }
 micro() { echo $((${EPOCHREALTIME/[.,]/})); }
 # pause MICROSECONDS
 pause() { sleep "$(printf '%d.%06d' $(($1 / 1000000)) $(($1 % 1000000)))"; }
@@ -109,7 +109,7 @@ for ((run = 1; run <= runs; run++)); do
     # With the manifest written only the names are left to give: then it tells of the run that was killed.
     if [[ -e $features/train.json || -e $features/train.json.part ]]; then
       before=0
-      complete=$((complete + 1))
+      if ((code == 137)); then complete=$((complete + 1)); fi
       break
     fi
     before=$(kept "$features")

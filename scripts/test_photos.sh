@@ -14,6 +14,7 @@ for each comparison: largest and mean difference as part of the largest feature.
   -h, --help  shows this
 
 Photographs and goldens are looked for in ../shared (SHARED=DIR: elsewhere); without them it says so and skips.
+Builds the release binaries; BIN=DIR takes others.
 Needs python3 with venv, and the package index for numpy and pillow and, the first time, for the weights.
 HELP
 }
@@ -42,8 +43,8 @@ medium=2e-2
 # The decoder's pixels are libjpeg-turbo's and the resizing is Pillow's, level for level: what is left is the engine's.
 from_jpeg=5e-6
 
-cargo build --release --locked --quiet -p cli
-bin=${CARGO_TARGET_DIR:-target}/release
+bin=${BIN:-${CARGO_TARGET_DIR:-target}/release}
+[[ -n ${BIN-} ]] || cargo build --release --locked --quiet -p cli
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

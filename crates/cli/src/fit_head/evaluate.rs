@@ -33,7 +33,7 @@ pub(super) fn split_result(
     let rows = evaluated.probabilities.chunks_exact(classes).zip(features.reader.labels());
     let predictions = rows.enumerate().map(|(row, (probabilities, &label))| Prediction {
         row: row as u64,
-        file: files.get(row).cloned().unwrap_or_default().into(),
+        file: files.get(row).cloned().unwrap_or_default(),
         truth: usize::try_from(label).ok(),
         predicted: metrics::predicted_class(probabilities),
         probabilities: probabilities.to_vec(),

@@ -38,6 +38,12 @@ pub fn main() -> ExitCode {
 
 fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     let console = Console { quiet: args.quiet, json: args.json };
+    if args.head.exists() && !args.head.is_dir() {
+        return Err(hinted(
+            format!("head '{}': expected a folder or nothing, found a file", args.head.display()),
+            "choose another folder with --head DIR",
+        ));
+    }
     let features = AllFeatures::open(&args.features, console)?;
     let notes = check_leaks(args, console)?;
     announce(&features, console)?;

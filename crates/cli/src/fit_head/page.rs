@@ -172,7 +172,7 @@ fn skipped(features: &AllFeatures) -> Result<Vec<Skipped>> {
         let bad = one.reader.index()?.into_iter().filter(|entry| entry.row.is_none());
         skipped.extend(bad.map(|entry| Skipped {
             split: one.name().to_owned(),
-            file: entry.file.into(),
+            file: entry.file,
             reason: entry.reason,
         }));
     }

@@ -1,0 +1,23 @@
+//! The built binaries from outside: files in, files, text and exit codes out.
+//!
+//! Every test draws its own images into a temporary folder and runs with `random:0` weights at 32x32, so that a run takes
+//! about half a second. What a machine does not allow (mounting, another user) is skipped with a line that says so.
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod cache_tool;
+mod drawing;
+mod extract;
+mod faults;
+mod fit_head;
+mod folders;
+mod hostile_heads;
+mod interrupted;
+mod npy;
+mod odd_images;
+mod predict;
+mod refusals;
+mod shards;
+mod shared;
+mod support;
+mod talk;
+mod update;
