@@ -174,7 +174,6 @@ fn splits_made_otherwise_are_refused() {
     for (flags, field) in [
         ("--image-size 32 --interpolation nearest", "interpolation"),
         ("--image-size 32 --dtype f16", "dtype"),
-        ("--image-size 32 --layer block4_pool", "layer"),
         ("--image-size 64x32", "image_size"),
     ] {
         let features = root.path().join(field);

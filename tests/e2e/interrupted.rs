@@ -39,7 +39,7 @@ pub fn slow(data: &Path, features: &Path) -> Tool {
 /// Enough images that a run of [`begun`] is not over when something happens to it.
 pub fn many(root: &Path) -> (PathBuf, PathBuf) {
     let (data, features) = (root.join("data"), root.join("features"));
-    split(&data, "train", &TWO, 20);
+    split(&data, "train", &TWO, 12);
     (data, features)
 }
 
@@ -88,7 +88,7 @@ fn ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on() {
         let _ = resumed.says(&["done before"]);
         let reused = manifest(&features, "train")["run"]["rows_reused"].as_u64().unwrap();
         assert!(reused >= 3, "{reused}");
-        assert_eq!(rows_computed(&features, "train") + reused, 40);
+        assert_eq!(rows_computed(&features, "train") + reused, 24);
         assert_complete(&features, &["train"]);
         cache("verify", &features).run().exits(0);
         let fresh = root.path().join("fresh");
