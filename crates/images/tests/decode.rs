@@ -1,4 +1,5 @@
 //! Odd images against Pillow (`tests/odd/make_odd.py`), and hostile ones against panics.
+#![allow(clippy::unwrap_used)] // also in the helpers of tests
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -169,6 +170,29 @@ fn cut_files_load_or_say_why() {
         let whole = fixture(name);
         for length in 0..whole.len() {
             loads_or_says_why(&whole[..length]);
+        }
+    }
+}
+
+/// Every mix of sampling factors in the header of files that were made with other ones.
+#[test]
+fn false_sampling_factors_load_or_say_why() {
+    const FACTORS: [u8; 8] = [0x11, 0x12, 0x21, 0x22, 0x13, 0x31, 0x41, 0x24];
+    for (name, frame_marker) in [
+        ("cmyk.jpg", 0xc0),
+        ("cmykblack.jpg", 0xc0),
+        ("ycck.jpg", 0xc0),
+        ("progressive420.jpg", 0xc2),
+    ] {
+        let mut bytes = fixture(name);
+        let at = bytes.windows(2).position(|pair| pair == [0xff, frame_marker]).expect(name);
+        let components = usize::from(bytes[at + 9]);
+        for mix in 0..FACTORS.len().pow(components as u32) {
+            for component in 0..components {
+                let choice = mix / FACTORS.len().pow(component as u32) % FACTORS.len();
+                bytes[at + 11 + component * 3] = FACTORS[choice];
+            }
+            loads_or_says_why(&bytes);
         }
     }
 }

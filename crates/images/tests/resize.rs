@@ -1,4 +1,5 @@
 //! Resizing and preprocessing against Pillow, TensorFlow and Keras (`tests/golden/resize/make_resize.py`).
+#![allow(clippy::unwrap_used)] // also in the helpers of tests
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! JPEG by `libjpeg-turbo-rs`, whose pixels are those of libjpeg-turbo (exact integer DCT, fancy upsampling) and so
 //! of Pillow. `docs/images.md` has the comparison with other decoders.
 
+use libjpeg_turbo_rs::common::types::ComponentInfo;
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use super::{Format, MAX_PIXELS, Rgb8Image, checked_pixels, corrupt, grey_to_rgb, unsupported};
@@ -26,7 +27,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
     let (layout, channels) = match header.components.len() {
         1 => (PixelFormat::Grayscale, 1),
         3 => (PixelFormat::Rgb, 3),
-        4 => (PixelFormat::Cmyk, 4),
+        4 if regular_sampling(&header.components) => (PixelFormat::Cmyk, 4),
+        4 => return Err(unsupported(FORMAT, "unusual sampling of four components")),
         count => return Err(unsupported(FORMAT, format!("{count} components"))),
     };
     decoder.set_output_format(layout);
@@ -48,6 +50,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
         }
     };
     Ok(Rgb8Image { width, height, data, format: FORMAT })
+}
+
+/// Whether the first and the black component have the full resolution and the other two all or half of it on each
+/// axis, which is what programs write. The decoder takes this for granted in files of four components.
+fn regular_sampling(components: &[ComponentInfo]) -> bool {
+    let factors =
+        |component: &ComponentInfo| (component.horizontal_sampling, component.vertical_sampling);
+    let [first, middle @ .., black] = components else { return false };
+    matches!(factors(first), (1 | 2, 1 | 2))
+        && factors(black) == factors(first)
+        && middle.iter().all(|component| factors(component) == (1, 1))
 }
 
 /// Whether an end-of-image marker follows the first scan. Without one a file was cut off: before its last progressive
