@@ -14,6 +14,7 @@ nothing is shared; rounds go through all engines in order (A B C A B C ...), so 
 images/s   of a batch, after one that is not counted: best of all rounds, and the median of the rounds' medians
 1 image    best time of a batch of one
 peak       largest resident memory of the process up to and with batches of the full size, in MB (its interpreter too)
+others     part of the machine that other processes took in the calmest round; above a few per cent the row is too low
 ratio      images/s (best) divided by that of the best peer of the class
 off by     largest difference of the features from ours in `highest`, as part of the largest feature, same images
 
@@ -35,6 +36,7 @@ PEERS = {
     "keras-function": ("f32", "Keras, the model inside a tf.function"),
     "keras-onednn": ("f32", "as keras-function with TF_ENABLE_ONEDNN_OPTS=1, which is the default only on some processors"),
     "torch": ("f32", "PyTorch, channels_last, inference_mode"),
+    "torch-contiguous": ("f32", "PyTorch, NCHW in memory, inference_mode"),
     "torch-frozen": ("f32", "PyTorch, channels_last, traced, frozen, optimize_for_inference"),
     "openvino-bf16": ("bf16", "as openvino, inference precision bf16"),
     "openvino-streams-bf16": ("bf16", "as openvino-streams, inference precision bf16"),
@@ -241,10 +243,11 @@ def torch_engine(args, name):
         conv.weight.data, conv.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
         layers += [conv, nn.ReLU(inplace=True)] + [nn.MaxPool2d(2)] * (i in POOL_AFTER)
     kind = torch.bfloat16 if "bf16" in name else torch.float32
-    model = nn.Sequential(*layers).eval().to(kind).to(memory_format=torch.channels_last)
+    layout = torch.contiguous_format if "contiguous" in name else torch.channels_last
+    model = nn.Sequential(*layers).eval().to(kind).to(memory_format=layout)
 
     def for_images(x):
-        x = torch.from_numpy(x).permute(0, 3, 1, 2)  # NHWC in memory, which is channels_last
+        x = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout)
         run = model
         if "frozen" in name:
             with torch.no_grad():
@@ -399,7 +402,12 @@ def choose_ours(args, env):
     there, absent = [], []
     for isa in isas:
         tried = run_kernels(args, isa, "highest", env, seconds=0, size=32, batch=2)
-        there.append(isa) if "error" not in tried else absent.append(f"{isa}: {tried['error']}")
+        if "error" not in tried:
+            there.append(isa)
+        elif "IsaUnavailable" in tried["error"]:
+            absent.append(f"{isa}: not on this machine, or not in this build")
+        else:
+            absent.append(f"{isa}: {tried['error']}")
     pairs = []
     for i, isa in enumerate(there):
         precisions = args.precision.split(",") if args.precision else list(PRECISIONS) if i == 0 else ["highest"]
@@ -462,7 +470,7 @@ def measure(args, log):
                 peers.append(name)
     pairs, absent = choose_ours(args, env) if any(wanted(f"{k}-{i}-{p}") for k in ("kernels", "extract")
                                                   for i in ISAS + ["portable"] for p in PRECISIONS) else ([], [])
-    left_out |= {f"kernels-{line.split(':')[0]}": "not run: " + line.split(": ", 1)[1] for line in absent}
+    left_out |= {f"kernels-{line.split(':')[0]}": line.split(": ", 1)[1] for line in absent}
     for isa, precision in pairs:
         kinds = ["kernels"] + ["extract"] * bool(args.data)
         ours += [(kind, isa, precision) for kind in kinds if wanted(f"{kind}-{isa}-{precision}")]
@@ -484,14 +492,17 @@ def measure(args, log):
                 shutil.move(folder / "ours/test_features.npy", folder / f"features/{isa}-{precision}.npy")
         for number in range(args.rounds):
             for name in [n for n in peers if n not in left_out]:
-                result, _ = call_worker(args, name, folder, env)
+                with Others() as others:
+                    result, _ = call_worker(args, name, folder, env)
+                result["others"] = others.share
                 record(log, left_out, {"name": name, "class": PEERS[name][0]} | result)
             for kind, isa, precision in [o for o in ours if "-".join(o) not in left_out]:
-                if kind == "kernels":
-                    result = run_kernels(args, isa, precision, env)
-                else:
-                    result = run_extract(args, isa, precision, folder / "photographs", folder / "ours", env)
-                result |= {"kind": kind, "isa": isa, "precision": precision}
+                with Others() as others:
+                    if kind == "kernels":
+                        result = run_kernels(args, isa, precision, env)
+                    else:
+                        result = run_extract(args, isa, precision, folder / "photographs", folder / "ours", env)
+                result["others"] = others.share
                 record(log, left_out, {"name": f"{kind}-{isa}-{precision}", "class": PRECISIONS[precision]} | result)
             print(f"round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
         # Whether a limit was obeyed, in runs of their own: talking costs time.
@@ -506,6 +517,31 @@ def measure(args, log):
         if "error" in answer:
             notes.append(f"features were not compared: {answer['error']}")
     return left_out, notes
+
+
+class Others:
+    """The part of the machine that processes other than ours took, or the host; None where the system does not tell."""
+
+    def __enter__(self):
+        self.before = self.now()
+        return self
+
+    def __exit__(self, *_):
+        self.share = None
+        if self.before and (after := self.now()):
+            total, busy, ours = (b - a for a, b in zip(self.before, after))
+            self.share = max(0.0, busy - ours) / total if total else None
+
+    @staticmethod
+    def now():
+        """Seconds of all cores together: passed, busy, of our children."""
+        try:
+            ticks = [int(n) for n in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        except OSError:
+            return None
+        second, times = os.sysconf("SC_CLK_TCK"), os.times()
+        idle = ticks[3] + ticks[4]  # and waiting for disks
+        return sum(ticks) / second, (sum(ticks) - idle) / second, times.children_user + times.children_system
 
 
 class Log(list):
@@ -542,6 +578,10 @@ def onednn_kernels(output):
     return (", ".join(found) + (f" ({isa[1]})" if isa else "")) if found else None
 
 
+def percent(part):
+    return "-" if part is None else f"{part:.0%}"
+
+
 def table(args, log, left_out, notes):
     """Prints; whether all features agree."""
     runs = {}
@@ -549,7 +589,8 @@ def table(args, log, left_out, notes):
         runs.setdefault(r["name"], []).append(r)
     rows = {name: {"best": max(r["best"] for r in of), "median": statistics.median(r["median"] for r in of),
                    "peak": max(r["peak"] for r in of), "latency": min((r.get("latency", 0) for r in of)), "rounds": len(of),
-                   "last": of[-1], "process": max(r.get("process", 0) for r in of)} for name, of in runs.items()}
+                   "last": of[-1], "process": max(r.get("process", 0) for r in of),
+                   "others": min((r["others"] for r in of if r.get("others") is not None), default=None)} for name, of in runs.items()}
     differences, same = {r["name"]: r["difference"] for r in log if "difference" in r}, True
     best = {}
     for name, row in rows.items():
@@ -562,7 +603,8 @@ def table(args, log, left_out, notes):
           f"{max((r['rounds'] for r in rows.values()), default=0)} rounds"
           + (f", limited to {args.isa_limit}" if args.isa_limit else ""))
     for kind in ("f32", "bf16"):
-        print(f"\n{kind:24} {'version':>21} {'images/s':>9} {'median':>7} {'1 image':>9} {'peak':>6} {'ratio':>6} {'off by':>8}")
+        print(f"\n{kind:24} {'version':>21} {'images/s':>9} {'median':>7} {'1 image':>9} {'peak':>6} {'others':>6} "
+              f"{'ratio':>6} {'off by':>8}")
         of_kind = [(n, r) for n, r in rows.items() if r["last"]["class"] == kind and not n.startswith("extract")]
         for name, row in sorted(of_kind, key=lambda item: (item[0] not in PEERS, -item[1]["best"])):
             off = differences.get(name.removeprefix("kernels-"))
@@ -575,7 +617,7 @@ def table(args, log, left_out, notes):
             ratio = f"{row['best'] / best[kind][0]:.2f}" if kind in best else "-"
             latency = f"{row['latency'] * 1e3:.1f} ms" if row["latency"] else "-"
             print(f"{name:24} {row['last'].get('version', version):>21} {row['best']:9.2f} {row['median']:7.2f} {latency:>9} "
-                  f"{row['peak'] / 1e6:6.0f} {ratio:>6} {text:>8}")
+                  f"{row['peak'] / 1e6:6.0f} {percent(row['others']):>6} {ratio:>6} {text:>8}")
         if kind in best:
             print(f"best peer: {best[kind][1]}, {PEERS[best[kind][1]][1]}")
         else:
@@ -583,17 +625,18 @@ def table(args, log, left_out, notes):
     programs = [(n, r) for n, r in rows.items() if n.startswith("extract")]
     if programs:
         print(f"\n{'whole program':24} {'photographs':>11} {'images/s':>9} {'median':>7} {'with start':>10} {'of kernels':>10} {'peak':>6}"
-              f" {'ratio':>6}")
+              f" {'others':>6} {'ratio':>6}")
         for name, row in programs:
             base = rows.get(name.replace("extract", "kernels"))
             share = f"{row['median'] / base['median']:.0%}" if base else "-"
             kind = row["last"]["class"]
             ratio = f"{row['best'] / best[kind][0]:.2f}" if kind in best else "-"
             print(f"{name:24} {row['last']['rows']:11} {row['best']:9.2f} {row['median']:7.2f} {row['process']:10.2f} {share:>10} "
-                  f"{row['peak'] / 1e6:6.0f} {ratio:>6}   {', '.join(row['last']['algorithms'])}")
+                  f"{row['peak'] / 1e6:6.0f} {percent(row['others']):>6} {ratio:>6}   {', '.join(row['last']['algorithms'])}")
         print("with start: rows by the whole process's time; of kernels: medians, extract's against the base's alone")
     if reference := next((r["reference"] for r in reversed(log) if r.get("reference")), None):
-        print(f"\noff by: against {reference} of ours" if reference not in PEERS else f"\noff by: against {reference}; ours is missing")
+        print(f"\noff by: against {reference}; ours is missing" if reference in PEERS else f"\noff by: against extract with {reference}; "
+              "a row of kernels has the difference of extract's features with that ISA and precision")
     if left_out:
         print("\nnot measured")
         for name, why in left_out.items():
