@@ -342,6 +342,8 @@ fn add_products<S: Simd, const N: usize>(
     parts: usize,
     part: usize,
 ) {
+    // A copy: the compiler cannot know that `product` does not overlap the weights, and would load them for each entry.
+    let w = *w;
     for e in entries {
         let x = simd.splat_f32s(e.value);
         let out = &mut product[e.row as usize * parts + part];
