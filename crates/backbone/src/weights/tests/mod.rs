@@ -37,7 +37,8 @@ fn golden_bytes(name: &str) -> Vec<u8> {
 /// The canonical form of some weights, for comparison bit by bit.
 fn canonical_bytes(weights: &Weights) -> Vec<u8> {
     let mut out = Vec::new();
-    canonical::write(&mut out, &weights.tensors, &architecture(), weights.preprocess).expect("memory");
+    canonical::write(&mut out, &weights.tensors, &architecture(), weights.preprocess)
+        .expect("memory");
     out
 }
 
