@@ -33,7 +33,10 @@ def arguments():
     p.add_argument("--epochs", type=int, default=30)
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="for both (default: all)")
     p.add_argument("--fit-head", type=pathlib.Path, help="default: target/release/fit-head, else the example fit_npy")
-    return p.parse_args()
+    args = p.parse_args()
+    if args.repeats < 1 or args.epochs < 1:
+        p.error("--repeats and --epochs: expected at least 1")
+    return args
 
 
 def find(value, key):

@@ -109,6 +109,13 @@ fn a_device_that_is_missing_is_an_error_and_never_replaced() {
         let outcome = quick(&it.data, &features).flags(&format!("--device {device}")).run();
         outcome.refuses(&["device", device.split(':').next().unwrap(), "--features"]);
     }
+    // Said before weights are fetched for it.
+    let early = Tool::new(EXTRACT)
+        .path("--data", &it.data)
+        .path("--features", &features)
+        .flags("--device cuda --weights /not/there.npz")
+        .run();
+    early.refuses(&["device cuda"]);
     assert!(!features.exists());
 }
 

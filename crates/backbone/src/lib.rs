@@ -15,7 +15,7 @@ pub mod weights;
 
 pub use base::{Base, BaseError, Layer, LayerKind};
 pub use device::Device;
-pub use engine::{EngineError, EngineInfo, EngineOptions};
+pub use engine::{EngineError, EngineInfo, EngineOptions, check_device};
 pub use extractor::{Extractor, ExtractorError};
 pub use kernels::{Isa, Precision};
 pub use pooling::Pooling;

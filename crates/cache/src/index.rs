@@ -75,7 +75,12 @@ pub(crate) fn to_csv(entries: impl Iterator<Item = IndexEntry>) -> Result<Vec<u8
 
 /// Reads an index and checks it against the manifest: as many lines as inputs, rows 0, 1, 2 … in order, known classes.
 pub(crate) fn read(path: &Path, manifest: &Manifest) -> Result<Vec<IndexEntry>, CacheError> {
-    let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
+    let file = disk::open_regular(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            CacheError::damaged(path, "expected the file that the manifest names, found none")
+        }
+        _ => CacheError::io("open", path)(error),
+    })?;
     let size = file.metadata().map_err(CacheError::io("open", path))?.len();
     let expected = manifest.files.index.bytes;
     if size != expected || size > MAX_INDEX {

@@ -38,7 +38,7 @@ pub(super) fn best_gpu() -> Option<Device> {
     None
 }
 
-fn open(device: Device) -> Result<CandleDevice, EngineError> {
+pub(super) fn open(device: Device) -> Result<CandleDevice, EngineError> {
     let unavailable =
         |e: candle_core::Error| EngineError::Unavailable { device, reason: one_line(&e) };
     match device {

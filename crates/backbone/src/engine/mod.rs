@@ -110,11 +110,7 @@ pub(crate) fn build(
     [height, width]: [usize; 2],
     options: &EngineOptions,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    let device = match options.device {
-        Device::Auto if options.isa.is_some() => Device::Cpu,
-        Device::Auto => candle::best_gpu().unwrap_or(Device::Cpu),
-        device => device,
-    };
+    let device = choose(options)?;
     if device == Device::Cpu {
         let engine = cpu::CpuEngine::new(base, weights, [height, width], options)?;
         return Ok(Box::new(engine));
@@ -125,4 +121,32 @@ pub(crate) fn build(
     let engine =
         candle::CandleEngine::new(base, weights, [height, width], device, options.precision)?;
     Ok(Box::new(engine))
+}
+
+/// Whether the wished device can be had: to be asked before weights are fetched for it.
+///
+/// # Errors
+/// [`EngineError::NotBuilt`], [`EngineError::Unavailable`], [`EngineError::IsaElsewhere`], or an instruction set that this
+/// machine lacks.
+pub fn check_device(options: &EngineOptions) -> Result<(), EngineError> {
+    match choose(options)? {
+        Device::Cpu => match options.isa.filter(|isa| !isa.is_available()) {
+            Some(wanted) => {
+                Err(KernelError::IsaUnavailable { wanted, available: Isa::available() }.into())
+            }
+            None => Ok(()),
+        },
+        device => candle::open(device).map(|_| ()),
+    }
+}
+
+/// What `auto` means here, and whether `--isa` goes with it.
+fn choose(options: &EngineOptions) -> Result<Device, EngineError> {
+    match options.device {
+        Device::Auto if options.isa.is_some() => Ok(Device::Cpu),
+        Device::Auto => Ok(candle::best_gpu().unwrap_or(Device::Cpu)),
+        Device::Cpu => Ok(Device::Cpu),
+        device if options.isa.is_some() => Err(EngineError::IsaElsewhere(device)),
+        device => Ok(device),
+    }
 }

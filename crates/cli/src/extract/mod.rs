@@ -33,6 +33,7 @@ pub fn main() -> ExitCode {
 fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let console = Console { quiet: args.quiet, json: args.json };
     let config = Config::new(args)?;
+    backbone::check_device(&config.engine)?;
     let interrupt = Interrupt::listen()?;
     let pool = threads::pool(config.threads)?;
 

@@ -20,6 +20,8 @@ use crate::{progress, text};
 
 /// Warnings of one kind that are shown before the rest is only counted.
 const SHOWN: usize = 10;
+/// Pictures shared by two splits that are shown before the rest is only counted.
+const SHOWN_LEAKS: usize = 3;
 
 /// What all splits of a run share.
 pub(super) struct Session<'a> {
@@ -257,7 +259,14 @@ impl<'a> Session<'a> {
         let splits = cache::list_splits(&self.config.features)?;
         let names: Vec<&str> = splits.iter().map(String::as_str).collect();
         let found = leaks::find(&self.config.features, &names, leaks::DEFAULT_DISTANCE)?;
-        self.warn_list(found.iter().map(describe_leak));
+        for leak in found.iter().take(SHOWN_LEAKS) {
+            self.console.warn(describe_leak(leak));
+        }
+        if found.len() > SHOWN_LEAKS {
+            let more = text::thousands(found.len() - SHOWN_LEAKS);
+            self.console
+                .warn(format!("… and {more} more shared by two splits; `cache leaks` lists them"));
+        }
         Ok(found)
     }
 
@@ -326,8 +335,10 @@ fn class_counts(scan: &SplitScan) -> String {
 pub(crate) fn describe_leak(leak: &Leak) -> String {
     let why = match leak.why {
         Why::SameBytes => "are the same file".to_owned(),
-        Why::SamePicture { mirrored: false, .. } => "show the same picture".to_owned(),
-        Why::SamePicture { mirrored: true, .. } => "show the same picture, mirrored".to_owned(),
+        Why::SamePicture { mirrored: false, .. } => "show nearly the same picture".to_owned(),
+        Why::SamePicture { mirrored: true, .. } => {
+            "show nearly the same picture, mirrored".to_owned()
+        }
     };
     format!("{}/{} and {}/{} {why}", leak.a.split, leak.a.file, leak.b.split, leak.b.file)
 }

@@ -158,15 +158,16 @@ fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
             "`cache leaks` lists them; remove them from one split and run extract --update",
         ));
     }
-    if let Some(first) = lines.first() {
-        let more = if lines.len() > 1 {
-            format!(" (and {} more; see `cache leaks`)", lines.len() - 1)
-        } else {
-            String::new()
-        };
-        console.warn(format!("{first}{more}"));
-    }
-    Ok(lines)
+    let Some(first) = lines.first() else {
+        return Ok(Vec::new());
+    };
+    let more = match lines.len() - 1 {
+        0 => String::new(),
+        more => format!("; and {} more, which `cache leaks` lists", text::thousands(more)),
+    };
+    let note = format!("{first}{more}");
+    console.warn(&note);
+    Ok(vec![format!("Splits share pictures, so results may look better than they are: {note}.")])
 }
 
 fn announce(features: &AllFeatures, console: Console) -> Result<()> {
