@@ -60,7 +60,6 @@ fn cut_and_lost_files_are_noticed_at_once() {
         extract(&it.data, &features).flags("--image-size 32").run().refuses(&[name, "--update"]);
         fs::remove_file(&path).unwrap();
         fit_head(&features, &head).run().exits(1).complains(&[name]);
-        let mend = if name == "train_index.csv" { "--overwrite" } else { "--update" };
         extract(&it.data, &features).flags("--image-size 32 --update").run().exits(0);
         assert_same(&features, &it.features, "train");
     }
