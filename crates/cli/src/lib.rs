@@ -15,5 +15,6 @@ mod interrupt;
 mod pipeline;
 pub mod predict;
 mod progress;
+mod shared_pictures;
 mod text;
 mod threads;

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::console::{Console, error_line};
-use crate::extract::describe_leak;
 use crate::failure::{exit_with, hinted};
+use crate::shared_pictures::{self, describe_leak};
 use crate::{progress, text};
 use args::{CacheArgs, Command, LeaksArgs, MergeArgs};
 
@@ -179,15 +179,14 @@ fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     if splits.is_empty() {
         return Err(nothing(&args.features));
     }
-    let names: Vec<&str> = splits.iter().map(String::as_str).collect();
-    let found = cache::leaks::find(&args.features, &names, args.distance)?;
+    let found = shared_pictures::find(&args.features, args.distance)?;
     for leak in &found {
         console.say(describe_leak(leak))?;
     }
     console.say(format!(
         "{} in two of {}",
         text::count(found.len(), "picture", "pictures"),
-        names.join(", ")
+        splits.join(", ")
     ))?;
     let values: Vec<Value> = found
         .iter()

@@ -4,7 +4,6 @@ mod args;
 mod config;
 mod split;
 
-pub(crate) use split::describe_leak;
 mod summary;
 
 use clap::Parser as _;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use backbone::weights::Weights;
 use backbone::{EngineInfo, Extractor};
-use cache::leaks::{self, Leak, Why};
+use cache::leaks::{self, Leak};
 use cache::{Input, Manifest, Opened, RowSource, RunStats, SplitWriter, WeightsId};
 use images::{ImageError, LoadSpec, SplitScan};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::config::Config;
 use crate::console::Console;
 use crate::interrupt::Interrupt;
 use crate::pipeline::Pipeline;
+use crate::shared_pictures::{self, describe_leak};
 use crate::{progress, text};
 
 /// Warnings of one kind that are shown before the rest is only counted.
@@ -256,9 +257,7 @@ impl<'a> Session<'a> {
         if self.config.open.shard.is_some() || !done.iter().all(|d| d.manifest().is_some()) {
             return Ok(Vec::new());
         }
-        let splits = cache::list_splits(&self.config.features)?;
-        let names: Vec<&str> = splits.iter().map(String::as_str).collect();
-        let found = leaks::find(&self.config.features, &names, leaks::DEFAULT_DISTANCE)?;
+        let found = shared_pictures::find(&self.config.features, leaks::DEFAULT_DISTANCE)?;
         for leak in found.iter().take(SHOWN_LEAKS) {
             self.console.warn(describe_leak(leak));
         }
@@ -324,21 +323,9 @@ fn class_counts(scan: &SplitScan) -> String {
         .iter()
         .zip(&counts)
         .map(|(class, n)| format!("{class} {}", text::thousands(*n)));
-    let mut shown: Vec<String> = all.clone().take(SHOWN).collect();
+    let mut shown: Vec<String> = all.take(SHOWN).collect();
     if counts.len() > SHOWN {
         shown.push("…".to_owned());
     }
     shown.join(", ")
-}
-
-/// One line on a picture that lies in two splits.
-pub(crate) fn describe_leak(leak: &Leak) -> String {
-    let why = match leak.why {
-        Why::SameBytes => "are the same file".to_owned(),
-        Why::SamePicture { mirrored: false, .. } => "show nearly the same picture".to_owned(),
-        Why::SamePicture { mirrored: true, .. } => {
-            "show nearly the same picture, mirrored".to_owned()
-        }
-    };
-    format!("{}/{} and {}/{} {why}", leak.a.split, leak.a.file, leak.b.split, leak.b.file)
 }

@@ -102,10 +102,7 @@ impl AllFeatures {
 fn optional(dir: &Path, split: &str) -> Result<Option<Features>> {
     match SplitReader::open(dir, split) {
         Ok(reader) => Ok(Some(Features { reader })),
-        Err(CacheError::Missing { path, .. }) if !unfinished(dir, split) => {
-            let _ = path;
-            Ok(None)
-        }
+        Err(CacheError::Missing { .. }) if !unfinished(dir, split) => Ok(None),
         Err(error) => Err(error).with_context(|| format!("features of split '{split}'")),
     }
 }

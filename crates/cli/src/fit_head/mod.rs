@@ -16,10 +16,10 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::console::Console;
-use crate::extract::describe_leak;
 use crate::failure::{exit_with, hinted};
 use crate::feature_source::FeatureSource;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::shared_pictures::{self, describe_leak};
 use crate::{text, threads};
 use args::FitArgs;
 use evaluate::{Evaluated, evaluate, split_result};
@@ -143,9 +143,7 @@ fn train(
 
 /// Pictures that two splits share make validation and test look better than they are.
 fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
-    let splits = cache::list_splits(&args.features)?;
-    let names: Vec<&str> = splits.iter().map(String::as_str).collect();
-    let leaks = cache::leaks::find(&args.features, &names, cache::leaks::DEFAULT_DISTANCE)?;
+    let leaks = shared_pictures::find(&args.features, cache::leaks::DEFAULT_DISTANCE)?;
     let lines: Vec<String> = leaks.iter().map(describe_leak).collect();
     if args.fail_on_leak
         && let Some(first) = lines.first()
