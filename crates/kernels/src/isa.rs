@@ -10,6 +10,9 @@ pub enum Isa {
     /// x86-64 matrix tiles with bf16 products.
     #[serde(rename = "amx-bf16")]
     Amx,
+    /// x86-64 with 16 f32 lanes and dot products of bf16 pairs.
+    #[serde(rename = "avx512-bf16")]
+    Avx512Bf16,
     /// x86-64 with 16 f32 lanes.
     #[serde(rename = "avx512")]
     Avx512,
@@ -27,12 +30,13 @@ pub enum Isa {
 impl Isa {
     /// All of them, fastest first.
     pub const ALL: &'static [Self] =
-        &[Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+        &[Self::Amx, Self::Avx512Bf16, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     /// The name in manifests and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Amx => "amx-bf16",
+            Self::Avx512Bf16 => "avx512-bf16",
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
             Self::Neon => "neon",
@@ -65,8 +69,9 @@ fn detected() -> &'static [Isa] {
 #[cfg(target_arch = "x86_64")]
 fn detect(isa: Isa) -> bool {
     match isa {
-        // No tile kernels in this build yet.
-        Isa::Amx => false,
+        // Transforms and the precision `highest` run on vectors.
+        Isa::Amx => detect(Isa::Avx512) && crate::bf16::amx::is_available(),
+        Isa::Avx512Bf16 => std::is_x86_feature_detected!("avx512bf16") && detect(Isa::Avx512),
         Isa::Avx512 => std::is_x86_feature_detected!("avx512f") && detect(Isa::Avx2),
         Isa::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
         Isa::Neon => false,
@@ -95,7 +100,9 @@ impl fmt::Display for Isa {
 
 /// A name that is no instruction set's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("instruction set: expected amx-bf16, avx512, avx2, neon or portable, found {0:?}")]
+#[error(
+    "instruction set: expected amx-bf16, avx512-bf16, avx512, avx2, neon or portable, found {0:?}"
+)]
 pub struct UnknownIsa(pub String);
 
 impl FromStr for Isa {

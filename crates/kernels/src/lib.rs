@@ -8,6 +8,7 @@
 //! place in the batch, or the number of threads: every output element is one chain of operations in an order that
 //! depends on the layer alone.
 
+mod bf16;
 mod depthwise;
 mod direct;
 mod error;

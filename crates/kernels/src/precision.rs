@@ -39,7 +39,7 @@ impl Precision {
 pub fn default_precision(isa: Isa) -> Precision {
     match isa {
         Isa::Amx => Precision::High,
-        Isa::Avx512 | Isa::Avx2 | Isa::Neon | Isa::Portable => Precision::Highest,
+        Isa::Avx512Bf16 | Isa::Avx512 | Isa::Avx2 | Isa::Neon | Isa::Portable => Precision::Highest,
     }
 }
 

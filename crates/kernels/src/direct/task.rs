@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::{Direct, PIXELS};
-use crate::gemm::{Start, TileArgs};
+use crate::gemm::{Source, Start, TileArgs};
 use crate::memory::Buffer;
 use crate::pool::MaxPool;
 use crate::simd::{Job, Simd};
@@ -214,9 +214,11 @@ unsafe fn multiply<S: Simd>(
                 for block in 0..count.div_ceil(S::MR) {
                     let at = (block * taps + tap) * S::MR;
                     let args = TileArgs {
-                        table: table[at..at + pass_taps * S::MR].as_ptr().cast(),
-                        taps: pass_taps,
-                        offset,
+                        source: Source::Table {
+                            table: table[at..at + pass_taps * S::MR].as_ptr().cast(),
+                            taps: pass_taps,
+                            offset,
+                        },
                         depth,
                         weights: weights.at(panel, tap * channels + offset),
                         start: if is_first {

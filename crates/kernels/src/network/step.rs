@@ -1,3 +1,4 @@
+use crate::bf16::Unit;
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
 use crate::memory::Shared;
@@ -83,29 +84,38 @@ fn choose(
     if conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
+    let bf16 = Unit::of(isa, precision)
+        .filter(|unit| conv.in_channels.is_multiple_of(unit.step()))
+        .map(|unit| (unit, precision == Precision::High));
     if Winograd::fits(conv)
-        && let Some(tile) = best_tile(conv, output, precision)
+        && let Some(tile) = best_tile(conv, output, precision, bf16.is_some())
     {
         let pool = can_pool && Winograd::can_pool(tile);
-        return (Kind::Winograd(Winograd::new(conv, input, output, pool, tile, isa)), pool);
+        let plan = Winograd::new(conv, input, output, pool, tile, isa, bf16);
+        return (Kind::Winograd(plan), pool);
     }
     (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
 }
 
 /// The scheme with the fewest products for this image, or none where the direct algorithm has no more. Whole tiles are
-/// counted: on small images larger ones waste more. F(6×6) rounds too much for the highest precision, and its weights are
-/// so large that it only pays on few channels.
-fn best_tile(conv: &Conv2d, output: [usize; 3], precision: Precision) -> Option<Tile> {
+/// counted: on small images larger ones waste more. Larger tiles round more too: f32 products bear F(6×6), but not in the
+/// highest precision, and its weights are so large that it only pays on few channels; bf16 products bear F(4×4) on few
+/// channels, where it saves most.
+fn best_tile(conv: &Conv2d, output: [usize; 3], precision: Precision, bf16: bool) -> Option<Tile> {
     let kernels = conv.in_channels * conv.out_channels;
     let products = |tile: &Tile| {
         let tiles = output[0].div_ceil(tile.outputs()) * output[1].div_ceil(tile.outputs());
         tiles * tile.inputs() * tile.inputs()
     };
-    let may_be_six = precision != Precision::Highest && kernels <= SIX_KERNELS;
+    let may_be = |tile: &Tile| match tile {
+        Tile::Two | Tile::Three => true,
+        Tile::Four => !bf16 || conv.in_channels <= PAIR_FOUR_CHANNELS,
+        Tile::Six => !bf16 && precision != Precision::Highest && kernels <= SIX_KERNELS,
+    };
     let direct = 9 * output[0] * output[1];
     Tile::ALL
         .into_iter()
-        .filter(|tile| *tile != Tile::Six || may_be_six)
+        .filter(may_be)
         .map(|tile| (products(&tile), tile))
         .min_by_key(|(products, _)| *products)
         .filter(|(products, _)| *products < direct)
@@ -114,6 +124,10 @@ fn best_tile(conv: &Conv2d, output: [usize; 3], precision: Precision) -> Option<
 
 /// Pairs of channels up to which F(6×6) is taken: its weights are 64 values a pair.
 const SIX_KERNELS: usize = 128 * 128;
+
+/// Input channels up to which F(4×4) is taken with bf16 products: up to here the base's error stays well within the
+/// bounds of `high` and `medium`; with F(4×4) throughout it reached nine tenths of that of `medium`.
+const PAIR_FOUR_CHANNELS: usize = 128;
 
 fn name(layer: &Layer) -> String {
     match layer {

@@ -20,8 +20,10 @@ pub(super) unsafe fn enter<J: Job>(job: J) {
 unsafe impl Simd for Avx512 {
     type V = __m512;
     const LANES: usize = 16;
+    // More rows have more pointers than the processor has registers for them.
+    const MR: usize = 8;
     // 24 accumulators, 2 columns of weights and a broadcast fill 27 of the 32 registers.
-    const MR: usize = 12;
+    const BLOCK_MR: usize = 12;
     const NR: usize = 32;
 
     #[inline(always)]
@@ -79,7 +81,30 @@ unsafe impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         // SAFETY: a hint; it reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn round(v: __m512) -> __m512 {
+        // SAFETY: the trait's contract. Half a unit less one is added, and one more where the last bit that stays is
+        // odd; NaN is made quiet instead, so that cutting its lower half cannot make it infinite.
+        unsafe {
+            let bits = _mm512_castps_si512(v);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
+            let rounded = _mm512_add_epi32(bits, half);
+            let quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x0040_0000));
+            let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+            let either = _mm512_mask_mov_epi32(rounded, is_nan, quiet);
+            _mm512_castsi512_ps(_mm512_and_si512(either, _mm512_set1_epi32(0xFFFF_0000_u32 as i32)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_upper(p: *mut u16, v: __m512) {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let upper = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(_mm512_castps_si512(v)));
+            _mm256_storeu_si256(p.cast(), upper);
+        }
     }
     #[inline(always)]
     unsafe fn tile(args: &TileArgs) {

@@ -11,8 +11,8 @@ mod avx512;
 mod neon;
 mod portable;
 
-use crate::Isa;
 use crate::gemm::TileArgs;
+use crate::{Isa, bf16};
 
 /// Vectors of `LANES` f32 and the shape of the matrix kernel's register tile.
 ///
@@ -24,8 +24,10 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     type V: Copy;
     /// f32 in a vector.
     const LANES: usize;
-    /// Rows (pixels) of the register tile.
+    /// Rows (pixels) of the register tile where each has a pointer of its own.
     const MR: usize;
+    /// Rows of the register tile where they lie side by side.
+    const BLOCK_MR: usize = Self::MR;
     /// Columns (output channels) of the register tile, a multiple of `LANES`.
     const NR: usize;
 
@@ -45,9 +47,34 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     /// Asks for the cache line at `p`, which need not be valid.
     unsafe fn prefetch(p: *const f32);
+    /// The nearest bf16, ties to even, as f32; NaN stays NaN.
+    #[inline(always)]
+    unsafe fn round(v: Self::V) -> Self::V {
+        let mut values = [0.0; MAX_LANES];
+        // SAFETY: the array holds a vector.
+        unsafe {
+            Self::store(values.as_mut_ptr(), v);
+            Self::load(values.map(bf16::round).as_ptr())
+        }
+    }
+    /// The upper halves of the lanes, `LANES` of them.
+    #[inline(always)]
+    unsafe fn store_upper(p: *mut u16, v: Self::V) {
+        let mut values = [0.0f32; MAX_LANES];
+        // SAFETY: the array holds a vector; `p` is valid for one of halves.
+        unsafe {
+            Self::store(values.as_mut_ptr(), v);
+            for (i, x) in values.iter().take(Self::LANES).enumerate() {
+                p.add(i).write((x.to_bits() >> 16) as u16);
+            }
+        }
+    }
     /// The register tile of the matrix kernel.
     unsafe fn tile(args: &TileArgs);
 }
+
+/// The most lanes of any instruction set.
+const MAX_LANES: usize = 16;
 
 /// Work that is compiled once for each instruction set.
 pub(crate) trait Job {
@@ -67,7 +94,7 @@ pub(crate) unsafe fn dispatch<J: Job>(isa: Isa, job: J) {
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Amx | Isa::Avx512 => avx512::enter(job),
+            Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512 => avx512::enter(job),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2::enter(job),
             #[cfg(target_arch = "aarch64")]
@@ -82,12 +109,13 @@ pub(crate) unsafe fn dispatch<J: Job>(isa: Isa, job: J) {
 pub(crate) struct Shape {
     pub(crate) lanes: usize,
     pub(crate) mr: usize,
+    pub(crate) block_mr: usize,
     pub(crate) nr: usize,
 }
 
 impl Shape {
     fn of<S: Simd>() -> Self {
-        Self { lanes: S::LANES, mr: S::MR, nr: S::NR }
+        Self { lanes: S::LANES, mr: S::MR, block_mr: S::BLOCK_MR, nr: S::NR }
     }
 }
 
@@ -95,7 +123,7 @@ impl Shape {
 pub(crate) fn shape(isa: Isa) -> Shape {
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx | Isa::Avx512 => Shape::of::<avx512::Avx512>(),
+        Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512 => Shape::of::<avx512::Avx512>(),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => Shape::of::<avx2::Avx2>(),
         #[cfg(target_arch = "aarch64")]

@@ -3,35 +3,38 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::Geometry;
-use super::product::DEPTH;
 use super::scheme::{MAX_N, Scheme};
+use crate::bf16::{Blocks, Operand};
 use crate::memory::Buffer;
 use crate::simd::{Job, Simd};
 
-/// Bᵀ d B of some tiles: `n²` matrices of tiles by channels, `slice` apart, each in blocks of
-/// [`DEPTH`] channels.
+/// Bᵀ d B of some tiles: `n²` matrices of tiles by channels, `slice` elements apart, each in blocks of channels.
 ///
-/// The caller promises: `to` has room for rows `tiles − base` of each matrix and nobody else writes those rows.
+/// The caller promises: `to` has room for rows `tiles − base` of each matrix (and the lower parts of split operands,
+/// `low` elements further on), and nobody else writes those rows.
 #[derive(Debug)]
-pub(super) struct InputTask<'a, F> {
+pub(super) struct InputTask<'a, F, O: Operand> {
     pub(super) geometry: &'a Geometry,
     pub(super) images: &'a [f32],
     pub(super) tiles: Range<usize>,
     /// The tile of row 0.
     pub(super) base: usize,
-    /// Tiles of the whole group.
+    /// Rows of a matrix.
     pub(super) rows: usize,
-    pub(super) to: *mut f32,
+    pub(super) blocks: Blocks,
+    pub(super) to: *mut O::Unit,
     pub(super) slice: usize,
+    pub(super) low: usize,
     /// A tile with its border of zeros.
     pub(super) patch: &'a mut Buffer,
     pub(super) scheme: PhantomData<F>,
 }
 
-impl<F: Scheme> Job for InputTask<'_, F> {
+impl<F: Scheme, O: Operand> Job for InputTask<'_, F, O> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { geometry: g, images, tiles, base, rows, to, slice, patch, .. } = self;
+        let Self { geometry: g, images, tiles, base, rows, blocks, to, slice, low, patch, .. } =
+            self;
         let [h, w, channels] = g.input;
         for tile in tiles {
             let (image, y, x) = g.place(tile);
@@ -57,12 +60,11 @@ impl<F: Scheme> Job for InputTask<'_, F> {
             };
             let mut c = 0;
             while c < channels {
-                let block = c / DEPTH * DEPTH;
-                let at = block * rows + (tile - base) * DEPTH.min(channels - block) + c - block;
+                let at = blocks.at(rows, tile - base, c);
                 // SAFETY: channels are whole vectors; `from` holds n rows of n pixels, `line` apart; the row of this
                 // tile is this task's.
                 unsafe {
-                    transform::<S, F>(from.add(c), line, channels, to.add(at), slice);
+                    transform::<S, F, O>(from.add(c), line, channels, to.add(at), slice, low);
                 }
                 c += S::LANES;
             }
@@ -73,14 +75,15 @@ impl<F: Scheme> Job for InputTask<'_, F> {
 /// One vector of channels: columns first, then rows.
 ///
 /// # Safety
-/// n rows of n pixels can be read from `from`; n² vectors can be written from `to`.
+/// n rows of n pixels can be read from `from`; n² vectors can be written from `to`, `slice` apart.
 #[inline(always)]
-unsafe fn transform<S: Simd, F: Scheme>(
+unsafe fn transform<S: Simd, F: Scheme, O: Operand>(
     from: *const f32,
     line: usize,
     pixel: usize,
-    to: *mut f32,
+    to: *mut O::Unit,
     slice: usize,
+    low: usize,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -104,7 +107,7 @@ unsafe fn transform<S: Simd, F: Scheme>(
             }
             let row = F::input::<S>(row);
             for (x, v) in row.iter().enumerate().take(F::N) {
-                S::store(to.add((y * F::N + x) * slice), *v);
+                O::put::<S>(to.add((y * F::N + x) * slice), low, *v);
             }
         }
     }

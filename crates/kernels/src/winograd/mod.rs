@@ -11,6 +11,7 @@ mod weights;
 use std::marker::PhantomData;
 
 use crate::Isa;
+use crate::bf16::{Blocks, NR, Operand, Panels16, Rounded, Split, Unit, Whole};
 use crate::gemm::Panels;
 use crate::layer::Conv2d;
 use crate::memory::{Buffer, Pool, Shared};
@@ -19,7 +20,7 @@ use crate::simd::{self, dispatch};
 use crate::workspace::Workspace;
 use input::InputTask;
 use output::OutputTask;
-use product::ProductTask;
+use product::{PairProductTask, ProductTask};
 use scheme::{F2, F3, F4, F6, Scheme};
 
 /// Which scheme.
@@ -79,12 +80,26 @@ pub(crate) struct Winograd {
     isa: Isa,
     tile: Tile,
     geometry: Geometry,
-    /// One a matrix of the transformed space.
-    weights: Vec<Panels>,
+    weights: Weights,
+    /// How transformed inputs lie.
+    blocks: Blocks,
+    /// Rows of the register tile, and columns.
+    mr: usize,
+    nr: usize,
     bias: Buffer,
     /// Tiles a group at most.
     group: usize,
 }
+
+/// Transformed weights, one matrix a place of the transformed tile.
+#[derive(Debug)]
+enum Weights {
+    Whole(Vec<Panels>),
+    Pairs { unit: Unit, split: bool, panels: Vec<Panels16> },
+}
+
+/// What multiplies bf16, and whether operands are the sum of two.
+pub(crate) type Bf16 = (Unit, bool);
 
 /// The transformed space of a group: inputs and products.
 #[derive(Debug, Default)]
@@ -121,13 +136,29 @@ impl Winograd {
         pool: bool,
         tile: Tile,
         isa: Isa,
+        bf16: Option<Bf16>,
     ) -> Self {
         let shape = simd::shape(isa);
-        let weights = match tile {
-            Tile::Two => pack::<F2>(conv, shape.nr),
-            Tile::Three => pack::<F3>(conv, shape.nr),
-            Tile::Four => pack::<F4>(conv, shape.nr),
-            Tile::Six => pack::<F6>(conv, shape.nr),
+        let matrices = match tile {
+            Tile::Two => transform::<F2>(conv),
+            Tile::Three => transform::<F3>(conv),
+            Tile::Four => transform::<F4>(conv),
+            Tile::Six => transform::<F6>(conv),
+        };
+        let (ic, oc) = (conv.in_channels, conv.out_channels);
+        let at = |values: &[f32], row: usize, column: usize| values[column * ic + row];
+        let (weights, blocks, mr, nr) = match bf16 {
+            Some((unit, split)) => {
+                let pack = |v: &Vec<f32>| Panels16::pack(ic, oc, split, |row, col| at(v, row, col));
+                let panels = matrices.iter().map(pack).collect();
+                (Weights::Pairs { unit, split, panels }, unit.blocks(ic), unit.mr(), NR)
+            }
+            None => {
+                let pack =
+                    |v: &Vec<f32>| Panels::pack(ic, oc, shape.nr, |row, col| at(v, row, col));
+                let panels = matrices.iter().map(pack).collect();
+                (Weights::Whole(panels), product::blocks(ic), shape.block_mr, shape.nr)
+            }
         };
         let mut bias = Buffer::zeroed(conv.out_channels);
         bias.as_mut_slice().copy_from_slice(&conv.bias);
@@ -140,34 +171,49 @@ impl Winograd {
             pool,
             tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
         };
-        let width = conv.out_channels.next_multiple_of(shape.nr);
-        let bytes_a_tile = 4 * tile.inputs() * tile.inputs() * (conv.in_channels + width);
-        let group = (SPACE_BYTES / bytes_a_tile).max(2 * shape.mr) / shape.mr * shape.mr;
-        Self { isa, tile, geometry, weights, bias, group }
+        let mut plan = Self { isa, tile, geometry, weights, blocks, mr, nr, bias, group: 0 };
+        plan.group = (SPACE_BYTES / plan.space_bytes(1)).max(2 * mr) / mr * mr;
+        plan
+    }
+
+    /// Bytes of the transformed inputs and products of so many tiles.
+    fn space_bytes(&self, tiles: usize) -> usize {
+        let n2 = self.tile.inputs() * self.tile.inputs();
+        let element = match &self.weights {
+            Weights::Whole(_) | Weights::Pairs { split: true, .. } => 4,
+            Weights::Pairs { split: false, .. } => 2,
+        };
+        n2 * (element * self.blocks.len(tiles, self.geometry.input[2]) + 4 * tiles * self.width())
     }
 
     /// Bytes of packed weights.
     pub(crate) fn packed_bytes(&self) -> usize {
-        self.weights.iter().map(Panels::bytes).sum()
+        match &self.weights {
+            Weights::Whole(panels) => panels.iter().map(Panels::bytes).sum(),
+            Weights::Pairs { panels, .. } => panels.iter().map(Panels16::bytes).sum(),
+        }
     }
 
     /// Bytes of the transformed space, and of the tiles with border, one a thread.
     pub(crate) fn scratch_bytes(&self, threads: usize) -> usize {
-        let channels = self.geometry.input[2];
         let n2 = self.tile.inputs() * self.tile.inputs();
-        4 * n2
-            * (slice(self.group * channels) + slice(self.group * self.width()) + threads * channels)
+        self.space_bytes(self.group) + 4 * n2 * threads * self.geometry.input[2]
     }
 
     /// What runs.
     pub(crate) fn describe(&self) -> String {
         let m = self.tile.outputs();
-        format!("winograd F({m}x{m}, 3x3)")
+        let products = match &self.weights {
+            Weights::Whole(_) => "",
+            Weights::Pairs { split: false, .. } => ", bf16",
+            Weights::Pairs { split: true, .. } => ", 3 x bf16",
+        };
+        format!("winograd F({m}x{m}, 3x3){products}")
     }
 
     /// Columns of a row of products.
     fn width(&self) -> usize {
-        self.geometry.output[2].next_multiple_of(simd::shape(self.isa).nr)
+        self.geometry.output[2].next_multiple_of(self.nr)
     }
 
     /// Convolves `images` images; lengths were checked by the network.
@@ -195,21 +241,31 @@ impl Winograd {
     ) {
         let g = &self.geometry;
         let total = images * g.tiles[0] * g.tiles[1];
-        let mr = simd::shape(self.isa).mr;
         let out = Shared(output.as_mut_ptr());
         // As few groups as the space allows, and those of equal size.
         let groups = total.div_ceil(self.group).max(1);
-        let size = total.div_ceil(groups).next_multiple_of(mr);
+        let size = total.div_ceil(groups).next_multiple_of(self.mr);
         workspace.spaces.with(|space| {
             for first in (0..total).step_by(size) {
                 let tiles = first..(first + size).min(total);
-                self.group::<F>(tiles, input, out, space, &workspace.patches);
+                let patches = &workspace.patches;
+                match &self.weights {
+                    Weights::Whole(_) => {
+                        self.group::<F, Whole>(tiles, input, out, space, patches);
+                    }
+                    Weights::Pairs { split: false, .. } => {
+                        self.group::<F, Rounded>(tiles, input, out, space, patches);
+                    }
+                    Weights::Pairs { split: true, .. } => {
+                        self.group::<F, Split>(tiles, input, out, space, patches);
+                    }
+                }
             }
         });
     }
 
     /// One group of tiles through the three steps, each cut into tasks for all threads of the pool.
-    fn group<F: Scheme>(
+    fn group<F: Scheme, O: Operand>(
         &self,
         tiles: std::ops::Range<usize>,
         input: &[f32],
@@ -218,10 +274,17 @@ impl Winograd {
         patches: &Pool<Buffer>,
     ) {
         let g = &self.geometry;
-        let (channels, width) = (g.input[2], self.width());
+        let (channels, width, blocks) = (g.input[2], self.width(), self.blocks);
         let matrices = F::N * F::N;
-        let (from_slice, to_slice) = (slice(tiles.len() * channels), slice(tiles.len() * width));
-        space.inputs.reserve(matrices * from_slice);
+        // Whole register tiles; what lies in rows beyond the last tile does not matter.
+        let rows = tiles.len().next_multiple_of(self.mr);
+        let element = size_of::<O::Unit>();
+        let from_slice = slice(blocks.len(rows, channels), element);
+        let to_slice = slice(rows * width, size_of::<f32>());
+        // Lower parts of split operands, if any, lie behind all others.
+        let low = matrices * from_slice;
+        let planes = if matches!(self.weights, Weights::Pairs { split: true, .. }) { 2 } else { 1 };
+        space.inputs.reserve((planes * low * element).div_ceil(size_of::<f32>()));
         space.products.reserve(matrices * to_slice);
         let (inputs, products) =
             (Shared(space.inputs.as_mut_ptr()), Shared(space.products.as_mut_ptr()));
@@ -234,14 +297,16 @@ impl Winograd {
         };
         for_each(cuts, |index| {
             patches.with(|patch| {
-                let task = InputTask::<F> {
+                let task = InputTask::<F, O> {
                     geometry: g,
                     images: input,
                     tiles: cut(index),
                     base: tiles.start,
-                    rows: tiles.len(),
-                    to: inputs.get(),
+                    rows,
+                    blocks,
+                    to: inputs.get().cast(),
                     slice: from_slice,
+                    low,
                     patch,
                     scheme: PhantomData,
                 };
@@ -250,25 +315,50 @@ impl Winograd {
                 unsafe { dispatch(self.isa, task) }
             });
         });
-        let panels = self.weights.first().map_or(0, Panels::count);
+        let panels = width / self.nr;
         let parts = tasks.div_ceil(matrices).max(2).min(panels);
         for_each(matrices * parts, |index| {
             let matrix = index / parts;
+            let panels = part(panels, parts, index % parts);
             // SAFETY: the matrices begin so far apart.
             let (from, to) = unsafe {
-                (inputs.get().add(matrix * from_slice), products.get().add(matrix * to_slice))
+                let from = inputs.get().cast::<O::Unit>().add(matrix * from_slice);
+                (from, products.get().add(matrix * to_slice))
             };
-            let task = ProductTask {
-                weights: &self.weights[matrix],
-                panels: part(panels, parts, index % parts),
-                tiles: tiles.len(),
-                channels,
-                from,
-                to,
-                width,
-            };
-            // SAFETY: as above; tasks have matrices and panels of their own.
-            unsafe { dispatch(self.isa, task) }
+            match &self.weights {
+                Weights::Whole(weights) => {
+                    let task = ProductTask {
+                        weights: &weights[matrix],
+                        panels,
+                        tiles: tiles.len(),
+                        rows,
+                        blocks,
+                        channels,
+                        from: from.cast(),
+                        to,
+                        width,
+                    };
+                    // SAFETY: as above; tasks have matrices and panels of their own.
+                    unsafe { dispatch(self.isa, task) }
+                }
+                Weights::Pairs { unit, split, panels: weights } => {
+                    let task = PairProductTask {
+                        unit: *unit,
+                        split: *split,
+                        weights: &weights[matrix],
+                        panels,
+                        rows,
+                        blocks,
+                        channels,
+                        from: from.cast(),
+                        low,
+                        to,
+                        width,
+                    };
+                    // SAFETY: as above; the unit was detected with the instruction set.
+                    unsafe { task.run() }
+                }
+            }
         });
         for_each(cuts, |index| {
             let task = OutputTask::<F> {
@@ -288,31 +378,23 @@ impl Winograd {
     }
 }
 
-/// Distance between matrices of `length`: whole cache lines, and not a multiple of the page, or else the writes of a
-/// transform, one to each matrix, would all fall into the same set of the cache.
-fn slice(length: usize) -> usize {
-    const LINE: usize = 16;
+/// Distance between matrices of `length` elements: whole cache lines, and not a multiple of the page, or else the writes
+/// of a transform, one to each matrix, would all fall into the same set of the cache.
+fn slice(length: usize, element: usize) -> usize {
+    const LINE: usize = 64;
     const SETS: usize = 64;
-    let lines = length.div_ceil(LINE);
-    (lines + (SETS + 1 - lines % SETS) % SETS) * LINE
+    let lines = (length * element).div_ceil(LINE);
+    (lines + (SETS + 1 - lines % SETS) % SETS) * LINE / element
 }
 
-/// G g Gᵀ of all kernels: for each place of the transformed tile a matrix of input by output channels.
-fn pack<F: Scheme>(conv: &Conv2d, nr: usize) -> Vec<Panels> {
-    let matrices = F::N * F::N;
+/// G g Gᵀ of all kernels: for each place of the transformed tile a matrix of output by input channels.
+fn transform<F: Scheme>(conv: &Conv2d) -> Vec<Vec<f32>> {
     let kernels = conv.weight.chunks_exact(9);
-    let mut transformed: Vec<Vec<f32>> = vec![Vec::with_capacity(kernels.len()); matrices];
+    let mut transformed: Vec<Vec<f32>> = vec![Vec::with_capacity(kernels.len()); F::N * F::N];
     for kernel in kernels {
         for (matrix, value) in transformed.iter_mut().zip(weights::transform::<F>(kernel)) {
             matrix.push(value);
         }
     }
     transformed
-        .into_iter()
-        .map(|values| {
-            Panels::pack(conv.in_channels, conv.out_channels, nr, |row, column| {
-                values[column * conv.in_channels + row]
-            })
-        })
-        .collect()
 }

@@ -1,0 +1,144 @@
+use crate::simd::Simd;
+
+/// How vectors of f32 are kept as the left operand of a product.
+pub(crate) trait Operand: 'static {
+    /// An element as it is kept.
+    type Unit;
+
+    /// Writes the vector at `to`, and what is kept apart from it `low` elements further on.
+    ///
+    /// # Safety
+    /// The processor has the instruction set; there is room for a vector at each.
+    unsafe fn put<S: Simd>(to: *mut Self::Unit, low: usize, v: S::V);
+}
+
+/// As f32.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole;
+
+/// Rounded to bf16.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rounded;
+
+/// As the sum of two bf16.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Split;
+
+impl Operand for Whole {
+    type Unit = f32;
+
+    #[inline(always)]
+    unsafe fn put<S: Simd>(to: *mut f32, _: usize, v: S::V) {
+        // SAFETY: the caller's promise.
+        unsafe { S::store(to, v) }
+    }
+}
+
+impl Operand for Rounded {
+    type Unit = u16;
+
+    #[inline(always)]
+    unsafe fn put<S: Simd>(to: *mut u16, _: usize, v: S::V) {
+        // SAFETY: the caller's promise.
+        unsafe { S::store_upper(to, S::round(v)) }
+    }
+}
+
+impl Operand for Split {
+    type Unit = u16;
+
+    #[inline(always)]
+    unsafe fn put<S: Simd>(to: *mut u16, low: usize, v: S::V) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let high = S::round(v);
+            S::store_upper(to, high);
+            S::store_upper(to.add(low), S::round(S::sub(v, high)));
+        }
+    }
+}
+
+/// To the nearest bf16, ties to even, as an f32. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn round(x: f32) -> f32 {
+    let bits = x.to_bits();
+    if x.is_nan() {
+        // Quiet, so that cutting the lower half cannot make it infinite.
+        return f32::from_bits((bits | 0x0040_0000) & 0xFFFF_0000);
+    }
+    f32::from_bits(bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+    use crate::simd::{Job, dispatch};
+    use proptest::prelude::*;
+
+    struct Check<'a>(&'a [f32; 16]);
+
+    impl Job for Check<'_> {
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            for chunk in self.0.chunks_exact(S::LANES) {
+                let (mut one, mut two) = ([0u16; 16], [0u16; 32]);
+                // SAFETY: the arrays hold a vector.
+                unsafe {
+                    Rounded::put::<S>(one.as_mut_ptr(), 0, S::load(chunk.as_ptr()));
+                    Split::put::<S>(two.as_mut_ptr(), 16, S::load(chunk.as_ptr()));
+                }
+                for (i, x) in chunk.iter().enumerate() {
+                    let high = round(*x);
+                    let low = round(*x - high);
+                    assert_eq!(one[i], (high.to_bits() >> 16) as u16, "{x:e}");
+                    assert_eq!(two[i], one[i]);
+                    let (found, wanted) = (two[16 + i], (low.to_bits() >> 16) as u16);
+                    assert!(found == wanted || low.is_nan() && found & 0x7FFF > 0x7F80, "{x:e}");
+                }
+            }
+        }
+    }
+
+    fn check(values: [f32; 16]) {
+        for isa in Isa::available() {
+            // SAFETY: available.
+            unsafe { dispatch(isa, Check(&values)) };
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_instruction_set_rounds_alike(bits: [u32; 16]) {
+            check(bits.map(f32::from_bits));
+        }
+    }
+
+    #[test]
+    fn ties_go_to_even_and_specials_stay() {
+        let tie = |upper: u32| f32::from_bits(upper << 16 | 0x8000);
+        assert_eq!(round(tie(0x3F80)).to_bits(), 0x3F80_0000);
+        assert_eq!(round(tie(0x3F81)).to_bits(), 0x3F82_0000);
+        assert!(round(f32::from_bits(0x7F80_0001)).is_nan());
+        assert_eq!(round(f32::NEG_INFINITY), f32::NEG_INFINITY);
+        let nan = f32::from_bits(0x7FFF_FFFF);
+        check([
+            0.0,
+            -0.0,
+            1.0,
+            tie(0x3F80),
+            tie(0x3F81),
+            tie(0xBF81),
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            nan,
+            f32::from_bits(0xFFFF_FFFF),
+            f32::from_bits(0x7F80_0001),
+            f32::MAX,
+            f32::MIN_POSITIVE,
+            1e-40,
+            std::f32::consts::PI,
+            -1e30,
+        ]);
+    }
+}
