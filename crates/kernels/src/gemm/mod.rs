@@ -5,6 +5,8 @@ mod panels;
 
 pub(crate) use panels::Panels;
 
+use std::mem::MaybeUninit;
+
 use crate::simd::Simd;
 
 /// What a tile's accumulators begin with.
@@ -68,7 +70,6 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
     // SAFETY: all reads and writes are those that `TileArgs` allows; partial columns go through a local array.
     unsafe {
         let mut acc = [[S::splat(0.0); NV]; ROWS];
-        let whole = args.cols == nr;
         match args.start {
             Start::Zero | Start::Out => {}
             Start::Bias(bias) => {
@@ -106,30 +107,43 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             }
         }
 
-        let add = matches!(args.start, Start::Out);
-        for (i, row) in acc.iter_mut().enumerate() {
+        for (i, row) in acc.iter().enumerate() {
             if i >= args.rows {
                 break;
             }
             let to = args.out.add(i * args.out_stride);
-            let mut part = [0.0f32; MAX_NR];
-            let at = if whole { to } else { part.as_mut_ptr() };
-            if add && !whole {
-                std::ptr::copy_nonoverlapping(to, at, args.cols);
-            }
-            for (j, v) in row.iter_mut().enumerate() {
-                let at = at.add(j * S::LANES);
-                if add {
-                    *v = S::add(S::load(at), *v);
+            if args.cols == nr {
+                finish::<S, NV>(args, row, to);
+            } else {
+                // Not initialised as a whole: that would be a call, around which all registers are saved.
+                let mut part = [const { MaybeUninit::<f32>::uninit() }; MAX_NR];
+                let part = part.as_mut_ptr().cast::<f32>();
+                for j in 0..NV {
+                    S::store(part.add(j * S::LANES), S::splat(0.0));
                 }
-                if args.relu {
-                    *v = S::relu(*v);
-                }
-                S::store(at, *v);
+                std::ptr::copy_nonoverlapping(to, part, args.cols);
+                finish::<S, NV>(args, row, part);
+                std::ptr::copy_nonoverlapping(part, to, args.cols);
             }
-            if !whole {
-                std::ptr::copy_nonoverlapping(at, to, args.cols);
+        }
+    }
+}
+
+/// One row of sums, added to what is there if so asked, with ReLU.
+///
+/// # Safety
+/// `to` has room for `NV` vectors; the processor has the instruction set.
+#[inline(always)]
+unsafe fn finish<S: Simd, const NV: usize>(args: &TileArgs, row: &[S::V; NV], to: *mut f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for (j, v) in row.iter().enumerate() {
+            let to = to.add(j * S::LANES);
+            let mut v = *v;
+            if matches!(args.start, Start::Out) {
+                v = S::add(S::load(to), v);
             }
+            S::store(to, if args.relu { S::relu(v) } else { v });
         }
     }
 }

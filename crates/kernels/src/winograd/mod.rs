@@ -87,8 +87,10 @@ pub(crate) struct Winograd {
     mr: usize,
     nr: usize,
     bias: Buffer,
-    /// Tiles a group at most.
+    /// Tiles a group at most, where all threads share its work.
     group: usize,
+    /// The same where each thread has groups of its own; none where weights are too many to be read for each.
+    own_group: Option<usize>,
 }
 
 /// Transformed weights, one matrix a place of the transformed tile.
@@ -108,8 +110,12 @@ pub(crate) struct Space {
     products: Buffer,
 }
 
-/// Transformed inputs and products of a group take at most so much.
+/// Transformed inputs and products of a group that threads share take at most so much: it lies in the last-level cache.
 const SPACE_BYTES: usize = 12 << 20;
+/// The same for a thread's own group, which lies in the second-level cache.
+const OWN_SPACE_BYTES: usize = 1 << 20;
+/// Weights up to which small groups pay. They are read once a group, from the last-level cache.
+const OWN_WEIGHT_BYTES: usize = 5 << 18;
 
 impl Winograd {
     /// Whether such a layer can run so: 3×3, stride 1, one group, channels in whole vectors.
@@ -171,8 +177,11 @@ impl Winograd {
             pool,
             tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
         };
-        let mut plan = Self { isa, tile, geometry, weights, blocks, mr, nr, bias, group: 0 };
-        plan.group = (SPACE_BYTES / plan.space_bytes(1)).max(2 * mr) / mr * mr;
+        let mut plan =
+            Self { isa, tile, geometry, weights, blocks, mr, nr, bias, group: 0, own_group: None };
+        let group = |space: usize| (space / plan.space_bytes(1)).max(2 * mr) / mr * mr;
+        let own = plan.packed_bytes() <= OWN_WEIGHT_BYTES;
+        (plan.group, plan.own_group) = (group(SPACE_BYTES), own.then(|| group(OWN_SPACE_BYTES)));
         plan
     }
 
@@ -197,7 +206,8 @@ impl Winograd {
     /// Bytes of the transformed space, and of the tiles with border, one a thread.
     pub(crate) fn scratch_bytes(&self, threads: usize) -> usize {
         let n2 = self.tile.inputs() * self.tile.inputs();
-        self.space_bytes(self.group) + 4 * n2 * threads * self.geometry.input[2]
+        let own = self.own_group.map_or(0, |group| threads * self.space_bytes(group));
+        self.space_bytes(self.group).max(own) + 4 * n2 * threads * self.geometry.input[2]
     }
 
     /// What runs.
@@ -242,29 +252,38 @@ impl Winograd {
         let g = &self.geometry;
         let total = images * g.tiles[0] * g.tiles[1];
         let out = Shared(output.as_mut_ptr());
+        let threads = rayon::current_num_threads();
+        // With too few groups for all threads to have some, they share.
+        let own = self.own_group.filter(|group| total.div_ceil(*group) >= 2 * threads);
         // As few groups as the space allows, and those of equal size.
-        let groups = total.div_ceil(self.group).max(1);
+        let groups = total.div_ceil(own.unwrap_or(self.group)).max(1);
         let size = total.div_ceil(groups).next_multiple_of(self.mr);
-        workspace.spaces.with(|space| {
-            for first in (0..total).step_by(size) {
-                let tiles = first..(first + size).min(total);
+        let run = |index: usize, share: bool| {
+            let tiles = index * size..((index + 1) * size).min(total);
+            workspace.spaces.with(|space| {
                 let patches = &workspace.patches;
                 match &self.weights {
                     Weights::Whole(_) => {
-                        self.group::<F, Whole>(tiles, input, out, space, patches);
+                        self.group::<F, Whole>(tiles, input, out, space, patches, share);
                     }
                     Weights::Pairs { split: false, .. } => {
-                        self.group::<F, Rounded>(tiles, input, out, space, patches);
+                        self.group::<F, Rounded>(tiles, input, out, space, patches, share);
                     }
                     Weights::Pairs { split: true, .. } => {
-                        self.group::<F, Split>(tiles, input, out, space, patches);
+                        self.group::<F, Split>(tiles, input, out, space, patches, share);
                     }
                 }
-            }
-        });
+            });
+        };
+        let groups = total.div_ceil(size);
+        if own.is_some() {
+            for_each(groups, |index| run(index, false));
+        } else {
+            (0..groups).for_each(|index| run(index, threads > 1));
+        }
     }
 
-    /// One group of tiles through the three steps, each cut into tasks for all threads of the pool.
+    /// One group of tiles through the three steps; where threads `share` it, each is cut into tasks for all of the pool.
     fn group<F: Scheme, O: Operand>(
         &self,
         tiles: std::ops::Range<usize>,
@@ -272,6 +291,7 @@ impl Winograd {
         out: Shared,
         space: &mut Space,
         patches: &Pool<Buffer>,
+        share: bool,
     ) {
         let g = &self.geometry;
         let (channels, width, blocks) = (g.input[2], self.width(), self.blocks);
@@ -288,14 +308,16 @@ impl Winograd {
         space.products.reserve(matrices * to_slice);
         let (inputs, products) =
             (Shared(space.inputs.as_mut_ptr()), Shared(space.products.as_mut_ptr()));
-        let threads = rayon::current_num_threads();
-        let tasks = if threads == 1 { 1 } else { 4 * threads };
+        let tasks = if share { 4 * rayon::current_num_threads() } else { 1 };
         let cuts = tasks.min(tiles.len());
         let cut = |index: usize| {
             let part = part(tiles.len(), cuts, index);
             tiles.start + part.start..tiles.start + part.end
         };
-        for_each(cuts, |index| {
+        let each = |count: usize, task: &(dyn Fn(usize) + Sync)| {
+            if share { for_each(count, task) } else { (0..count).for_each(task) }
+        };
+        each(cuts, &|index| {
             patches.with(|patch| {
                 let task = InputTask::<F, O> {
                     geometry: g,
@@ -316,8 +338,8 @@ impl Winograd {
             });
         });
         let panels = width / self.nr;
-        let parts = tasks.div_ceil(matrices).max(2).min(panels);
-        for_each(matrices * parts, |index| {
+        let parts = if share { tasks.div_ceil(matrices).max(2).min(panels) } else { 1 };
+        each(matrices * parts, &|index| {
             let matrix = index / parts;
             let panels = part(panels, parts, index % parts);
             // SAFETY: the matrices begin so far apart.
@@ -360,7 +382,7 @@ impl Winograd {
                 }
             }
         });
-        for_each(cuts, |index| {
+        each(cuts, &|index| {
             let task = OutputTask::<F> {
                 geometry: g,
                 tiles: cut(index),
