@@ -43,7 +43,7 @@ PEERS = {
     "torch-bf16": ("bf16", "as torch, weights and activations bf16"),
     "torch-frozen-bf16": ("bf16", "as torch-frozen, weights and activations bf16"),
 }
-ISAS = ["amx-bf16", "avx512", "avx2", "neon"]  # fastest first
+ISAS = ["amx-bf16", "avx512-bf16", "avx512", "avx2", "neon"]  # fastest first
 PRECISIONS = {"highest": "f32", "high": "f32", "medium": "bf16"}
 # Above this the engines do not compute the same thing. f32: rounding, Winograd. bf16: 8 bits through 13 layers.
 TOLERANCE = {"f32": 1e-4, "bf16": 5e-2}

@@ -7,20 +7,34 @@ use super::{Blocks, NR, PairArgs};
 /// 24 accumulators, 2 columns of weights and a broadcast fill 27 of the 32 registers.
 pub(super) const MR: usize = 12;
 
-/// bf16 from row to row; a constant, so that one register addresses all rows.
-const BLOCK: usize = 128;
+/// The most bf16 from row to row, and the depth of one pass: its panel of weights takes half of the first-level cache.
+const BLOCK: usize = 256;
+const HALF: usize = BLOCK / 2;
+const QUARTER: usize = BLOCK / 4;
 
 /// Few channels are kept closer together.
 pub(super) fn blocks(channels: usize) -> Blocks {
-    Blocks { depth: BLOCK, stride: if channels <= BLOCK / 2 { BLOCK / 2 } else { BLOCK } }
+    let stride = match channels {
+        0..=QUARTER => QUARTER,
+        0..=HALF => HALF,
+        _ => BLOCK,
+    };
+    Blocks { depth: BLOCK, stride }
 }
 
 /// # Safety
 /// [`PairArgs`], without split operands and with a stride of [`blocks`]; the processor has avx512f and avx512bf16.
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) unsafe fn tile(args: &PairArgs) {
+    // The stride is a constant to the loop, so that one register addresses all rows.
     // SAFETY: the caller's promise.
-    unsafe { if args.stride == BLOCK { sum::<BLOCK>(args) } else { sum::<{ BLOCK / 2 }>(args) } }
+    unsafe {
+        match args.stride {
+            BLOCK => sum::<BLOCK>(args),
+            HALF => sum::<HALF>(args),
+            _ => sum::<QUARTER>(args),
+        }
+    }
 }
 
 /// Pairs of a round.
