@@ -14,7 +14,7 @@ use std::time::Instant;
 use kernels::{Conv2d, Isa, Layer, Network, Precision, default_precision};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut isa = Isa::best();
+    let mut isa = None;
     let mut precision = None;
     let mut size = 150;
     let mut batches = vec![1, 20];
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let value = arguments.next().ok_or("a value is missing")?;
         match name.as_str() {
-            "--isa" => isa = value.parse()?,
+            "--isa" => isa = Some(value.parse::<Isa>()?),
             "--precision" => precision = Some(value.parse::<Precision>()?),
             "--size" => size = value.parse()?,
             "--batch" => {
@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             other => return Err(format!("unknown flag {other}").into()),
         }
     }
-    let precision = precision.unwrap_or_else(|| default_precision(isa));
+    let precision = precision.unwrap_or_else(|| default_precision(isa.unwrap_or_else(Isa::best)));
+    let isa = isa.unwrap_or_else(|| Isa::best_for(precision));
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     let threads = rayon::current_num_threads();
 

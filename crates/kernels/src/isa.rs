@@ -4,6 +4,9 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Precision;
+use crate::bf16::Unit;
+
 /// Instruction sets with kernels of their own, fastest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Isa {
@@ -57,6 +60,15 @@ impl Isa {
     /// The fastest that is available.
     pub fn best() -> Self {
         detected().first().copied().unwrap_or(Self::Portable)
+    }
+
+    /// The fastest that is available for this precision. One whose units for bf16 would stay idle gives way to the same
+    /// without them, so that machines with and without such units name alike what gives the same bits.
+    pub fn best_for(precision: Precision) -> Self {
+        let has_idle_unit = |isa: Self| {
+            matches!(isa, Self::Amx | Self::Avx512Bf16) && Unit::of(isa, precision).is_none()
+        };
+        detected().iter().copied().find(|isa| !has_idle_unit(*isa)).unwrap_or(Self::Portable)
     }
 }
 
@@ -131,5 +143,9 @@ mod tests {
         assert!(Isa::Portable.is_available());
         assert!(Isa::best().is_available());
         assert_eq!(Isa::available().first(), Some(&Isa::best()));
+        for precision in Precision::ALL {
+            assert!(Isa::best_for(*precision).is_available());
+        }
+        assert!(!matches!(Isa::best_for(Precision::Highest), Isa::Amx | Isa::Avx512Bf16));
     }
 }

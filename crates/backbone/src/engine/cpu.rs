@@ -18,8 +18,9 @@ impl CpuEngine {
         [height, width]: [usize; 2],
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
-        let isa = options.isa.unwrap_or_else(Isa::best);
-        let precision = options.precision.unwrap_or_else(|| default_precision(isa));
+        let fastest = options.isa.unwrap_or_else(Isa::best);
+        let precision = options.precision.unwrap_or_else(|| default_precision(fastest));
+        let isa = options.isa.unwrap_or_else(|| Isa::best_for(precision));
         let layers = layers(base, weights)?;
         let network = Network::new(&layers, [height, width, 3], isa, precision)?;
         Ok(Self { network, isa, precision })
