@@ -14,11 +14,7 @@ const QUARTER: usize = BLOCK / 4;
 
 /// Few channels are kept closer together.
 pub(super) fn blocks(channels: usize) -> Blocks {
-    let stride = match channels {
-        0..=QUARTER => QUARTER,
-        0..=HALF => HALF,
-        _ => BLOCK,
-    };
+    let stride = [QUARTER, HALF].into_iter().find(|stride| channels <= *stride).unwrap_or(BLOCK);
     Blocks { depth: BLOCK, stride }
 }
 
