@@ -6,6 +6,8 @@
 //!
 //! Operands lie in pairs of depth, as the instructions want them: rows of the left one are plain lines of bf16, the
 //! right one is packed pair by pair ([`Panels16`]).
+// Without a unit, [`Unit`] has no values and nothing below is reached.
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_unsafe, unused_variables))]
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod amx;
