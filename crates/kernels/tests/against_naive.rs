@@ -82,7 +82,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(reference::share(150) as u32))]
 
     #[test]
     fn any_convolution((layers, shape, batch, seed) in any_case()) {

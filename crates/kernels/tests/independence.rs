@@ -32,16 +32,16 @@ fn run(network: &Network, threads: usize, batch: usize, input: &[f32]) -> Vec<u3
 
 #[test]
 fn batch_place_and_threads_change_nothing() {
-    const IMAGES: usize = 33;
+    let count = reference::share(33);
     let length: usize = SHAPE.iter().product();
-    let images = Random(4).values(IMAGES * length);
+    let images = Random(4).values(count * length);
     for isa in Isa::available() {
         for precision in Precision::ALL {
             let network = Network::new(&base(), SHAPE, isa, *precision).expect("a sound network");
             let alone: Vec<u32> =
                 images.chunks(length).flat_map(|image| run(&network, 1, 1, image)).collect();
             for threads in [1, 2, 3, 5] {
-                for batch in [1, 2, 7, IMAGES] {
+                for batch in [1, 2, 7, count] {
                     let found: Vec<u32> = images
                         .chunks(batch * length)
                         .flat_map(|part| run(&network, threads, part.len() / length, part))

@@ -4,6 +4,13 @@
 
 use kernels::{Conv2d, Layer};
 
+/// How many of the usual cases to take: all, or that number divided by `KERNEL_TEST_SHARE`, for checkers under which a
+/// test takes a hundred times as long.
+pub(crate) fn share(usual: usize) -> usize {
+    let divisor = std::env::var("KERNEL_TEST_SHARE").ok();
+    usual / divisor.map_or(1, |text| text.parse().expect("KERNEL_TEST_SHARE is a number above 0"))
+}
+
 /// SplitMix64, mapped to −1..1.
 pub(crate) struct Random(pub(crate) u64);
 
