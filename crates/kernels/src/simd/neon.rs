@@ -87,3 +87,55 @@ unsafe impl Simd for Neon {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+
+    const A: [f32; 4] = [1.0 + f32::EPSILON, -3.5, f32::NAN, f32::INFINITY];
+    const B: [f32; 4] = [1.0 - f32::EPSILON, 0.1, 2.0, -2.0];
+    const C: [f32; 4] = [-1.0, -7.25, 3.0, f32::NAN];
+
+    /// The bits of each lane; every NaN as the same.
+    fn bits(values: [f32; 4]) -> [u32; 4] {
+        values.map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() })
+    }
+
+    fn larger(a: f32, b: f32) -> f32 {
+        if a > b || a.is_nan() { a } else { b }
+    }
+
+    /// A method on vectors against the same on numbers.
+    macro_rules! same {
+        (|$a:ident, $b:ident, $c:ident| $vector:expr, $scalar:expr) => {
+            let mut found = [0.0f32; 4];
+            // SAFETY: every processor of this target has the instructions; each array holds a vector.
+            unsafe {
+                let [$a, $b, $c] = [A, B, C].map(|v| Neon::load(v.as_ptr()));
+                let _ = ($a, $b, $c);
+                Neon::store(found.as_mut_ptr(), $vector);
+            }
+            let expected = std::array::from_fn(|i| {
+                let ($a, $b, $c) = (A[i], B[i], C[i]);
+                let _ = ($a, $b, $c);
+                $scalar
+            });
+            assert_eq!(bits(found), bits(expected), "found {found:?}, expected {expected:?}");
+        };
+    }
+
+    #[test]
+    fn each_method_does_what_it_says() {
+        assert_eq!(Isa::best(), Isa::Neon);
+        same!(|a, b, c| Neon::splat(2.5), 2.5);
+        same!(|a, b, c| Neon::add(a, b), a + b);
+        same!(|a, b, c| Neon::sub(a, b), a - b);
+        same!(|a, b, c| Neon::mul(a, b), a * b);
+        same!(|a, b, c| Neon::mul_add(a, b, c), a.mul_add(b, c));
+        same!(|a, b, c| Neon::neg_mul_add(a, b, c), (-a).mul_add(b, c));
+        same!(|a, b, c| Neon::relu(a), if a < 0.0 { 0.0 } else { a });
+        same!(|a, b, c| Neon::max(a, b), larger(a, b));
+        same!(|a, b, c| Neon::max(b, c), larger(b, c));
+    }
+}
