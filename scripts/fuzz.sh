@@ -7,8 +7,9 @@ usage() {
 usage: scripts/fuzz.sh [SECONDS [RUNS [TARGET ...]]]
 
 Runs each fuzz target (all of fuzz/targets without TARGET) until it has made so many RUNS (1,000,000) or so many SECONDS
-have passed (600), and prints a table. A run that panics, takes over 10 seconds, asks for more than 1 GiB at once, or has
-more than 1 GiB in all ends its target; the file that did it lies in fuzz/artifacts. Exit 1 if there was one.
+have passed (600), and prints a table. A run that panics, takes over a minute (TIMEOUT=SECONDS), asks for more than 1 GiB
+at once, or has more than 1 GiB in all ends its target; the file that did it lies in fuzz/artifacts. Exit 1 if there was
+one.
 
 The address sanitizer and overflow checks are on. What is found on the way is kept in fuzz/found and used the next time;
 JOBS=N runs so many targets at a time (1). Panics that `images` catches in other people's decoders are counted apart, since
@@ -50,7 +51,7 @@ one() {
   local name=$1 code=0 begin=$SECONDS
   mkdir -p "fuzz/found/$name" "fuzz/artifacts/$name"
   FUZZ_PANICS=$log/$name.panics ASAN_OPTIONS=detect_odr_violation=0 \
-    "$build/$host/release/$name" -runs="$runs" -max_total_time="$seconds" -timeout=10 \
+    "$build/$host/release/$name" -runs="$runs" -max_total_time="$seconds" -timeout="${TIMEOUT:-60}" \
     -rss_limit_mb=1024 -malloc_limit_mb=1024 -print_final_stats=1 -artifact_prefix="fuzz/artifacts/$name/" \
     "fuzz/found/$name" "fuzz/corpus/$name" >"$log/$name" 2>&1 || code=$?
   stat() { sed -n "s/^stat::$1: *//p" "$log/$name" | tail -n 1; }

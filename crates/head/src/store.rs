@@ -149,7 +149,7 @@ impl Head {
     /// types and values are all checked.
     pub fn load(dir: &Path) -> Result<(Self, HeadManifest), HeadError> {
         let json = dir.join(HEAD_JSON);
-        Self::parse(dir, &read(&json, LARGEST_JSON)?, |path, limit| read(path, limit))
+        Self::parse(dir, &read(&json, LARGEST_JSON)?, read)
     }
 
     /// As [`Head::load`] from the bytes of both files; for `fuzz/`, not part of the API.
