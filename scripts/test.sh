@@ -3,7 +3,7 @@
 # Needs Rust and Python 3 with pip; fetches the rest itself. Tests that need what is not there say so and skip.
 #
 #   scripts/test.sh            all of it
-#   scripts/test.sh --quick    without AMX in software, the Python interop, the photographs and the killed runs
+#   scripts/test.sh --quick    without the dependencies, AMX in software, the Python interop, the photographs and the killed runs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,6 +39,8 @@ cargo test --workspace --locked
 if [ -z "$quick" ]; then
   step 'AMX kernels, in software where the processor lacks it'
   scripts/check_amx.sh
+  step 'dependencies'
+  scripts/dependencies.sh
   step 'Python interop'
   scripts/test_python.sh
   step 'real weights and photographs'

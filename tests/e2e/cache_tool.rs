@@ -118,5 +118,5 @@ fn pictures_in_two_splits_are_found_in_every_disguise() {
 
 #[test]
 fn different_pictures_are_no_leak() {
-    cache("leaks", &shared().features).run().exits(0).says(&["0 pictures"]);
+    cache("leaks", &shared().features).run().exits(0).says(&["0 pairs of pictures"]);
 }

@@ -64,6 +64,21 @@ impl Layer {
     }
 }
 
+impl BaseError {
+    /// What would mend it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownBase(..) => None,
+            Self::UnknownLayer { .. } => {
+                Some("`extract summary` shows every layer with its shape".to_owned())
+            }
+            Self::TooSmall { minimum, .. } => {
+                Some(format!("give --image-size {minimum} or more on both sides"))
+            }
+        }
+    }
+}
+
 /// Why a base can't be had as asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BaseError {

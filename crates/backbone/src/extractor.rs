@@ -95,7 +95,7 @@ impl ExtractorError {
     /// What would mend it, if that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Base(_) => None,
+            Self::Base(e) => e.hint(),
             Self::Engine(e) => e.hint(),
         }
     }

@@ -30,6 +30,7 @@ fn main() -> Result<(), Failure> {
     let text = |s: &str| s.to_owned();
     let settings = Settings {
         tool_version: text("0"),
+        numerics: 1,
         backbone: text("vgg16"),
         layer: text("block5_pool"),
         pooling: text("none"),

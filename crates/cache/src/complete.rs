@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::digest::{Hex, sha256};
 use crate::disk::{self, Disk};
 use crate::error::CacheError;
-use crate::finish::stage;
 use crate::index::{self, IndexEntry};
 use crate::manifest::{FORMAT_VERSION, FileRecord, Manifest, Shard};
 use crate::names::{SplitFiles, file_name, part};
 use crate::npy;
 use crate::part::{features_header, features_size};
+use crate::staging::stage;
 use crate::stamps::{self, Stamp};
 
 /// Largest accepted manifest, in bytes.
@@ -57,7 +57,7 @@ impl Complete {
             .as_deref()
             .and_then(Hex::parse)
             .map_or([0; 32], |h| h.0);
-        stage(disk, &files.stamps, stamps::to_text(&sha, now).as_bytes())?;
+        stage(disk, &files.stamps, |out| stamps::write(&sha, now, out))?;
         let staged = part(&files.stamps);
         disk::replace(disk, &staged, &files.stamps).map_err(CacheError::io("rename", &staged))
     }
@@ -229,18 +229,8 @@ pub(crate) fn read_labels(path: &Path, m: &Manifest) -> Result<Vec<i64>, CacheEr
     if Some(&sha) != m.files.labels.sha256.as_ref() {
         return Err(damaged(format!("expected sha256 {:?}, found {sha}", m.files.labels.sha256)));
     }
-    let data = bytes
-        .strip_prefix(header.as_slice())
-        .ok_or_else(|| damaged("the header is not (N,) <i8".to_owned()))?;
-    let labels: Vec<i64> = data
-        .chunks_exact(8)
-        .map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
-        .collect();
-    let mut counts = vec![0u64; m.settings.classes.len()];
-    for &label in &labels {
-        let count = usize::try_from(label).ok().and_then(|l| counts.get_mut(l));
-        *count.ok_or_else(|| damaged(format!("the label {label} is of no class")))? += 1;
-    }
+    let (labels, counts) =
+        parse_labels(&bytes, m.rows, m.settings.classes.len()).map_err(damaged)?;
     if counts != m.class_counts {
         return Err(damaged(format!(
             "expected {:?} labels a class, found {counts:?}",
@@ -248,6 +238,28 @@ pub(crate) fn read_labels(path: &Path, m: &Manifest) -> Result<Vec<i64>, CacheEr
         )));
     }
     Ok(labels)
+}
+
+/// The labels of a file of `rows` rows, and how many there are of each class.
+pub(crate) fn parse_labels(
+    bytes: &[u8],
+    rows: u64,
+    classes: usize,
+) -> Result<(Vec<i64>, Vec<u64>), String> {
+    let data = bytes
+        .strip_prefix(npy::header("<i8", &[rows]).as_slice())
+        .ok_or("the header is not (N,) <i8")?;
+    if rows.checked_mul(8) != Some(data.len() as u64) {
+        return Err(format!("expected {rows} labels, found {} bytes", data.len()));
+    }
+    let (items, _) = data.as_chunks::<8>();
+    let labels: Vec<i64> = items.iter().map(|item| i64::from_le_bytes(*item)).collect();
+    let mut counts = vec![0u64; classes];
+    for &label in &labels {
+        let count = usize::try_from(label).ok().and_then(|l| counts.get_mut(l));
+        *count.ok_or_else(|| format!("the label {label} is of no class"))? += 1;
+    }
+    Ok((labels, counts))
 }
 
 /// Opens a file that must have `expected` bytes.

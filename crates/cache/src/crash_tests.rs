@@ -23,9 +23,10 @@ use crate::writer::SplitWriter;
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
 
-fn settings(version: &str) -> Settings {
+fn settings(numerics: u32) -> Settings {
     Settings {
-        tool_version: version.to_owned(),
+        tool_version: "1".to_owned(),
+        numerics,
         backbone: "vgg16".to_owned(),
         layer: "block5_pool".to_owned(),
         pooling: "none".to_owned(),
@@ -100,7 +101,7 @@ const SECOND: &[(&str, &str)] = &[
 #[derive(Clone, Copy)]
 struct Job<'a> {
     pictures: &'a Pictures,
-    version: &'a str,
+    numerics: u32,
     existing: Existing,
     shard: Option<Shard>,
 }
@@ -132,8 +133,13 @@ fn compute(writer: &SplitWriter, position: usize) -> Result<(), CacheError> {
 
 impl Job<'_> {
     fn open(&self, dir: &Path, disk: &FaultyDisk) -> Result<Opened, CacheError> {
-        let target =
-            Target::new("train", self.shard, settings(self.version), self.pictures.inputs(), true)?;
+        let target = Target::new(
+            "train",
+            self.shard,
+            settings(self.numerics),
+            self.pictures.inputs(),
+            true,
+        )?;
         open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, dir, target, self.existing, OnError::Skip)
     }
 
@@ -258,7 +264,7 @@ fn all_faults(prepare: impl Fn(&Path), job: Job<'_>) {
 }
 
 fn job(pictures: &Pictures) -> Job<'_> {
-    Job { pictures, version: "1", existing: Existing::Refuse, shard: None }
+    Job { pictures, numerics: 1, existing: Existing::Refuse, shard: None }
 }
 
 #[test]
@@ -275,7 +281,7 @@ fn a_fresh_run_with_bad_files() {
 fn a_run_that_overwrites() {
     let (old, new) = (Pictures::new(GOOD), Pictures::new(FIRST));
     let before = |dir: &Path| drop(job(&old).run_well(dir));
-    all_faults(before, Job { version: "2", existing: Existing::Overwrite, ..job(&new) });
+    all_faults(before, Job { numerics: 2, existing: Existing::Overwrite, ..job(&new) });
 }
 
 #[test]

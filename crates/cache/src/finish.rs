@@ -5,19 +5,21 @@
 //! 3. The journal says `commit`. From here on the next run only has to give the names.
 //! 4. The old manifest goes, the files get their names, the new manifest last; then the journal goes.
 
-use std::path::Path;
+use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::complete::FORMAT;
-use crate::digest::{Hasher, Hex, row_hash, sha256};
-use crate::disk::{self, Disk, write_all_at};
+use crate::digest::{Hasher, Hex, row_hash};
+use crate::disk::{self, Disk};
 use crate::error::CacheError;
 use crate::index::{self, IndexEntry};
+use crate::input::Input;
 use crate::journal::{Entry, Journal, Layout, Record};
 use crate::manifest::{FORMAT_VERSION, FileRecord, Files, Manifest, Run};
 use crate::names::{SplitFiles, file_name, part};
 use crate::npy;
 use crate::part::{Part, features_header};
+use crate::staging::stage;
 use crate::stamps::{self, Stamp};
 use crate::target::Target;
 
@@ -53,15 +55,10 @@ impl Job<'_> {
         self.part.file.set_len(size).map_err(CacheError::io("cut", &path))?;
         self.part.write_header(settings, rows)?;
         let block_sha256 = self.hash_blocks(rows)?;
-        let (labels, class_counts) = self.labels(rows);
-        let index = self.index()?;
-        let index_sha = sha256(&index);
-        let stamps = stamps::to_text(&index_sha, self.stamps);
-        let record = |path: &Path, bytes: u64, sha: Option<[u8; 32]>| FileRecord {
-            name: file_name(path),
-            bytes,
-            sha256: sha.map(|s| Hex(s).to_string()),
-        };
+        let (disk, files) = (self.disk, self.files);
+        let labels = stage(disk, &files.labels, |out| self.write_labels(rows, out))?;
+        let index = stage(disk, &files.index, |out| index::write_csv(self.index(), out))?;
+        stage(disk, &files.stamps, |out| stamps::write(&index.sha256, self.stamps, out))?;
         let mut shape = vec![rows as usize];
         shape.extend(&settings.row_shape);
         let inputs = self.entries.len() as u64;
@@ -75,15 +72,19 @@ impl Job<'_> {
             shape,
             rows,
             skipped: inputs - rows,
-            class_counts,
+            class_counts: self.class_counts(),
             inputs,
             inputs_total: self.target.list.0,
             inputs_sha256: Hex(self.target.list.1).to_string(),
             shard: self.target.shard,
             files: Files {
-                features: record(&self.files.features, size, None),
-                labels: record(&self.files.labels, labels.len() as u64, Some(sha256(&labels))),
-                index: record(&self.files.index, index.len() as u64, Some(index_sha)),
+                features: FileRecord {
+                    name: file_name(&files.features),
+                    bytes: size,
+                    sha256: None,
+                },
+                labels: labels.record(&files.labels),
+                index: index.record(&files.index),
             },
             data_offset: offset,
             block_rows: block_rows(self.part.row_bytes) as u64,
@@ -92,10 +93,9 @@ impl Job<'_> {
         };
         let json = serde_json::to_vec_pretty(&manifest)
             .map_err(|e| CacheError::io("write", &self.files.manifest)(e.into()))?;
-        stage(self.disk, &self.files.labels, &labels)?;
-        stage(self.disk, &self.files.index, &index)?;
-        stage(self.disk, &self.files.stamps, stamps.as_bytes())?;
-        stage(self.disk, &self.files.manifest, &[&json[..], b"\n"].concat())?;
+        stage(disk, &files.manifest, |out| {
+            out.write_all(&json).and_then(|()| out.write_all(b"\n"))
+        })?;
         self.part.sync()?;
         sync_dir(self.disk, self.files)?;
         self.journal.append(&Record::Commit)?;
@@ -158,24 +158,31 @@ impl Job<'_> {
         Ok(hashes)
     }
 
-    fn labels(&self, rows: u64) -> (Vec<u8>, Vec<u64>) {
-        let mut bytes = npy::header("<i8", &[rows]);
-        let mut counts = vec![0; self.target.settings.classes.len()];
-        for (input, entry) in self.target.inputs.iter().zip(self.entries.iter()) {
-            if matches!(entry, Entry::Row(_)) {
-                bytes.extend_from_slice(&(input.class as i64).to_le_bytes());
-                if let Some(count) = counts.get_mut(input.class) {
-                    *count += 1;
-                }
-            }
-        }
-        (bytes, counts)
+    /// The inputs that have a row, in order.
+    fn stored(&self) -> impl Iterator<Item = &Input> {
+        let both = self.target.inputs.iter().zip(self.entries.iter());
+        both.filter(|(_, entry)| matches!(entry, Entry::Row(_))).map(|(input, _)| input)
     }
 
-    fn index(&self) -> Result<Vec<u8>, CacheError> {
+    fn write_labels(&self, rows: u64, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(&npy::header("<i8", &[rows]))?;
+        self.stored().try_for_each(|input| out.write_all(&(input.class as i64).to_le_bytes()))
+    }
+
+    fn class_counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.target.settings.classes.len()];
+        for input in self.stored() {
+            if let Some(count) = counts.get_mut(input.class) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
+    fn index(&self) -> impl Iterator<Item = IndexEntry> {
         let classes = &self.target.settings.classes;
         let mut next = 0;
-        let lines = self.target.inputs.iter().zip(self.entries.iter()).map(|(input, entry)| {
+        self.target.inputs.iter().zip(self.entries.iter()).map(move |(input, entry)| {
             let mut line = IndexEntry {
                 row: None,
                 file: input.name.clone(),
@@ -204,8 +211,7 @@ impl Job<'_> {
                 Entry::Pending | Entry::Busy => {}
             }
             line
-        });
-        index::to_csv(lines).map_err(|e| CacheError::io("write", &self.files.index)(e.into()))
+        })
     }
 }
 
@@ -220,14 +226,6 @@ pub(crate) fn move_rows(
     part.sync()?;
     journal.append(&Record::Compacted)?;
     journal.sync()
-}
-
-/// Writes a small final file under its `.part` name and puts it on disk.
-pub(crate) fn stage(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
-    let path = part(path);
-    let file = disk.create(&path).map_err(CacheError::io("create", &path))?;
-    write_all_at(&*file, bytes, 0).map_err(CacheError::io("write", &path))?;
-    file.sync().map_err(CacheError::io("put on disk", &path))
 }
 
 /// Gives the staged files their names and removes the journal. Called after `commit`, again and again until it worked:

@@ -1,6 +1,6 @@
 //! The index, `<split>_index.csv`: one line an input, in order.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -49,14 +49,21 @@ fn text<T: ToString>(value: Option<T>) -> String {
     value.map(|v| v.to_string()).unwrap_or_default()
 }
 
-/// The file's bytes.
-pub(crate) fn to_csv(entries: impl Iterator<Item = IndexEntry>) -> Result<Vec<u8>, csv::Error> {
+/// Writes the file.
+pub(crate) fn write_csv(
+    entries: impl Iterator<Item = IndexEntry>,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
+    let failed = |error: csv::Error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    };
     let mut writer =
-        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
-    writer.write_record(COLUMNS)?;
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(out);
+    writer.write_record(COLUMNS).map_err(failed)?;
     for e in entries {
         let status = if e.row.is_some() { "ok" } else { "bad" };
-        writer.write_record([
+        let record = [
             text(e.row),
             e.file,
             e.class,
@@ -68,9 +75,10 @@ pub(crate) fn to_csv(entries: impl Iterator<Item = IndexEntry>) -> Result<Vec<u8
             text(e.bytes),
             text(e.sha256.map(Hex)),
             text(e.phash.map(|p| Hex(p.to_be_bytes()))),
-        ])?;
+        ];
+        writer.write_record(record).map_err(failed)?;
     }
-    writer.into_inner().map_err(|e| e.into_error().into())
+    writer.flush()
 }
 
 /// Reads an index and checks it against the manifest: as many lines as inputs, rows 0, 1, 2 … in order, known classes.
@@ -90,6 +98,23 @@ pub(crate) fn read(path: &Path, manifest: &Manifest) -> Result<Vec<IndexEntry>, 
 }
 
 fn parse(from: impl Read, manifest: &Manifest) -> Result<Vec<IndexEntry>, String> {
+    let (inputs, all) = (manifest.inputs, manifest.rows);
+    let (entries, rows) = parse_lines(from, &manifest.settings.classes, inputs)?;
+    let lines = entries.len();
+    if lines as u64 != inputs || rows != all {
+        return Err(format!(
+            "expected {inputs} lines with {all} rows, found {lines} lines with {rows} rows"
+        ));
+    }
+    Ok(entries)
+}
+
+/// The lines, at most so many, and how many of them have a row.
+pub(crate) fn parse_lines(
+    from: impl Read,
+    classes: &[String],
+    most: u64,
+) -> Result<(Vec<IndexEntry>, u64), String> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(from);
     let header = reader.headers().map_err(|e| e.to_string())?.clone();
     if header.iter().take(COLUMNS.len()).ne(COLUMNS) {
@@ -104,11 +129,11 @@ fn parse(from: impl Read, manifest: &Manifest) -> Result<Vec<IndexEntry>, String
     for (i, record) in reader.records().enumerate() {
         let line = i + 2;
         let record = record.map_err(|e| e.to_string())?;
-        if entries.len() as u64 == manifest.inputs {
-            return Err(format!("expected {} lines, found more", manifest.inputs));
+        if entries.len() as u64 == most {
+            return Err(format!("expected {most} lines, found more"));
         }
         let entry = entry(&record).map_err(|what| format!("line {line}: {what}"))?;
-        if manifest.settings.classes.get(entry.label) != Some(&entry.class) {
+        if classes.get(entry.label) != Some(&entry.class) {
             return Err(format!(
                 "line {line}: the label {} is not that of the class {:?}",
                 entry.label, entry.class
@@ -122,14 +147,7 @@ fn parse(from: impl Read, manifest: &Manifest) -> Result<Vec<IndexEntry>, String
         }
         entries.push(entry);
     }
-    if entries.len() as u64 != manifest.inputs || rows != manifest.rows {
-        let (inputs, lines) = (manifest.inputs, entries.len());
-        let all = manifest.rows;
-        return Err(format!(
-            "expected {inputs} lines with {all} rows, found {lines} lines with {rows} rows"
-        ));
-    }
-    Ok(entries)
+    Ok((entries, rows))
 }
 
 fn shorten(record: &csv::StringRecord) -> String {

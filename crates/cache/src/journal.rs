@@ -79,7 +79,7 @@ pub(crate) struct SkipFact {
 }
 
 /// One line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Record {
     /// The first line.
@@ -149,7 +149,7 @@ impl Layout {
 }
 
 /// Everything that a journal says.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Replay {
     pub(crate) head: Head,
     /// Names and classes of the inputs.
@@ -171,13 +171,16 @@ impl Replay {
             return Ok(None);
         }
         let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
-        let mut lines = Lines { from: BufReader::with_capacity(1 << 17, file), valid_len: 0 };
+        Self::parse(BufReader::with_capacity(1 << 17, file), path).map(Some)
+    }
+
+    /// Reads the lines of a journal; `path` is for messages.
+    pub(crate) fn parse(from: impl BufRead, path: &Path) -> Result<Self, CacheError> {
+        let mut lines = Lines { from, valid_len: 0 };
         let first = lines.next_record().map_err(CacheError::io("read", path))?;
         let Some(Record::Head(head)) = first else {
-            return Err(CacheError::damaged(
-                path,
-                "expected the head of a journal in its first line",
-            ));
+            let why = "expected the head of a journal in its first line";
+            return Err(CacheError::damaged(path, why));
         };
         if head.version != VERSION {
             let why = format!("expected journal version {VERSION}, found {}", head.version);
@@ -200,7 +203,7 @@ impl Replay {
             }
             replay.valid_len = lines.valid_len;
         }
-        Ok(Some(replay))
+        Ok(replay)
     }
 
     /// Whether the record made sense where it stands.
@@ -235,11 +238,11 @@ impl Replay {
 }
 
 struct Lines<R> {
-    from: BufReader<R>,
+    from: R,
     valid_len: u64,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: BufRead> Lines<R> {
     /// The next valid line; `None` at the end or at the first that is not.
     fn next_record(&mut self) -> std::io::Result<Option<Record>> {
         let mut line = Vec::new();
@@ -252,20 +255,20 @@ impl<R: Read> Lines<R> {
     }
 }
 
-fn parse_line(line: &[u8]) -> Option<Record> {
+pub(crate) fn parse_line(line: &[u8]) -> Option<Record> {
     let line = line.strip_suffix(b"\n")?;
     let (sum, json) = (line.get(..16)?, line.get(17..)?);
     (line[16] == b' ' && sum == checksum(json).as_bytes()).then_some(())?;
     serde_json::from_slice(json).ok()
 }
 
-fn checksum(json: &[u8]) -> String {
+pub(crate) fn checksum(json: &[u8]) -> String {
     let mut eight = [0; 8];
     eight.copy_from_slice(&sha256(json)[..8]);
     Hex(eight).to_string()
 }
 
-fn push_line(buffer: &mut Vec<u8>, record: &Record) -> std::io::Result<()> {
+pub(crate) fn push_line(buffer: &mut Vec<u8>, record: &Record) -> std::io::Result<()> {
     let json = serde_json::to_vec(record)?;
     buffer.extend_from_slice(checksum(&json).as_bytes());
     buffer.push(b' ');
@@ -343,7 +346,7 @@ impl Journal {
 
     /// The file goes on under its lasting name.
     pub(crate) fn renamed(&mut self, path: &Path) {
-        self.path = path.to_owned();
+        path.clone_into(&mut self.path);
     }
 }
 
@@ -380,7 +383,8 @@ mod tests {
 
     #[test]
     fn rows_move_down_over_the_skipped() {
-        let fact = RowFact::new(Hex([0; 16]), &source(), None);
+        let source = RowSource { sha256: [0; 32], bytes: 1, width: 1, height: 1, phash: None };
+        let fact = RowFact::new(Hex([0; 16]), &source, None);
         let row = || Entry::Row(Box::new(fact.clone()));
         let reason = "bad".to_owned();
         let bad = SkipFact { reason, stamp: None, sha256: None };
@@ -390,9 +394,5 @@ mod tests {
         assert_eq!([0, 2, 4].map(|i| layout.slot(i)), [0, 1, 2]);
         assert!(!Layout::default().same(&layout, &entries));
         assert!(Layout::default().same(&Layout::compact(&entries[..2]), &entries[..2]));
-    }
-
-    fn source() -> RowSource {
-        RowSource { sha256: [0; 32], bytes: 1, width: 1, height: 1, phash: None }
     }
 }

@@ -25,11 +25,14 @@ mod mmap;
 mod names;
 mod npy;
 mod open;
+#[doc(hidden)]
+pub mod parsers;
 mod part;
 mod reader;
 mod settings;
 mod setup;
 mod splits;
+mod staging;
 mod stamps;
 mod target;
 mod writer;

@@ -114,7 +114,7 @@ pub struct Manifest {
 }
 
 /// Settings that two splits must share for one classifier to use both. Augmentation and seed may differ (only
-/// training images are augmented), and so may what only rounds differently: engine, instruction set, tool version.
+/// training images are augmented), and so may what only rounds differently: engine, instruction set, numerics.
 const SHARED: &[&str] = &[
     "backbone",
     "classes",
@@ -150,7 +150,7 @@ pub fn check_compatible(a: &Manifest, b: &Manifest) -> Result<(), CacheError> {
     }
 }
 
-/// Differences that [`check_compatible`] lets pass, for a note to the user: engine, instruction set, version, seed,
+/// Differences that [`check_compatible`] lets pass, for a note to the user: engine, instruction set, numerics, seed,
 /// augmentation, the weights' name.
 pub fn harmless_differences(a: &Manifest, b: &Manifest) -> Vec<Difference> {
     let mut all = a.settings.differences(&b.settings);

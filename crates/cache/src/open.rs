@@ -78,7 +78,8 @@ pub(crate) fn open_on(
 fn is_done(files: &SplitFiles, target: &Target) -> bool {
     match complete::load_manifest(files, &target.split, target.shard) {
         Ok(Some(m)) => {
-            m.settings == target.settings && m.inputs_sha256 == Hex(target.list.1).to_string()
+            m.settings.differences(&target.settings).is_empty()
+                && m.inputs_sha256 == Hex(target.list.1).to_string()
         }
         _ => false,
     }

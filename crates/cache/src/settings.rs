@@ -53,11 +53,15 @@ pub struct WeightsId {
 }
 
 /// Everything that decides the bytes of a row. Two caches with equal settings and equal input files hold equal bytes;
-/// a difference in any field makes an old cache stale.
+/// a difference in any field but `tool_version` makes an old cache stale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Version of the tool that computes the rows.
+    /// Version of the tool that computes the rows, for people: another version may well compute the same.
     pub tool_version: String,
+    /// Version of what is computed: it changes when the same input and settings give other bytes than before.
+    /// 0 where a manifest does not tell.
+    #[serde(default)]
+    pub numerics: u32,
     /// Name of the frozen base, for instance `vgg16`.
     pub backbone: String,
     /// Layer whose output is stored, by its Keras name, for instance `block5_pool`.
@@ -128,12 +132,13 @@ impl Settings {
         Ok(self.row_elements()? * self.dtype.bytes())
     }
 
-    /// The fields in which `self` and `other` differ, in the order of the fields' names.
+    /// The fields in which `self` and `other` differ, in the order of the fields' names; the tool's version is none.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let mut found = Vec::new();
         if self != other {
             let (a, b) = (to_value(self), to_value(other));
             collect("", &a, &b, &mut found);
+            found.retain(|difference| difference.field != "tool_version");
         }
         found
     }

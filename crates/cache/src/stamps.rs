@@ -1,7 +1,7 @@
 //! Whether a file is the one that was read: by size and times, and only where those differ by its content.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -62,17 +62,20 @@ pub(crate) fn unchanged(path: &Path, now: Option<Stamp>, known: &Known) -> bool 
     }
 }
 
-/// Text of `<split>.stamps`: a line with the index's sha256, then a line an input.
-pub(crate) fn to_text(index_sha256: &[u8; 32], stamps: &[Option<Stamp>]) -> String {
-    use std::fmt::Write;
-    let mut text = format!("{}\n", Hex(*index_sha256));
+/// Writes `<split>.stamps`: a line with the index's sha256, then a line an input.
+pub(crate) fn write(
+    index_sha256: &[u8; 32],
+    stamps: &[Option<Stamp>],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    writeln!(out, "{}", Hex(*index_sha256))?;
     for stamp in stamps {
         match stamp {
-            Some(s) => _ = writeln!(text, "{} {} {}", s.size, s.mtime, s.ctime),
-            None => text.push_str("-\n"),
+            Some(s) => writeln!(out, "{} {} {}", s.size, s.mtime, s.ctime)?,
+            None => writeln!(out, "-")?,
         }
     }
-    text
+    Ok(())
 }
 
 /// Reads `<split>.stamps`; anything odd gives no stamps, and the files are hashed instead.

@@ -62,6 +62,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(e) = cause.downcast_ref::<backbone::weights::WeightsError>() {
             return Some(e.hint().to_owned()).filter(|h| !h.is_empty());
         }
+        if let Some(e) = cause.downcast_ref::<backbone::BaseError>() {
+            return e.hint();
+        }
         if let Some(e) = cause.downcast_ref::<backbone::ExtractorError>() {
             return e.hint();
         }

@@ -4,6 +4,7 @@
 //! progress bars and prints.
 #![forbid(unsafe_code)]
 
+mod available;
 pub mod cache_tool;
 mod choices;
 mod console;

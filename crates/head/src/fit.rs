@@ -9,8 +9,8 @@ use crate::{
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Memory for features without their zeros. What does not fit is read again every epoch.
-const CACHE_BYTES: usize = 512 << 20;
+/// Memory for features without their zeros, where nothing else is said. What does not fit is read again every epoch.
+pub const CACHE_BYTES: usize = 512 << 20;
 /// Rows a forward pass takes at once outside training.
 pub(crate) const EVALUATION_BATCH: usize = 64;
 /// Column lists count rows times columns of a chunk in 32 bits.
@@ -44,7 +44,20 @@ pub fn fit(
     config: &FitConfig,
     on_epoch: &mut dyn FnMut(&EpochStats) -> ControlFlow<()>,
 ) -> Result<Fitted, HeadError> {
-    fit_with(train, validation, classes, config, &mut Seeded::new(config.seed), on_epoch)
+    fit_within(CACHE_BYTES, train, validation, classes, config, on_epoch)
+}
+
+/// [`fit`], keeping features in at most `cache` bytes. The result is bitwise the same, whatever they are.
+pub fn fit_within(
+    cache: usize,
+    train: &Split<'_>,
+    validation: Option<&Split<'_>>,
+    classes: usize,
+    config: &FitConfig,
+    on_epoch: &mut dyn FnMut(&EpochStats) -> ControlFlow<()>,
+) -> Result<Fitted, HeadError> {
+    let random = &mut Seeded::new(config.seed);
+    fit_with_within(cache, train, validation, classes, config, random, on_epoch)
 }
 
 /// [`fit`] with random choices from elsewhere.
@@ -56,11 +69,11 @@ pub fn fit_with(
     random: &mut dyn Randomness,
     on_epoch: &mut dyn FnMut(&EpochStats) -> ControlFlow<()>,
 ) -> Result<Fitted, HeadError> {
-    fit_within(CACHE_BYTES, train, validation, classes, config, random, on_epoch)
+    fit_with_within(CACHE_BYTES, train, validation, classes, config, random, on_epoch)
 }
 
 /// [`fit_with`], keeping features in at most `cache` bytes.
-pub(crate) fn fit_within(
+pub(crate) fn fit_with_within(
     mut cache: usize,
     train: &Split<'_>,
     validation: Option<&Split<'_>>,

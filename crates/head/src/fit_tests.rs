@@ -15,7 +15,8 @@ fn history_and_head(cache: usize) -> (Vec<(u64, Option<u64>)>, Head) {
     let config = FitConfig { hidden: vec![40], epochs: 3, ..FitConfig::default() };
     let go_on = &mut |_: &EpochStats| ControlFlow::Continue(());
     let fitted =
-        fit_within(cache, &split, Some(&split), 2, &config, &mut Seeded::new(1), go_on).unwrap();
+        fit_with_within(cache, &split, Some(&split), 2, &config, &mut Seeded::new(1), go_on)
+            .unwrap();
     let bits = fitted.history.iter().map(|e| (e.loss.to_bits(), e.val_loss.map(f64::to_bits)));
     (bits.collect(), fitted.head)
 }

@@ -18,16 +18,18 @@ mod model;
 mod network;
 mod random;
 pub mod repeats;
+mod room;
 mod sparse;
 mod store;
 
 pub use config::{ClassWeight, FitConfig, Optimizer};
 pub use data::{DenseRows, FeatureRows, Split, check_split};
 pub use error::HeadError;
-pub use fit::{Fitted, fit, fit_with};
+pub use fit::{CACHE_BYTES, Fitted, fit, fit_with, fit_within};
 pub use history::EpochStats;
 pub use model::{Activation, Head, Layer};
 pub use random::{Randomness, Seeded, SplitMix64};
+pub use room::training_bytes;
 pub use store::{
     FORMAT_VERSION, HEAD_JSON, HEAD_TENSORS, HeadManifest, LayerRecord, TrainingRecord,
 };

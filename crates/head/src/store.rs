@@ -99,6 +99,19 @@ impl Head {
     /// Writes both files into `dir` (made if missing), each by a temporary file, fsync and rename. The weights come
     /// first, so that `head.json` appears only beside weights that are whole.
     pub fn save(&self, dir: &Path, manifest: &HeadManifest) -> Result<(), HeadError> {
+        let (text, tensors) = self.to_bytes(dir, manifest)?;
+        std::fs::create_dir_all(dir).map_err(io("create", dir))?;
+        write(&dir.join(HEAD_TENSORS), &tensors)?;
+        write(&dir.join(HEAD_JSON), &text)
+    }
+
+    /// The bytes of both files, the text first; `dir` is for messages. Public for `fuzz/`, not part of the API.
+    #[doc(hidden)]
+    pub fn to_bytes(
+        &self,
+        dir: &Path,
+        manifest: &HeadManifest,
+    ) -> Result<(Vec<u8>, Vec<u8>), HeadError> {
         let json = dir.join(HEAD_JSON);
         let records: Vec<LayerRecord> = self.layers.iter().map(LayerRecord::of).collect();
         if manifest.layers != records {
@@ -109,10 +122,7 @@ impl Head {
         }
         check_manifest(&json, manifest)?;
         let text = serde_json::to_vec_pretty(manifest).map_err(|e| bad(&json, e.to_string()))?;
-        std::fs::create_dir_all(dir).map_err(io("create", dir))?;
-        let tensors = dir.join(HEAD_TENSORS);
-        write(&tensors, &self.to_safetensors(&tensors)?)?;
-        write(&json, &text)
+        Ok((text, self.to_safetensors(&dir.join(HEAD_TENSORS))?))
     }
 
     fn to_safetensors(&self, path: &Path) -> Result<Vec<u8>, HeadError> {
@@ -139,11 +149,30 @@ impl Head {
     /// types and values are all checked.
     pub fn load(dir: &Path) -> Result<(Self, HeadManifest), HeadError> {
         let json = dir.join(HEAD_JSON);
-        let manifest: HeadManifest = serde_json::from_slice(&read(&json, LARGEST_JSON)?)
-            .map_err(|e| bad(&json, e.to_string()))?;
-        let values = check_manifest(&json, &manifest)?;
+        Self::parse(dir, &read(&json, LARGEST_JSON)?, read)
+    }
+
+    /// As [`Head::load`] from the bytes of both files; for `fuzz/`, not part of the API.
+    #[doc(hidden)]
+    pub fn from_bytes(json: &[u8], tensors: &[u8]) -> Result<(Self, HeadManifest), HeadError> {
+        Self::parse(Path::new(""), json, |path, limit| match tensors.len() as u64 > limit {
+            true => refuse(path, format!("expected at most {limit} bytes, found more")),
+            false => Ok(tensors.to_vec()),
+        })
+    }
+
+    /// `tensors` reads the file of weights, up to a limit.
+    fn parse(
+        dir: &Path,
+        json: &[u8],
+        tensors: impl FnOnce(&Path, u64) -> Result<Vec<u8>, HeadError>,
+    ) -> Result<(Self, HeadManifest), HeadError> {
+        let at = dir.join(HEAD_JSON);
+        let manifest: HeadManifest =
+            serde_json::from_slice(json).map_err(|e| bad(&at, e.to_string()))?;
+        let values = check_manifest(&at, &manifest)?;
         let path = dir.join(HEAD_TENSORS);
-        let data = read(&path, values * 4 + LARGEST_HEADER)?;
+        let data = tensors(&path, values * 4 + LARGEST_HEADER)?;
         let tensors = SafeTensors::deserialize(&data).map_err(|e| bad(&path, e.to_string()))?;
         if let Some(extra) = tensors.names().into_iter().find(|n| !known(&manifest.layers, n)) {
             return refuse(

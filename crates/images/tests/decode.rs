@@ -243,3 +243,32 @@ proptest! {
         loads_or_says_why(&[STARTS[start], &bytes].concat());
     }
 }
+
+#[test]
+fn no_buffer_of_more_than_a_gib_is_asked_for() {
+    // 144 million pixels are few enough; eight bytes each are too many.
+    let side = 12_000u32.to_be_bytes();
+    let mut png = fixture("rgba16.png");
+    png[16..20].copy_from_slice(&side);
+    png[20..24].copy_from_slice(&side);
+    let sum = crc32(&png[12..29]);
+    png[29..33].copy_from_slice(&sum.to_be_bytes());
+    let mut jpeg = fixture("cmyk.jpg");
+    let frame = jpeg.windows(2).position(|marker| matches!(marker, [0xff, 0xc0..=0xc2])).unwrap();
+    jpeg[frame + 5..frame + 7].copy_from_slice(&side[2..]);
+    jpeg[frame + 7..frame + 9].copy_from_slice(&side[2..]);
+    for (bytes, format) in [(png, "PNG"), (jpeg, "JPEG")] {
+        let reason = decode_rgb(&bytes).unwrap_err().reason();
+        assert_eq!(
+            reason,
+            format!("unsupported {format}: needs more memory than the largest image")
+        );
+    }
+}
+
+/// The sum that ends each chunk of a PNG.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |sum, &byte| {
+        (0..8).fold(sum ^ u32::from(byte), |s, _| s >> 1 ^ (0xedb8_8320 * (s & 1)))
+    })
+}

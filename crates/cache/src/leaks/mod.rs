@@ -1,6 +1,5 @@
 //! The same file or the same picture in two splits: what a classifier was trained on must not test it.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::CacheError;
@@ -11,7 +10,7 @@ mod phash;
 mod search;
 
 pub use phash::{distance, perceptual_hash};
-use search::Near;
+use search::{Hit, Near};
 
 /// Where a picture lies.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -64,8 +63,11 @@ pub struct Leak {
 /// behind it.
 pub const DEFAULT_DISTANCE: u32 = 6;
 
-/// Compares every pair of the named splits by their index files. Each file of the later split is reported at most once
-/// a pair, with the nearest file of the earlier one; so there are never more leaks than files.
+/// Files of one split that are reported for one file of another.
+pub const MOST_EACH: usize = 10;
+
+/// Compares every pair of the named splits by their index files. For each file of the later split every file of the earlier
+/// one that it shares a picture with is reported, the same files first, then the nearest pictures; [`MOST_EACH`] at most.
 pub fn find(dir: &Path, splits: &[&str], max_distance: u32) -> Result<Vec<Leak>, CacheError> {
     let mut indices = Vec::new();
     for split in splits {
@@ -76,7 +78,7 @@ pub fn find(dir: &Path, splits: &[&str], max_distance: u32) -> Result<Vec<Leak>,
         let finder = Finder::new(first, max_distance);
         for (b, second) in &indices[i + 1..] {
             for entry in second {
-                if let Some((of, why)) = finder.find(entry) {
+                for (of, why) in finder.find(entry) {
                     let place = |split: &str, file: &str| Place {
                         split: split.to_owned(),
                         file: file.to_owned(),
@@ -92,31 +94,50 @@ pub fn find(dir: &Path, splits: &[&str], max_distance: u32) -> Result<Vec<Leak>,
 /// Looks files up among those of one split.
 struct Finder<'a> {
     entries: &'a [IndexEntry],
-    by_bytes: HashMap<[u8; 32], usize>,
+    /// Positions in `entries`, sorted by the files' digests.
+    by_bytes: Vec<u32>,
     near: Near,
     max_distance: u32,
 }
 
 impl<'a> Finder<'a> {
     fn new(entries: &'a [IndexEntry], max_distance: u32) -> Self {
-        let mut by_bytes = HashMap::new();
         // Bad files are in no array, so they are no leak.
-        for (i, entry) in entries.iter().enumerate().filter(|(_, e)| e.row.is_some()) {
-            if let Some(sha) = entry.sha256 {
-                by_bytes.entry(sha).or_insert(i);
-            }
-        }
+        let good = |e: &IndexEntry| e.row.is_some() && e.sha256.is_some();
+        let mut by_bytes: Vec<u32> =
+            (0u32..).zip(entries).filter(|(_, e)| good(e)).map(|(i, _)| i).collect();
+        // Stable: files of the same bytes stay in their order.
+        by_bytes.sort_by_key(|&i| entries[i as usize].sha256);
         let near = Near::new(entries.iter().map(|e| e.phash));
         Self { entries, by_bytes, near, max_distance }
     }
 
-    fn find(&self, entry: &IndexEntry) -> Option<(&'a IndexEntry, Why)> {
-        entry.row?;
-        if let Some(&i) = entry.sha256.and_then(|sha| self.by_bytes.get(&sha)) {
-            return Some((&self.entries[i], Why::SameBytes));
+    fn same_bytes(&self, sha256: [u8; 32]) -> impl Iterator<Item = &'a IndexEntry> {
+        let entries = self.entries;
+        let first = self.by_bytes.partition_point(|&i| entries[i as usize].sha256 < Some(sha256));
+        let from = self.by_bytes[first..].iter().map(move |&i| &entries[i as usize]);
+        from.take_while(move |e| e.sha256 == Some(sha256))
+    }
+
+    fn find(&self, entry: &IndexEntry) -> Vec<(&'a IndexEntry, Why)> {
+        let mut found = Vec::new();
+        if entry.row.is_none() {
+            return found;
         }
-        let hit = self.near.find(entry.phash?, self.max_distance)?;
-        let why = Why::SamePicture { distance: hit.distance, mirrored: hit.mirrored };
-        Some((&self.entries[hit.at], why))
+        if let Some(sha256) = entry.sha256 {
+            found.extend(self.same_bytes(sha256).take(MOST_EACH).map(|of| (of, Why::SameBytes)));
+        }
+        let (Some(phash), left @ 1..) = (entry.phash, MOST_EACH - found.len()) else {
+            return found;
+        };
+        // The same files are among the nearest pictures, too.
+        let hits = self.near.find(phash, self.max_distance, MOST_EACH).into_iter();
+        let others = hits.map(|hit| (&self.entries[hit.at], hit)).filter(|(of, _)| {
+            of.row.is_some() && (of.sha256.is_none() || of.sha256 != entry.sha256)
+        });
+        found.extend(others.take(left).map(|(of, Hit { distance, mirrored, .. })| {
+            (of, Why::SamePicture { distance, mirrored })
+        }));
+        found
     }
 }

@@ -1,4 +1,4 @@
-//! The nearest of many 64-bit hashes within a distance, without comparing with all.
+//! The nearest few of many 64-bit hashes within a distance, without comparing with all.
 
 use super::phash::{distance, mirrored};
 
@@ -47,14 +47,20 @@ impl Near {
         Self { hashes, starts, order }
     }
 
-    /// The nearest hash within `max` bits, in the better of both ways round; of equally near ones the first.
-    pub(super) fn find(&self, hash: u64, max: u32) -> Option<Hit> {
-        let mut best: Option<Hit> = None;
+    /// The nearest `most` hashes within `max` bits, in the better of both ways round: nearest first, of equally near ones
+    /// the first.
+    pub(super) fn find(&self, hash: u64, max: u32, most: usize) -> Vec<Hit> {
+        let mut best: Vec<Hit> = Vec::new();
         let mut offer = |&(other, at): &(u64, usize)| {
             let (distance, mirrored) = distance(other, hash);
-            let hit = Hit { at, distance, mirrored };
-            if distance <= max && best.is_none_or(|b| (distance, at) < (b.distance, b.at)) {
-                best = Some(hit);
+            if distance > max {
+                return;
+            }
+            let place = best.partition_point(|b| (b.distance, b.at) < (distance, at));
+            // A hash may lie in several of the buckets.
+            if place < most && best.get(place).is_none_or(|b| b.at != at) {
+                best.truncate(most - 1);
+                best.insert(place, Hit { at, distance, mirrored });
             }
         };
         let near = max / QUARTERS;
@@ -101,6 +107,7 @@ mod tests {
             flips in prop::collection::vec(0u32..64, 0..14),
             turn in any::<bool>(),
             max in 0u32..15,
+            most in 1usize..5,
         ) {
             let mut hash = hashes[of.index(hashes.len())].unwrap_or(1);
             flips.iter().for_each(|f| hash ^= 1 << f);
@@ -108,9 +115,13 @@ mod tests {
                 hash = mirrored(hash);
             }
             let all = hashes.iter().enumerate().filter_map(|(at, h)| Some((distance((*h)?, hash), at)));
-            let naive = all.filter(|((d, _), _)| *d <= max).min_by_key(|&((d, _), at)| (d, at));
-            let naive = naive.map(|((distance, mirrored), at)| Hit { at, distance, mirrored });
-            prop_assert_eq!(Near::new(hashes.iter().copied()).find(hash, max), naive);
+            let mut naive: Vec<Hit> = all
+                .filter(|((d, _), _)| *d <= max)
+                .map(|((distance, mirrored), at)| Hit { at, distance, mirrored })
+                .collect();
+            naive.sort_by_key(|hit| (hit.distance, hit.at));
+            naive.truncate(most);
+            prop_assert_eq!(Near::new(hashes.iter().copied()).find(hash, max, most), naive);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::common::{compute, inputs, many, run, settings, snapshot, writer};
 use cache::{
-    CacheError, Dtype, Existing, OnError, OpenOptions, Opened, RunStats, SplitReader,
+    CacheError, Dtype, Existing, OnError, OpenOptions, Opened, RunStats, Settings, SplitReader,
     check_compatible, open,
 };
 
@@ -31,6 +31,35 @@ fn a_complete_cache_is_not_touched() {
         before
     );
     assert_eq!(run(dir.path(), &settings, &files, Existing::Overwrite).unwrap().1, 4);
+}
+
+#[test]
+fn another_version_of_the_tool_makes_nothing_stale_but_other_numerics_do() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let old = settings(&[2], Dtype::F32);
+    let newer = Settings { tool_version: "99.0".to_owned(), ..old.clone() };
+    // An unfinished run goes on under another version, and the manifest tells of the one that finished it.
+    let w = writer(open(dir.path(), "train", old.clone(), files.clone(), OpenOptions::default()));
+    (0..2).for_each(|position| compute(&w, position, 2).unwrap());
+    w.abandon().unwrap();
+    let (manifest, computed) = run(dir.path(), &newer, &files, Existing::Refuse).unwrap();
+    assert_eq!((computed, manifest.settings.tool_version.as_str()), (2, "99.0"));
+    for settings in [&old, &newer] {
+        for existing in [Existing::Refuse, Existing::Update] {
+            assert_eq!(run(dir.path(), settings, &files, existing).unwrap().1, 0);
+        }
+    }
+    let other = Settings { numerics: 2, ..newer };
+    let error = run(dir.path(), &other, &files, Existing::Update).unwrap_err();
+    assert!(error.to_string().contains("numerics was 1, is now 2"), "{error}");
+    // A manifest from before there was such a field.
+    let path = dir.path().join("train.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("    \"numerics\": 1,\n", "")).unwrap();
+    let error = run(dir.path(), &old, &files, Existing::Refuse).unwrap_err();
+    assert!(error.to_string().contains("numerics was 0, is now 1"), "{error}");
+    assert_eq!(SplitReader::open(dir.path(), "train").unwrap().manifest().settings.numerics, 0);
 }
 
 #[test]

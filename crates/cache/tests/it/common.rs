@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 pub fn settings(row_shape: &[usize], dtype: Dtype) -> Settings {
     Settings {
         tool_version: "0.1.0".to_owned(),
+        numerics: 1,
         backbone: "vgg16".to_owned(),
         layer: "block5_pool".to_owned(),
         pooling: "none".to_owned(),

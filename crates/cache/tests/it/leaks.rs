@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{settings, writer};
-use cache::leaks::{DEFAULT_DISTANCE, Why, distance, find, perceptual_hash};
+use cache::leaks::{DEFAULT_DISTANCE, MOST_EACH, Why, distance, find, perceptual_hash};
 use cache::{Dtype, Input, OpenOptions, RowSource, RunStats, open};
 
 fn split(dir: &Path, data: &Path, name: &str, files: &[(&str, &str, Option<u64>)]) {
@@ -43,6 +43,56 @@ fn leaks_are_told_with_both_names() {
     assert_eq!((leaks[0].a.split.as_str(), leaks[0].b.split.as_str()), ("train", "test"));
     assert_eq!(find(dir.path(), &["train", "test"], 2).unwrap().len(), 1);
     assert!(find(dir.path(), &["train", "none"], 2).is_err());
+}
+
+#[test]
+fn every_copy_is_told_up_to_a_bound() {
+    let (dir, a, b, c) = (
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let hash = 0x0123_4567_89ab_cdef;
+    let train = [
+        ("cats/1", "x", Some(hash)),
+        ("cats/2", "x", Some(hash)),
+        ("cats/3", "y", Some(hash ^ 1)),
+        ("dogs/4", "other", Some(!0)),
+    ];
+    split(dir.path(), a.path(), "train", &train);
+    split(dir.path(), b.path(), "val", &[("cats/1", "x", Some(hash))]);
+    split(dir.path(), c.path(), "test", &[("cats/7", "x", Some(hash)), ("dogs/8", "w", None)]);
+    let leaks = find(dir.path(), &["train", "val", "test"], DEFAULT_DISTANCE).unwrap();
+    let told: Vec<String> = leaks
+        .iter()
+        .map(|l| format!("{}/{} {}/{} {}", l.a.split, l.a.file, l.b.split, l.b.file, l.why))
+        .collect();
+    let same = "the same file";
+    let near = "the same picture (1 of 64 bits differ)";
+    assert_eq!(
+        told,
+        [
+            format!("train/cats/1 val/cats/1 {same}"),
+            format!("train/cats/2 val/cats/1 {same}"),
+            format!("train/cats/3 val/cats/1 {near}"),
+            format!("train/cats/1 test/cats/7 {same}"),
+            format!("train/cats/2 test/cats/7 {same}"),
+            format!("train/cats/3 test/cats/7 {near}"),
+            format!("val/cats/1 test/cats/7 {same}"),
+        ]
+    );
+    let many: Vec<(String, String)> = (0..20)
+        .map(|i| (format!("cats/{i:02}"), if i < 4 { "x" } else { "z" }.to_owned()))
+        .collect();
+    let many: Vec<(&str, &str, Option<u64>)> =
+        many.iter().map(|(name, bytes)| (name.as_str(), bytes.as_str(), Some(hash))).collect();
+    let (dir, d) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    split(dir.path(), d.path(), "train", &many);
+    split(dir.path(), c.path(), "test", &[("cats/7", "x", Some(hash))]);
+    let leaks = find(dir.path(), &["train", "test"], DEFAULT_DISTANCE).unwrap();
+    assert_eq!(leaks.len(), MOST_EACH);
+    assert_eq!(leaks.iter().filter(|l| l.why == Why::SameBytes).count(), 4);
 }
 
 #[test]

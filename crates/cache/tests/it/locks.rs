@@ -90,10 +90,11 @@ fn killed_at_any_moment_it_goes_on_without_doing_rows_again() {
     let dir = tempfile::tempdir().unwrap();
     let files = many(&dir.path().join("data"), 300);
     let out = dir.path().join("out");
-    let (mut kills, mut before) = (0, 301);
+    let (mut kills, mut before) = (0, 300);
     loop {
         let (mut child, todo) = start(dir.path(), 200);
-        assert!(todo < before, "{todo} rows to do, {before} before");
+        // On a busy machine it may be killed before it has done one.
+        assert!(todo <= before, "{todo} rows to do, {before} before");
         before = todo;
         std::thread::sleep(Duration::from_millis(7 + kills));
         child.kill().unwrap();

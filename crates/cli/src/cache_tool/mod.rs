@@ -184,8 +184,8 @@ fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
         console.say(describe_leak(leak))?;
     }
     console.say(format!(
-        "{} in two of {}",
-        text::count(found.len(), "picture", "pictures"),
+        "{} of pictures in two of {}",
+        text::count(found.len(), "pair", "pairs"),
         splits.join(", ")
     ))?;
     let values: Vec<Value> = found

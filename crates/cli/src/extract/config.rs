@@ -10,6 +10,11 @@ use std::path::PathBuf;
 use super::args::{PreprocessChoice, Profile, RunArgs};
 use crate::failure::hinted;
 
+/// Version of what is computed. Raise it with every change by which the same file, weights and settings give other bytes
+/// of a row than before, in decoding, resizing, preprocessing or the engines: older caches are then stale.
+/// `tests/e2e/numerics.rs` fails when that was forgotten.
+const NUMERICS: u32 = 1;
+
 /// What `extract` will do.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -116,6 +121,7 @@ impl Config {
     ) -> Settings {
         Settings {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            numerics: NUMERICS,
             backbone: self.base.name.to_owned(),
             layer: self.base.last_layer().to_owned(),
             pooling: self.pooling.to_string(),

@@ -6,6 +6,7 @@ mod features;
 mod page;
 mod print;
 mod repeat;
+mod room;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
@@ -48,9 +49,12 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     let notes = check_leaks(args, console)?;
     announce(&features, console)?;
 
+    // What would fail after the training fails before it.
     let config = args.config(features.classes());
+    let room = room::check_memory(&features, &config, args.repeats)?;
+    room::check_folder(&args.head)?;
     let started = Instant::now();
-    let fitted = train(&features, &config, console, interrupt)?;
+    let fitted = train(&features, &config, room, console, interrupt)?;
     let seconds = started.elapsed().as_secs_f64();
     if fitted.interrupted {
         console.warn("stopped; no head was written");
@@ -85,7 +89,7 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         evaluated.iter().find(|(one, _)| one.name() == "test").map(|(_, result)| &result.metrics);
     seeds.add(config.seed, &fitted, test);
     let further = (1..u64::from(args.repeats)).map(|i| config.seed.wrapping_add(i));
-    seeds.run(&features, &config, further, console, interrupt)?;
+    seeds.run(&features, &config, room, further, console, interrupt)?;
     let repeats = seeds.summary();
     for metric in repeats.iter().flat_map(|r| &r.metrics) {
         let count = metric.values.len();
@@ -118,12 +122,14 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
 fn train(
     features: &AllFeatures,
     config: &FitConfig,
+    room: usize,
     console: Console,
     interrupt: &Interrupt,
 ) -> Result<Fitted> {
     let validation = features.validation.as_ref().map(Features::split);
     let mut printing = Ok(());
-    let fitted = head::fit(
+    let fitted = head::fit_within(
+        room,
         &features.train.split(),
         validation.as_ref(),
         features.classes().len(),
@@ -150,8 +156,8 @@ fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
     {
         return Err(hinted(
             format!(
-                "{} in two splits: {first}",
-                text::count(lines.len(), "picture lies", "pictures lie")
+                "{} of pictures in two splits: {first}",
+                text::count(lines.len(), "pair", "pairs")
             ),
             "`cache leaks` lists them; remove them from one split and run extract --update",
         ));

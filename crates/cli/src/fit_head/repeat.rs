@@ -50,7 +50,7 @@ impl Seeds {
         }
     }
 
-    /// Trains with each further seed.
+    /// Trains with each further seed, keeping features in `room` bytes.
     ///
     /// # Errors
     /// Training fails.
@@ -58,6 +58,7 @@ impl Seeds {
         &mut self,
         features: &AllFeatures,
         config: &FitConfig,
+        room: usize,
         further: impl Iterator<Item = u64>,
         console: Console,
         interrupt: &Interrupt,
@@ -65,7 +66,8 @@ impl Seeds {
         let validation = features.validation.as_ref().map(super::features::Features::split);
         for seed in further {
             let config = FitConfig { seed, ..config.clone() };
-            let fitted = head::fit(
+            let fitted = head::fit_within(
+                room,
                 &features.train.split(),
                 validation.as_ref(),
                 features.classes().len(),

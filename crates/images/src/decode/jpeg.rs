@@ -4,7 +4,10 @@
 use libjpeg_turbo_rs::common::types::ComponentInfo;
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
-use super::{Format, MAX_PIXELS, Rgb8Image, checked_pixels, corrupt, grey_to_rgb, unsupported};
+use super::{
+    Format, MAX_BYTES, MAX_PIXELS, Rgb8Image, TOO_LARGE, checked_pixels, corrupt, grey_to_rgb,
+    unsupported,
+};
 use crate::ImageError;
 
 const FORMAT: Format = Format::Jpeg;
@@ -31,6 +34,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
         4 => return Err(unsupported(FORMAT, "unusual sampling of four components")),
         count => return Err(unsupported(FORMAT, format!("{count} components"))),
     };
+    // Coefficients of progressive files take two bytes a sample.
+    if pixels as u64 * channels as u64 * 2 > MAX_BYTES {
+        return Err(unsupported(FORMAT, TOO_LARGE));
+    }
     decoder.set_output_format(layout);
     let decoded = decoder.decode_image().map_err(error)?;
     if (decoded.width, decoded.height) != (width as usize, height as usize)

@@ -11,8 +11,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::ImageError;
 pub use format::Format;
 
-/// Images of more pixels are refused before they are allocated. Pillow's decompression-bomb limit.
-pub const MAX_PIXELS: u64 = 178_956_970;
+/// Images of more pixels are refused before they are allocated. Pillow's decompression-bomb limit; less for
+/// a fuzzer, which would spend its time on clearing memory.
+pub const MAX_PIXELS: u64 = if cfg!(fuzzing) { 1 << 20 } else { 178_956_970 };
+
+/// Bytes that one buffer of a decoder may take, so that a small file cannot ask for more than a GiB: three 16-bit samples
+/// of the largest image.
+const MAX_BYTES: u64 = MAX_PIXELS * 6;
+const TOO_LARGE: &str = "needs more memory than the largest image";
 
 /// 8-bit RGB pixels, row by row, no padding.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use std::io::{Cursor, ErrorKind};
 use image::error::{ImageError as DecodeError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{Format, MAX_PIXELS, Rgb8Image, checked_pixels, corrupt, grey_to_rgb, unsupported};
+use super::{
+    Format, MAX_BYTES, Rgb8Image, TOO_LARGE, checked_pixels, corrupt, grey_to_rgb, unsupported,
+};
 use crate::ImageError;
 
 pub(super) fn decode(bytes: &[u8], format: Format) -> Result<Rgb8Image, ImageError> {
@@ -18,8 +20,7 @@ pub(super) fn decode(bytes: &[u8], format: Format) -> Result<Rgb8Image, ImageErr
     };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), image_format(format));
     let mut limits = Limits::default();
-    // The largest image with four 16-bit samples.
-    limits.max_alloc = Some(MAX_PIXELS * 8);
+    limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(error)?;
     let (width, height) = decoder.dimensions();
@@ -81,7 +82,7 @@ fn error_of(format: Format, error: DecodeError) -> ImageError {
     match error {
         DecodeError::Unsupported(error) => unsupported(format, error),
         DecodeError::Limits(limit) if limit.kind() == LimitErrorKind::InsufficientMemory => {
-            unsupported(format, "needs more memory than the largest image")
+            unsupported(format, TOO_LARGE)
         }
         error if ends_early(&error) => ImageError::Truncated { format },
         error => corrupt(format, error),

@@ -4,12 +4,12 @@ use std::io::{Cursor, ErrorKind};
 
 use ::png::{BitDepth, ColorType, Decoder, DecodingError, Limits, Transformations};
 
-use super::{Format, MAX_PIXELS, Rgb8Image, checked_pixels, corrupt, grey_to_rgb};
+use super::{
+    Format, MAX_BYTES, Rgb8Image, TOO_LARGE, checked_pixels, corrupt, grey_to_rgb, unsupported,
+};
 use crate::ImageError;
 
 const FORMAT: Format = Format::Png;
-/// Bytes of a pixel at most: four 16-bit samples.
-const MAX_BYTES: u64 = MAX_PIXELS * 8;
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
     let mut decoder =
@@ -23,6 +23,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
     let pixels = checked_pixels(FORMAT, width, height)?;
     let mut reader = decoder.read_info().map_err(error)?;
     let size = reader.output_buffer_size().ok_or_else(|| corrupt(FORMAT, "impossible size"))?;
+    if size as u64 > MAX_BYTES {
+        return Err(unsupported(FORMAT, TOO_LARGE));
+    }
     let mut raw = vec![0; size];
     let frame = reader.next_frame(&mut raw).map_err(error)?;
     raw.truncate(frame.buffer_size());

@@ -1,0 +1,67 @@
+//! What every parser promises about any bytes at all. Each function here is one fuzz target (`targets/`), and
+//! `tests/fuzz_seeds.rs` of the main workspace runs the same functions on the committed seeds.
+//!
+//! No function may panic, take more memory than the fuzzer allows, or accept what does not come back the same. Each says
+//! whether it accepted the bytes.
+
+mod images_decode;
+mod weights;
+
+pub use images_decode::images;
+pub use weights::{hdf5, npz, numpy_pickle, safetensors, torch_legacy, torch_zip};
+
+use std::path::Path;
+
+fn expect(outcome: cache::parsers::Outcome) -> bool {
+    outcome.unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The header of a `.npy` file.
+pub fn npy_header(data: &[u8]) -> bool {
+    expect(cache::parsers::npy_header(data))
+}
+
+/// `<split>_labels.npy`.
+pub fn labels(data: &[u8]) -> bool {
+    expect(cache::parsers::labels(data))
+}
+
+/// `<split>_index.csv`.
+pub fn index(data: &[u8]) -> bool {
+    expect(cache::parsers::index(data))
+}
+
+/// `<split>.json`.
+pub fn manifest(data: &[u8]) -> bool {
+    expect(cache::parsers::manifest(data))
+}
+
+/// `<split>.journal`, as it is and with its checksums put right.
+pub fn journal(data: &[u8]) -> bool {
+    let raw = expect(cache::parsers::journal(data));
+    expect(cache::parsers::journal_lines(data)) || raw
+}
+
+/// `head.json`, a NUL, `head.safetensors`.
+pub fn head(data: &[u8]) -> bool {
+    let end = data.iter().position(|&byte| byte == 0).unwrap_or(data.len());
+    let (json, tensors) = (&data[..end], data.get(end + 1..).unwrap_or_default());
+    let Ok((head, manifest)) = head::Head::from_bytes(json, tensors) else { return false };
+    let (json, tensors) =
+        head.to_bytes(Path::new(""), &manifest).expect("what was read is written");
+    let again = head::Head::from_bytes(&json, &tensors).expect("what was written is read");
+    assert!(again == (head, manifest), "a head came back as another");
+    let (head, _) = again;
+    let probabilities = head.predict(&vec![1.0; head.inputs()]).expect("a row of the right width");
+    assert_eq!(probabilities.len(), head.classes());
+    true
+}
+
+/// Names of files in an index, which must come back as the same path.
+pub fn names(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(path) = images::parse_name(text) else { return false };
+    let again = images::parse_name(&images::display_name(&path));
+    assert_eq!(again.as_ref(), Ok(&path));
+    true
+}
