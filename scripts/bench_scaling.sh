@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How the time of the base and of `extract` grows with image size, threads, batch and number of files.
 #
-#   scripts/bench_scaling.sh PHOTOGRAPHS [flags of extract, such as --precision medium]
+#   scripts/bench_scaling.sh PHOTOGRAPHS [--precision NAME] [--isa NAME]
 #
 # PHOTOGRAPHS has a folder train with a folder a class. First: cargo build --release --workspace --examples --bins
 set -euo pipefail
@@ -14,13 +14,19 @@ extract=$here/target/release/extract
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 rate() { "$base" "$@" --seconds 3 | sed -n 's/^batch [0-9]*: \([0-9.]*\) images.*median \([0-9.]*\)).*/\1 (median \2)/p'; }
+# line NAME FLAGS...: its rate; what fails ends the script.
+line() {
+  local found
+  found=$(rate "${@:2}")
+  echo "  $1  $found"
+}
 
 echo "image size, batch 20: images/s of the base"
-for size in 64 96 150 224 299; do echo "  $size  $(rate --size $size --batch 20 "$@")"; done
+for size in 64 96 150 224 299; do line "$size" --size "$size" --batch 20 "$@"; done
 echo "threads, 150x150, batch 20: images/s of the base"
-for threads in $(seq "$(nproc)"); do echo "  $threads  $(rate --threads "$threads" --batch 20 "$@")"; done
+for threads in $(seq "$(nproc)"); do line "$threads" --threads "$threads" --batch 20 "$@"; done
 echo "batch, 150x150: images/s of the base"
-for batch in 1 2 5 20 64; do echo "  $batch  $(rate --batch $batch "$@")"; done
+for batch in 1 2 5 20 64; do line "$batch" --batch "$batch" "$@"; done
 
 echo "files, 150x150: seconds of the whole extract, peak memory"
 mapfile -t files < <(find "$photographs/train" -type f | sort)

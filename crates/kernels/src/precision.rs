@@ -15,7 +15,7 @@ use crate::Isa;
 pub enum Precision {
     /// f32 operands and sums: within 5e-6.
     Highest,
-    /// On bf16 units each f32 is a sum of two bf16 and three products are formed: within 5e-5.
+    /// On AMX each f32 is a sum of two bf16 and three products are formed: within 5e-5.
     High,
     /// On bf16 units bf16 operands and f32 sums: within 2e-2.
     Medium,

@@ -1,14 +1,15 @@
 //! AMX: products of tiles of 16 rows by 32 bf16 with 32 bf16 by 16 columns, summed in f32.
 //!
-//! The intrinsics are not in stable Rust, so the instructions stand in inline assembly. The compiler knows nothing of
-//! tile registers and never uses them itself, so they keep their values from one piece of assembly to the next. All
-//! eight hold 16 rows of 64 bytes: 0 to 3 the sums of 32 rows by 32 columns, 4 and 5 rows, 6 and 7 weights.
+//! The intrinsics are not in stable Rust, so the instructions stand in inline assembly, one piece a register tile. What
+//! lives from piece to piece is the configuration: all eight tile registers have 16 rows of 64 bytes. 0 to 3 hold the
+//! sums of 32 rows by 32 columns, 4 and 5 rows, 6 and 7 weights.
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
+use std::mem::offset_of;
 use std::sync::OnceLock;
 
-use super::{Blocks, NR, PairArgs};
+use super::{Blocks, NR, PairArgs, Panels16};
 
 /// Two tiles.
 pub(super) const MR: usize = 32;
@@ -27,20 +28,53 @@ pub(super) fn blocks(channels: usize) -> Blocks {
     Blocks { depth, stride: depth }
 }
 
-/// Whether the processor has tiles with bf16, and the system lets this process use them. Asked once: the kernel gives
-/// tile state only to processes that ask for it.
+/// Whether the processor has tiles with bf16, the system lets this process use them, and they multiply right. Asked once:
+/// the kernel gives tile state only to processes that ask for it.
 pub(crate) fn is_available() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
+        let mut there = processor_has_tiles() && system_grants_tiles();
         #[cfg(all(target_os = "linux", feature = "emulate-amx"))]
-        if super::emulator::install() {
-            return true;
+        {
+            there = there || super::emulator::install();
         }
-        processor_has_tiles() && system_grants_tiles()
+        // SAFETY: there they are.
+        there && unsafe { multiplies_right() }
     })
 }
 
-pub(super) fn processor_has_tiles() -> bool {
+/// One register tile of small whole numbers, which must come out exactly: a processor or a virtual machine that does
+/// not is not worth its speed.
+///
+/// # Safety
+/// The processor has tiles, and the system grants them.
+unsafe fn multiplies_right() -> bool {
+    let upper = |x: usize| ((x as f32).to_bits() >> 16) as u16;
+    let (left, right) =
+        (|row: usize, k: usize| (row + 3 * k) & 15, |k: usize, c: usize| (5 * k + c) & 7);
+    let rows: Vec<u16> = (0..MR * STEP).map(|i| upper(left(i / STEP, i % STEP))).collect();
+    let weights = Panels16::pack(STEP, NR, false, |k, column| right(k, column) as f32);
+    let mut out = vec![1.0f32; MR * NR];
+    let args = PairArgs {
+        rows: rows.as_ptr(),
+        stride: STEP,
+        low_rows: 0,
+        depth: STEP,
+        weights: weights.at(0, 0),
+        low_weights: 0,
+        add: true,
+        out: out.as_mut_ptr(),
+        out_stride: NR,
+    };
+    // SAFETY: the buffers hold a whole tile; the caller's promise.
+    unsafe { session(|| tile(false, &args)) };
+    out.iter().enumerate().all(|(i, found)| {
+        let sum: usize = (0..STEP).map(|k| left(i / NR, k) * right(k, i % NR)).sum();
+        *found == (1 + sum) as f32
+    })
+}
+
+fn processor_has_tiles() -> bool {
     const XSAVE_IN_USE: u32 = 1 << 27;
     const AMX_BF16: u32 = 1 << 22;
     const AMX_TILE: u32 = 1 << 24;
@@ -63,7 +97,7 @@ unsafe fn enabled_states() -> u64 {
     unsafe { _xgetbv(0) }
 }
 
-/// `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`, which holds for all threads that come after.
+/// `arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)`, which holds for all threads of the process.
 #[cfg(target_os = "linux")]
 fn system_grants_tiles() -> bool {
     const ARCH_PRCTL: usize = 158;
@@ -85,7 +119,7 @@ fn system_grants_tiles() -> bool {
     result == 0
 }
 
-/// Elsewhere nobody has to be asked, or it is not known how.
+/// Other systems' ways of asking are not known here, so tiles are not used on them.
 #[cfg(not(target_os = "linux"))]
 fn system_grants_tiles() -> bool {
     false
@@ -113,8 +147,11 @@ const CONFIG: Config = {
 };
 
 /// Sets the tiles up, runs `tiles` and gives the tile state back, so that the system need not save it with the thread.
+///
+/// # Safety
+/// Tiles are available; `tiles` opens no session itself, whose end would be the end of this one.
 #[inline(always)]
-pub(super) fn session(tiles: impl FnOnce()) {
+pub(super) unsafe fn session(tiles: impl FnOnce()) {
     struct Release;
     impl Drop for Release {
         fn drop(&mut self) {
@@ -122,66 +159,136 @@ pub(super) fn session(tiles: impl FnOnce()) {
             unsafe { asm!("tilerelease", options(nostack)) }
         }
     }
-    // SAFETY: plans with this unit are only made where it is available.
+    // SAFETY: the caller's promise.
     unsafe { asm!("ldtilecfg [{}]", in(reg) &CONFIG, options(nostack, readonly)) };
     let _release = Release;
     tiles();
 }
 
+/// What one register tile needs, in memory: it is more than there are registers.
+#[repr(C)]
+struct Call {
+    /// The first and the second 16 rows, and the same of the lower parts.
+    rows: [*const u16; 2],
+    low_rows: [*const u16; 2],
+    /// Bytes from row to row.
+    stride: usize,
+    weights: *const u16,
+    low_weights: *const u16,
+    /// Sums of the first and of the second 16 rows.
+    out: [*mut f32; 2],
+    out_stride: usize,
+    steps: usize,
+    add: usize,
+}
+
 /// The 32 by 32 sums of one pass.
 ///
 /// # Safety
-/// [`PairArgs`], `depth` a multiple of 32; inside of [`session`].
+/// [`PairArgs`], `depth` a multiple of 32 and not 0; inside of [`session`].
 #[inline(always)]
 pub(super) unsafe fn tile(split: bool, args: &PairArgs) {
-    let (out, line) = (args.out, 4 * args.out_stride);
+    // SAFETY: pointers into the rows and sums that `PairArgs` has room for.
+    let call = unsafe {
+        let low = args.rows.add(args.low_rows);
+        Call {
+            rows: [args.rows, args.rows.add(16 * args.stride)],
+            low_rows: [low, low.add(16 * args.stride)],
+            stride: size_of::<u16>() * args.stride,
+            weights: args.weights,
+            low_weights: args.weights.add(args.low_weights),
+            out: [args.out, args.out.add(16 * args.out_stride)],
+            out_stride: size_of::<f32>() * args.out_stride,
+            steps: args.depth / STEP,
+            add: usize::from(args.add),
+        }
+    };
     // SAFETY: all reads and writes are those that `PairArgs` allows: 16 rows of 64 bytes each.
-    unsafe {
-        let below = out.add(16 * args.out_stride);
-        if args.add {
-            asm!(
-                "tileloadd tmm0, [{out} + {line}*1]",
-                "tileloadd tmm1, [{out} + {line}*1 + 64]",
-                "tileloadd tmm2, [{below} + {line}*1]",
-                "tileloadd tmm3, [{below} + {line}*1 + 64]",
-                out = in(reg) out, below = in(reg) below, line = in(reg) line,
-                options(nostack, readonly),
-            );
-        } else {
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                options(nostack)
-            );
-        }
-        if split {
-            multiply_split(args);
-        } else {
-            multiply(args);
-        }
-        asm!(
-            "tilestored [{out} + {line}*1], tmm0",
-            "tilestored [{out} + {line}*1 + 64], tmm1",
-            "tilestored [{below} + {line}*1], tmm2",
-            "tilestored [{below} + {line}*1 + 64], tmm3",
-            out = in(reg) out, below = in(reg) below, line = in(reg) line,
-            options(nostack),
-        );
-    }
+    unsafe { if split { three_products(&call) } else { one_product(&call) } }
 }
 
-/// One product.
-///
+/// The assembly of a register tile: sums begin, `steps` times the given lines with rows in `a`, `b` (lower parts `al`, `bl`) and
+/// weights in `w` (`wl`), sums are stored.
+macro_rules! register_tile {
+    ($call:expr, $($line:literal,)+) => {
+        asm!(
+            "mov {a}, [{call} + {OUT}]",
+            "mov {b}, [{call} + {OUT} + 8]",
+            "mov {line}, [{call} + {OUT_STRIDE}]",
+            "cmp qword ptr [{call} + {ADD}], 0",
+            "je 2f",
+            "tileloadd tmm0, [{a} + {line}*1]",
+            "tileloadd tmm1, [{a} + {line}*1 + 64]",
+            "tileloadd tmm2, [{b} + {line}*1]",
+            "tileloadd tmm3, [{b} + {line}*1 + 64]",
+            "jmp 3f",
+            "2:",
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "3:",
+            "mov {a}, [{call} + {ROWS}]",
+            "mov {b}, [{call} + {ROWS} + 8]",
+            "mov {al}, [{call} + {LOW_ROWS}]",
+            "mov {bl}, [{call} + {LOW_ROWS} + 8]",
+            "mov {line}, [{call} + {STRIDE}]",
+            "mov {w}, [{call} + {WEIGHTS}]",
+            "mov {wl}, [{call} + {LOW_WEIGHTS}]",
+            "mov {steps}, [{call} + {STEPS}]",
+            "mov {pair:e}, {PAIR}",
+            "4:",
+            $($line,)+
+            "add {a}, 64",
+            "add {b}, 64",
+            "add {al}, 64",
+            "add {bl}, 64",
+            "add {w}, {STEP_BYTES}",
+            "add {wl}, {STEP_BYTES}",
+            "dec {steps}",
+            "jnz 4b",
+            "mov {a}, [{call} + {OUT}]",
+            "mov {b}, [{call} + {OUT} + 8]",
+            "mov {line}, [{call} + {OUT_STRIDE}]",
+            "tilestored [{a} + {line}*1], tmm0",
+            "tilestored [{a} + {line}*1 + 64], tmm1",
+            "tilestored [{b} + {line}*1], tmm2",
+            "tilestored [{b} + {line}*1 + 64], tmm3",
+            call = in(reg) $call,
+            a = out(reg) _,
+            b = out(reg) _,
+            al = out(reg) _,
+            bl = out(reg) _,
+            line = out(reg) _,
+            w = out(reg) _,
+            wl = out(reg) _,
+            pair = out(reg) _,
+            steps = out(reg) _,
+            OUT = const offset_of!(Call, out),
+            OUT_STRIDE = const offset_of!(Call, out_stride),
+            ADD = const offset_of!(Call, add),
+            ROWS = const offset_of!(Call, rows),
+            LOW_ROWS = const offset_of!(Call, low_rows),
+            STRIDE = const offset_of!(Call, stride),
+            WEIGHTS = const offset_of!(Call, weights),
+            LOW_WEIGHTS = const offset_of!(Call, low_weights),
+            STEPS = const offset_of!(Call, steps),
+            PAIR = const PAIR,
+            STEP_BYTES = const PAIR * STEP / 2,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+}
+
 /// # Safety
-/// As [`tile`].
-#[inline(always)]
-unsafe fn multiply(args: &PairArgs) {
+/// The call's pointers are valid as [`PairArgs`] says; inside of [`session`].
+unsafe fn one_product(call: &Call) {
     // SAFETY: the caller's promise.
     unsafe {
-        asm!(
-            "2:",
+        register_tile!(
+            call,
             "tileloadd tmm4, [{a} + {line}*1]",
             "tileloadd tmm6, [{w} + {pair}*1]",
             "tdpbf16ps tmm0, tmm4, tmm6",
@@ -190,32 +297,19 @@ unsafe fn multiply(args: &PairArgs) {
             "tileloadd tmm5, [{b} + {line}*1]",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {a}, 64",
-            "add {b}, 64",
-            "add {w}, 2048",
-            "dec {steps}",
-            "jnz 2b",
-            a = inout(reg) args.rows => _,
-            b = inout(reg) args.rows.add(16 * args.stride) => _,
-            line = in(reg) 2 * args.stride,
-            w = inout(reg) args.weights => _,
-            pair = in(reg) PAIR,
-            steps = inout(reg) args.depth / STEP => _,
-            options(nostack, readonly),
         );
     }
 }
 
-/// Three products; of the weights the lower parts come first, of the rows last, so that each is loaded once.
+/// Of the weights the lower parts come first, of the rows last, so that each is loaded once.
 ///
 /// # Safety
-/// As [`tile`], with split operands.
-#[inline(always)]
-unsafe fn multiply_split(args: &PairArgs) {
+/// As [`one_product`], with split operands.
+unsafe fn three_products(call: &Call) {
     // SAFETY: the caller's promise.
     unsafe {
-        asm!(
-            "2:",
+        register_tile!(
+            call,
             "tileloadd tmm4, [{a} + {line}*1]",
             "tileloadd tmm6, [{wl} + {pair}*1]",
             "tdpbf16ps tmm0, tmm4, tmm6",
@@ -236,26 +330,6 @@ unsafe fn multiply_split(args: &PairArgs) {
             "tileloadd tmm5, [{bl} + {line}*1]",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
-            "add {a}, 64",
-            "add {b}, 64",
-            "add {al}, 64",
-            "add {bl}, 64",
-            "add {w}, 2048",
-            "add {wl}, 2048",
-            "dec {steps}",
-            "jnz 2b",
-            a = inout(reg) args.rows => _,
-            b = inout(reg) args.rows.add(16 * args.stride) => _,
-            al = inout(reg) args.rows.add(args.low_rows) => _,
-            bl = inout(reg) args.rows.add(args.low_rows + 16 * args.stride) => _,
-            line = in(reg) 2 * args.stride,
-            w = inout(reg) args.weights => _,
-            wl = inout(reg) args.weights.add(args.low_weights) => _,
-            pair = in(reg) PAIR,
-            steps = inout(reg) args.depth / STEP => _,
-            options(nostack, readonly),
         );
     }
 }
-
-const _: () = assert!(PAIR * STEP / 2 == 2048, "the step of the weights in the assembly");

@@ -28,7 +28,8 @@ pub(super) unsafe fn tile(args: &PairArgs) {
         match args.stride {
             BLOCK => sum::<BLOCK>(args),
             HALF => sum::<HALF>(args),
-            _ => sum::<QUARTER>(args),
+            QUARTER => sum::<QUARTER>(args),
+            other => unreachable!("a stride of {other}"),
         }
     }
 }
@@ -61,8 +62,9 @@ unsafe fn sum<const STRIDE: usize>(args: &PairArgs) {
                 *v = _mm512_loadu_si512(w.add(u * NR + j * LANES).cast());
             }
             for (i, row) in acc.iter_mut().enumerate() {
-                let pair: __m512bh =
-                    std::mem::transmute(_mm512_set1_epi32(*a.add(i * (STRIDE / 2) + u)));
+                let pair: __m512bh = std::mem::transmute(_mm512_set1_epi32(
+                    a.add(i * (STRIDE / 2) + u).read_unaligned(),
+                ));
                 for (v, b) in row.iter_mut().zip(b) {
                     *v = _mm512_dpbf16_ps(*v, std::mem::transmute::<__m512i, __m512bh>(b), pair);
                 }

@@ -22,11 +22,8 @@ thread_local! {
         const { UnsafeCell::new(State { configured: false, tiles: [[[0; WORDS]; ROWS]; TILES] }) };
 }
 
-/// Catches illegal instructions from now on. False where the processor has tiles of its own.
+/// Catches illegal instructions from now on; whether that worked.
 pub(super) fn install() -> bool {
-    if super::amx::processor_has_tiles() {
-        return false;
-    }
     // SAFETY: a zeroed action is a valid one to fill; the handler has the signature that SA_SIGINFO asks for.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();

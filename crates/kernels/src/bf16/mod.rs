@@ -13,7 +13,7 @@
 pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(all(target_arch = "x86_64", feature = "emulate-amx"))]
+#[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "emulate-amx"))]
 mod emulator;
 mod operand;
 mod panels;
@@ -28,8 +28,8 @@ pub(crate) const NR: usize = 32;
 
 /// One call of a unit's register tile: all its rows by [`NR`] columns.
 ///
-/// The caller promises: `rows` holds the unit's rows, `stride` bf16 apart, each valid for `depth`, a multiple of the
-/// unit's step; `weights` is valid for `depth · NR` bf16; where operands are split the same holds `low_rows` and
+/// The caller promises: `rows` holds the unit's rows, `stride` (of the unit's [`Blocks`]) bf16 apart, each valid for
+/// `depth`, a multiple of the unit's step and not 0; `weights` is valid for `depth · NR` bf16; where operands are split the same holds `low_rows` and
 /// `low_weights` bf16 further on; `out` has room for all rows by NR, `out_stride` f32 apart, that nobody else writes
 /// meanwhile.
 #[derive(Debug, Clone, Copy)]
@@ -123,13 +123,17 @@ impl Unit {
     }
 
     /// Runs `tiles`, which may call [`tile`](Self::tile) as often as it likes, on this thread.
+    ///
+    /// # Safety
+    /// The processor has the unit; `tiles` opens no session itself.
     #[inline(always)]
-    pub(crate) fn session(self, tiles: impl FnOnce()) {
+    pub(crate) unsafe fn session(self, tiles: impl FnOnce()) {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => tiles(),
+            // SAFETY: the caller's promise.
             #[cfg(target_arch = "x86_64")]
-            Self::Amx => amx::session(tiles),
+            Self::Amx => unsafe { amx::session(tiles) },
         }
     }
 
@@ -206,7 +210,7 @@ mod tests {
             out_stride,
         };
         // SAFETY: the buffers hold a whole tile, and the unit is available.
-        unit.session(|| unsafe { unit.tile(split, &args) });
+        unsafe { unit.session(|| unit.tile(split, &args)) };
         // What each product of split operands leaves out.
         let left_out = if split { 2f64.powi(-16) } else { 0.0 };
         for row in 0..mr {
@@ -252,6 +256,13 @@ mod tests {
                 check(unit, split, steps, add, gap, seed);
             }
         }
+    }
+
+    /// Else the tests with tiles in software would pass without any.
+    #[test]
+    #[cfg(all(target_arch = "x86_64", target_os = "linux", feature = "emulate-amx"))]
+    fn tiles_are_there_where_they_are_asked_for() {
+        assert_eq!(Isa::Amx.is_available(), Isa::Avx512.is_available());
     }
 
     #[test]

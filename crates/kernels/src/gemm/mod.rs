@@ -32,7 +32,7 @@ pub(crate) enum Source {
 }
 
 /// f32 from row to row of a block. A constant, so that one register addresses all rows: twelve pointers would not fit
-/// into the processor's sixteen, and loading them anew costs AVX-512 a sixth of its speed.
+/// into the processor's sixteen, and loading them anew costs AVX-512 a seventh of its speed.
 pub(crate) const BLOCK: usize = 128;
 
 /// One call of the register tile.

@@ -6,7 +6,7 @@ use crate::parallel::for_each;
 use crate::pool::MaxPool;
 use crate::simd::dispatch;
 use crate::winograd::{Tile, Winograd};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Conv2d, Isa, KernelError, Layer, Precision};
 
 /// One or two layers with the algorithm that runs them.
@@ -169,11 +169,14 @@ impl Step {
         }
     }
 
-    pub(super) fn scratch_bytes(&self, threads: usize) -> usize {
+    pub(super) fn scratch(&self, threads: usize) -> WorkspaceBytes {
         match &self.kind {
-            Kind::Direct(direct) => threads * direct.scratch_bytes(),
-            Kind::Winograd(winograd) => winograd.scratch_bytes(threads),
-            Kind::Depthwise(_) | Kind::MaxPool { .. } => 0,
+            Kind::Direct(direct) => WorkspaceBytes {
+                direct: threads * direct.scratch_bytes(),
+                ..WorkspaceBytes::default()
+            },
+            Kind::Winograd(winograd) => winograd.scratch(threads),
+            Kind::Depthwise(_) | Kind::MaxPool { .. } => WorkspaceBytes::default(),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::layer::Conv2d;
 use crate::memory::{Buffer, Pool, Shared};
 use crate::parallel::{for_each, part};
 use crate::simd::{self, dispatch};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceBytes};
 use input::InputTask;
 use output::OutputTask;
 use product::{PairProductTask, ProductTask};
@@ -91,6 +91,21 @@ pub(crate) struct Winograd {
     group: usize,
     /// The same where each thread has groups of its own; none where weights are too many to be read for each.
     own_group: Option<usize>,
+}
+
+/// Sizes of a group's transformed space.
+#[derive(Debug, Clone, Copy)]
+struct Lengths {
+    /// Of each matrix.
+    rows: usize,
+    /// Elements from one matrix of inputs to the next, and to that of its lower parts.
+    from_slice: usize,
+    low: usize,
+    /// f32 from one matrix of products to the next.
+    to_slice: usize,
+    /// f32 of all inputs, and of all products.
+    inputs: usize,
+    products: usize,
 }
 
 /// Transformed weights, one matrix a place of the transformed tile.
@@ -179,7 +194,8 @@ impl Winograd {
         };
         let mut plan =
             Self { isa, tile, geometry, weights, blocks, mr, nr, bias, group: 0, own_group: None };
-        let group = |space: usize| (space / plan.space_bytes(1)).max(2 * mr) / mr * mr;
+        // Two register tiles at least, or else weights would be read too often.
+        let group = |space: usize| (space / plan.space_bytes(mr)).max(2) * mr;
         let own = plan.packed_bytes() <= OWN_WEIGHT_BYTES;
         (plan.group, plan.own_group) = (group(SPACE_BYTES), own.then(|| group(OWN_SPACE_BYTES)));
         plan
@@ -187,12 +203,25 @@ impl Winograd {
 
     /// Bytes of the transformed inputs and products of so many tiles.
     fn space_bytes(&self, tiles: usize) -> usize {
-        let n2 = self.tile.inputs() * self.tile.inputs();
-        let element = match &self.weights {
-            Weights::Whole(_) | Weights::Pairs { split: true, .. } => 4,
-            Weights::Pairs { split: false, .. } => 2,
+        let lengths = self.lengths(tiles);
+        4 * (lengths.inputs + lengths.products)
+    }
+
+    /// Sizes of a group's space.
+    fn lengths(&self, tiles: usize) -> Lengths {
+        let matrices = self.tile.inputs() * self.tile.inputs();
+        // Whole register tiles; what lies in rows beyond the last tile does not matter.
+        let rows = tiles.next_multiple_of(self.mr);
+        let (element, planes) = match &self.weights {
+            Weights::Whole(_) => (size_of::<f32>(), 1),
+            Weights::Pairs { split, .. } => (size_of::<u16>(), if *split { 2 } else { 1 }),
         };
-        n2 * (element * self.blocks.len(tiles, self.geometry.input[2]) + 4 * tiles * self.width())
+        let from_slice = slice(self.blocks.len(rows, self.geometry.input[2]), element);
+        let to_slice = slice(rows * self.width(), size_of::<f32>());
+        // Lower parts of split operands, if any, lie behind all others.
+        let low = matrices * from_slice;
+        let inputs = (planes * low * element).div_ceil(size_of::<f32>());
+        Lengths { rows, from_slice, low, to_slice, inputs, products: matrices * to_slice }
     }
 
     /// Bytes of packed weights.
@@ -203,11 +232,19 @@ impl Winograd {
         }
     }
 
-    /// Bytes of the transformed space, and of the tiles with border, one a thread.
-    pub(crate) fn scratch_bytes(&self, threads: usize) -> usize {
+    /// Bytes of what [`run`](Self::run) takes of the workspace at most.
+    pub(crate) fn scratch(&self, threads: usize) -> WorkspaceBytes {
+        let own = self.own_group.map(|group| self.lengths(group));
+        let shared = self.lengths(self.group);
         let n2 = self.tile.inputs() * self.tile.inputs();
-        let own = self.own_group.map_or(0, |group| threads * self.space_bytes(group));
-        self.space_bytes(self.group).max(own) + 4 * n2 * threads * self.geometry.input[2]
+        WorkspaceBytes {
+            inputs: 4 * shared.inputs,
+            products: 4 * shared.products,
+            own_inputs: own.map_or(0, |own| 4 * threads * own.inputs),
+            own_products: own.map_or(0, |own| 4 * threads * own.products),
+            patches: 4 * n2 * threads * self.geometry.input[2],
+            direct: 0,
+        }
     }
 
     /// What runs.
@@ -260,7 +297,8 @@ impl Winograd {
         let size = total.div_ceil(groups).next_multiple_of(self.mr);
         let run = |index: usize, share: bool| {
             let tiles = index * size..((index + 1) * size).min(total);
-            workspace.spaces.with(|space| {
+            let spaces = if own.is_some() { &workspace.own_spaces } else { &workspace.spaces };
+            spaces.with(|space| {
                 let patches = &workspace.patches;
                 match &self.weights {
                     Weights::Whole(_) => {
@@ -296,16 +334,10 @@ impl Winograd {
         let g = &self.geometry;
         let (channels, width, blocks) = (g.input[2], self.width(), self.blocks);
         let matrices = F::N * F::N;
-        // Whole register tiles; what lies in rows beyond the last tile does not matter.
-        let rows = tiles.len().next_multiple_of(self.mr);
-        let element = size_of::<O::Unit>();
-        let from_slice = slice(blocks.len(rows, channels), element);
-        let to_slice = slice(rows * width, size_of::<f32>());
-        // Lower parts of split operands, if any, lie behind all others.
-        let low = matrices * from_slice;
-        let planes = if matches!(self.weights, Weights::Pairs { split: true, .. }) { 2 } else { 1 };
-        space.inputs.reserve((planes * low * element).div_ceil(size_of::<f32>()));
-        space.products.reserve(matrices * to_slice);
+        let Lengths { rows, from_slice, low, to_slice, inputs, products } =
+            self.lengths(tiles.len());
+        space.inputs.reserve(inputs);
+        space.products.reserve(products);
         let (inputs, products) =
             (Shared(space.inputs.as_mut_ptr()), Shared(space.products.as_mut_ptr()));
         let tasks = if share { 4 * rayon::current_num_threads() } else { 1 };
@@ -342,7 +374,8 @@ impl Winograd {
         each(matrices * parts, &|index| {
             let matrix = index / parts;
             let panels = part(panels, parts, index % parts);
-            // SAFETY: the matrices begin so far apart.
+            // SAFETY: the matrices begin so far apart. (`run_scheme` pairs operands with weights, so elements are as wide
+            // as the products take them.)
             let (from, to) = unsafe {
                 let from = inputs.get().cast::<O::Unit>().add(matrix * from_slice);
                 (from, products.get().add(matrix * to_slice))
@@ -419,4 +452,11 @@ fn transform<F: Scheme>(conv: &Conv2d) -> Vec<Vec<f32>> {
         }
     }
     transformed
+}
+
+impl Space {
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.inputs.bytes() + self.products.bytes()
+    }
 }

@@ -95,7 +95,7 @@ impl PairProductTask<'_> {
     /// What the task's fields demand; the processor has the unit.
     pub(super) unsafe fn run(self) {
         let Blocks { depth, stride } = self.blocks;
-        self.unit.session(|| {
+        let multiply = || {
             for panel in self.panels.clone() {
                 for offset in (0..self.channels).step_by(depth) {
                     for tile in (0..self.rows).step_by(self.unit.mr()) {
@@ -120,6 +120,8 @@ impl PairProductTask<'_> {
                     }
                 }
             }
-        });
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.unit.session(multiply) }
     }
 }
