@@ -12,7 +12,10 @@ const ENTRY: u128 = 8;
 /// features that are kept in memory. An estimate from above, as if no feature were zero.
 pub fn training_bytes(rows: usize, width: usize, classes: usize, config: &FitConfig) -> u64 {
     let widths = network::widths(width, &config.hidden, classes);
-    let weights: u128 = widths.windows(2).map(|w| (w[0] as u128 + 1) * w[1] as u128).sum();
+    // Sizes that no machine has must not come out small: sums and products stay at the top instead of beginning anew.
+    let total = |parts: &mut dyn Iterator<Item = u128>| parts.fold(0, u128::saturating_add);
+    let weights =
+        total(&mut widths.windows(2).map(|w| (w[0] as u128 + 1).saturating_mul(w[1] as u128)));
     // While training: weights with the optimiser's state, and the copy that is handed over; with early stopping the best
     // head so far and the next. While saving: the head, its bytes, the file.
     let slots = kernel::slots(config.optimizer) as u128;
@@ -22,16 +25,17 @@ pub fn training_bytes(rows: usize, width: usize, classes: usize, config: &FitCon
     let batch = config.batch_size.min(rows) as u128;
     let most = batch.max(evaluated);
     // The batch in hand and the two after it, or the rows that are read to be evaluated; and the batch of those.
-    let features = ((3 * batch).max(evaluated) + evaluated) * width as u128 * ENTRY;
-    let activations: u128 = widths
-        .windows(2)
-        .map(|w| {
-            let products = w[0].div_ceil(CHUNK) as u128;
-            // Products of each chunk; outputs, gates, masks, gradients, entries of the next layer.
-            most * w[1] as u128 * (products * F32 + 8 * F32 + ENTRY)
-        })
-        .sum();
-    (weights * copies * F32 + features + activations).try_into().unwrap_or(u64::MAX)
+    let features = ((3 * batch).max(evaluated) + evaluated)
+        .saturating_mul(width as u128)
+        .saturating_mul(ENTRY);
+    let activations = total(&mut widths.windows(2).map(|w| {
+        let products = w[0].div_ceil(CHUNK) as u128;
+        // Products of each chunk; outputs, gates, masks, gradients, entries of the next layer.
+        most.saturating_mul(w[1] as u128).saturating_mul(products * F32 + 8 * F32 + ENTRY)
+    }));
+    let heads = weights.saturating_mul(copies * F32);
+    let bytes = heads.saturating_add(features).saturating_add(activations);
+    bytes.try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
