@@ -33,14 +33,22 @@ pub(super) fn blocks(channels: usize) -> Blocks {
 pub(crate) fn is_available() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        let mut there = processor_has_tiles() && system_grants_tiles();
-        #[cfg(all(target_os = "linux", feature = "emulate-amx"))]
-        {
-            there = there || super::emulator::install();
-        }
+        let there = processor_has_tiles() && system_grants_tiles() || is_emulated();
         // SAFETY: there they are.
         there && unsafe { multiplies_right() }
     })
+}
+
+/// Whether the emulator could be installed.
+#[cfg(all(target_os = "linux", feature = "emulate-amx"))]
+fn is_emulated() -> bool {
+    super::emulator::install()
+}
+
+/// The emulator is not in this build.
+#[cfg(not(all(target_os = "linux", feature = "emulate-amx")))]
+fn is_emulated() -> bool {
+    false
 }
 
 /// One register tile of small whole numbers, which must come out exactly: a processor or a virtual machine that does
