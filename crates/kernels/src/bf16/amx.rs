@@ -9,7 +9,7 @@ use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
 use std::mem::offset_of;
 use std::sync::OnceLock;
 
-use super::{Blocks, NR, PairArgs, Panels16};
+use super::{Blocks, NR, PairArgs, Panels16, upper};
 
 /// Two tiles.
 pub(super) const MR: usize = 32;
@@ -57,10 +57,9 @@ fn is_emulated() -> bool {
 /// # Safety
 /// The processor has tiles, and the system grants them.
 unsafe fn multiplies_right() -> bool {
-    let upper = |x: usize| ((x as f32).to_bits() >> 16) as u16;
     let (left, right) =
         (|row: usize, k: usize| (row + 3 * k) & 15, |k: usize, c: usize| (5 * k + c) & 7);
-    let rows: Vec<u16> = (0..MR * STEP).map(|i| upper(left(i / STEP, i % STEP))).collect();
+    let rows: Vec<u16> = (0..MR * STEP).map(|i| upper(left(i / STEP, i % STEP) as f32)).collect();
     let weights = Panels16::pack(STEP, NR, false, |k, column| right(k, column) as f32);
     let mut out = vec![1.0f32; MR * NR];
     let args = PairArgs {

@@ -18,7 +18,7 @@ mod emulator;
 mod operand;
 mod panels;
 
-pub(crate) use operand::{Operand, Rounded, Split, Whole, round};
+pub(crate) use operand::{Operand, Rounded, Split, Whole, round, upper};
 pub(crate) use panels::Panels16;
 
 use crate::{Isa, Precision};
@@ -174,10 +174,6 @@ mod tests {
         std::iter::repeat_with(next).take(count).collect()
     }
 
-    fn upper(values: &[f32]) -> Vec<u16> {
-        values.iter().map(|x| (x.to_bits() >> 16) as u16).collect()
-    }
-
     /// One register tile of a unit against the sum in f64, and what lies around its room against what was there.
     fn check(unit: Unit, split: bool, steps: usize, add: bool, gap: usize, seed: u64) {
         let (mr, depth) = (unit.mr(), steps * unit.step());
@@ -191,8 +187,10 @@ mod tests {
         let mut rows = vec![0u16; 2 * low_rows];
         for row in 0..mr {
             for (plane, part) in [(0, &highs), (low_rows, &lows)] {
-                let line = upper(&part[row * depth..][..depth]);
-                rows[plane + row * stride..][..depth].copy_from_slice(&line);
+                let line = &mut rows[plane + row * stride..][..depth];
+                for (to, x) in line.iter_mut().zip(&part[row * depth..]) {
+                    *to = upper(*x);
+                }
             }
         }
         let out_stride = NR + gap;

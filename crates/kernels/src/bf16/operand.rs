@@ -69,6 +69,12 @@ pub(crate) fn round(x: f32) -> f32 {
     f32::from_bits(bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
 }
 
+/// The bits that a bf16 keeps of an f32, without rounding.
+#[inline(always)]
+pub(crate) fn upper(x: f32) -> u16 {
+    (x.to_bits() >> 16) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,9 +97,9 @@ mod tests {
                 for (i, x) in chunk.iter().enumerate() {
                     let high = round(*x);
                     let low = round(*x - high);
-                    assert_eq!(one[i], (high.to_bits() >> 16) as u16, "{x:e}");
+                    assert_eq!(one[i], upper(high), "{x:e}");
                     assert_eq!(two[i], one[i]);
-                    let (found, wanted) = (two[16 + i], (low.to_bits() >> 16) as u16);
+                    let (found, wanted) = (two[16 + i], upper(low));
                     assert!(found == wanted || low.is_nan() && found & 0x7FFF > 0x7F80, "{x:e}");
                 }
             }

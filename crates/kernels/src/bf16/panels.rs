@@ -1,5 +1,5 @@
 use super::NR;
-use super::operand::round;
+use super::operand::{round, upper};
 use crate::memory::Buffer;
 
 /// A matrix of `depth` rows and `columns` columns in bf16, cut into panels of [`NR`] columns: panel, pair of rows,
@@ -26,7 +26,7 @@ impl Panels16 {
         let plane = count * pairs * NR;
         let mut values = Buffer::zeroed(if split { 2 * plane } else { plane });
         let (high, low) = values.as_mut_slice().split_at_mut(plane);
-        let upper = |x: f32| round(x).to_bits() >> 16;
+        let half = |x: f32| u32::from(upper(round(x)));
         for column in 0..columns {
             for pair in 0..pairs {
                 let at = (column / NR * pairs + pair) * NR + column % NR;
@@ -36,7 +36,7 @@ impl Panels16 {
                 }
                 let word = |[first, second]: [f32; 2]| {
                     // The first of the pair lies first in memory.
-                    f32::from_bits(upper(first) | upper(second) << 16)
+                    f32::from_bits(half(first) | half(second) << 16)
                 };
                 high[at] = word(two);
                 if split {

@@ -82,10 +82,9 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             }
         }
 
-        let mut rows = [args.weights; ROWS];
         match args.source {
             Source::Table { table, taps, offset } => {
-                let mut w = args.weights;
+                let (mut rows, mut w) = ([args.weights; ROWS], args.weights);
                 for tap in 0..taps {
                     for (i, row) in rows.iter_mut().enumerate() {
                         *row = (*table.add(tap * S::MR + i)).add(offset);
@@ -94,15 +93,11 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
                 }
             }
             Source::Block(first) => {
-                for (i, row) in rows.iter_mut().enumerate() {
-                    *row = first.add(i * BLOCK);
-                }
+                let rows = side_by_side::<ROWS, BLOCK>(first);
                 sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
             }
             Source::HalfBlock(first) => {
-                for (i, row) in rows.iter_mut().enumerate() {
-                    *row = first.add(i * (BLOCK / 2));
-                }
+                let rows = side_by_side::<ROWS, { BLOCK / 2 }>(first);
                 sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
             }
         }
@@ -127,6 +122,22 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             }
         }
     }
+}
+
+/// Rows that lie `STRIDE` apart.
+///
+/// # Safety
+/// So many rows lie there.
+#[inline(always)]
+unsafe fn side_by_side<const ROWS: usize, const STRIDE: usize>(
+    first: *const f32,
+) -> [*const f32; ROWS] {
+    let mut rows = [first; ROWS];
+    for (i, row) in rows.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *row = unsafe { first.add(i * STRIDE) };
+    }
+    rows
 }
 
 /// One row of sums, added to what is there if so asked, with ReLU.

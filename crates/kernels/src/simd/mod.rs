@@ -65,7 +65,7 @@ pub(crate) unsafe trait Simd: Copy + 'static {
         unsafe {
             Self::store(values.as_mut_ptr(), v);
             for (i, x) in values.iter().take(Self::LANES).enumerate() {
-                p.add(i).write((x.to_bits() >> 16) as u16);
+                p.add(i).write(bf16::upper(*x));
             }
         }
     }

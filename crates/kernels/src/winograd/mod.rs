@@ -295,7 +295,8 @@ impl Winograd {
         // As few groups as the space allows, and those of equal size.
         let groups = total.div_ceil(own.unwrap_or(self.group)).max(1);
         let size = total.div_ceil(groups).next_multiple_of(self.mr);
-        let run = |index: usize, share: bool| {
+        let share = own.is_none() && threads > 1;
+        let run = |index: usize| {
             let tiles = index * size..((index + 1) * size).min(total);
             let spaces = if own.is_some() { &workspace.own_spaces } else { &workspace.spaces };
             spaces.with(|space| {
@@ -315,9 +316,9 @@ impl Winograd {
         };
         let groups = total.div_ceil(size);
         if own.is_some() {
-            for_each(groups, |index| run(index, false));
+            for_each(groups, run);
         } else {
-            (0..groups).for_each(|index| run(index, threads > 1));
+            (0..groups).for_each(run);
         }
     }
 
