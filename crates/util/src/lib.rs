@@ -1,0 +1,18 @@
+//! What several crates need and no crate offers.
+//!
+//! - [`regular`]: opens regular files only, without waiting on a pipe and, for writing, without following a link.
+//! - [`atomic`]: a file appears under its name whole or not at all, also after a power cut.
+//! - [`visible`]: text from files and other people, made safe to print.
+//!
+//! ```
+//! assert_eq!(util::visible("cat\u{1b}[2J.jpg"), r"cat\u{1b}[2J.jpg");
+//! ```
+//!
+//! It knows nothing of images, weights or caches.
+#![forbid(unsafe_code)]
+
+pub mod atomic;
+pub mod regular;
+mod visible;
+
+pub use visible::visible;
