@@ -249,7 +249,7 @@ mod tests {
         let index = with(&vars).unwrap();
         assert_eq!(
             urls(&index),
-            [&format!("{PUBLIC}"), "https://a.example/", "https://b.example/"]
+            [PUBLIC, "https://a.example/", "https://b.example/"]
         );
         assert_eq!(index.certificates, Some("/from/file.pem".into()));
         assert_eq!(index.proxy.as_deref(), Some("http://p.example:3"));
