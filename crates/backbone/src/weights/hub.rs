@@ -9,7 +9,7 @@ use url::Url;
 use super::convert::Plan;
 use super::error::Failure;
 use super::format::{FormatError, SafetensorsHeader};
-use super::http::{Client, HttpError, MAX_GAP, Remote, Secret};
+use super::http::{Client, HttpError, MAX_GAP, Remote, Secret, shown};
 use super::options::Bar;
 use super::{ConvSpec, ErrorKind, Options, Weights, local};
 
@@ -35,7 +35,9 @@ pub(super) fn is_hub_id(spec: &str) -> bool {
 
 /// Where a repository lies, for messages.
 pub(super) fn address(id: &str, opts: &Options<'_>) -> String {
-    format!("{}/{id}", opts.endpoint)
+    let whole = format!("{}/{id}", opts.endpoint);
+    // A password in the hub's address must not end up in a message or a manifest.
+    Url::parse(&whole).map_or(whole, |url| shown(&url))
 }
 
 /// Reads the file from the hub's own cache folder, where another tool has put it.
@@ -74,12 +76,13 @@ pub(super) fn fetch(
     opts: &Options<'_>,
 ) -> Result<Weights, Failure> {
     let failure = |e: HttpError| http_failure(id, e, opts);
-    let url = format!("{}/resolve/main/{FILE}", address(id, opts));
+    let url = format!("{}/{id}/resolve/main/{FILE}", opts.endpoint);
     let url = Url::parse(&url).ok().filter(Url::has_host).ok_or_else(|| {
         let what = "the hub's address (HF_ENDPOINT) makes no sense: expected https://HOST";
         failure(HttpError::Setup(what.into()))
     })?;
-    let secret = opts.token.as_ref().map(|token| Secret::bearer(&url, token));
+    let token = opts.token.as_ref().map(|token| Secret::bearer(&url, token));
+    let secret = token.or_else(|| Secret::basic(&url));
     let client = Client::new(opts, secret, opts.certificates.as_deref(), None).map_err(failure)?;
     let mut remote = Remote::new(&client, url);
 
@@ -96,7 +99,7 @@ pub(super) fn fetch(
         plan.needed().map(|i| (i, header.range(i))).collect();
     needed.sort_by_key(|(_, range)| range.start);
     let total = needed.iter().map(|(_, r)| r.end - r.start).sum();
-    let bar = Bar::start(opts, &format!("{id} from {}", opts.endpoint), Some(total));
+    let bar = Bar::start(opts, &address(id, opts), Some(total));
     let mut parts = HashMap::new();
     let ends = window_ends(&needed);
     for ((index, range), end) in needed.into_iter().zip(ends) {

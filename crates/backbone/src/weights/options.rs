@@ -137,10 +137,10 @@ impl<'a> Options<'a> {
     }
 
     /// Asks this package index alone, instead of those that pip is configured for. Certificates and proxy stay those of
-    /// pip's configuration.
+    /// pip's configuration; where that is at fault, it still is.
     pub fn use_index(&mut self, url: Url) {
-        let known = self.index.clone().unwrap_or_default();
-        (self.index, self.index_url) = (Ok(known.at(url.clone())), Some(url));
+        self.index = self.index.clone().map(|known| known.at(url.clone()));
+        self.index_url = Some(url);
     }
 }
 

@@ -18,7 +18,7 @@ const SECTIONS: [&str; 3] = ["global", "install", "download"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageIndex {
     /// Addresses of simple indexes (PEP 503), in the order in which they are asked; a user name and a password in one are
-    /// sent to its own host only.
+    /// sent to its own host only. None with pip's `no-index`.
     pub(in super::super) urls: Vec<Url>,
     /// Hosts, or `host:port`, that may be asked in plain HTTP.
     pub(in super::super) trusted_hosts: Vec<String>,
@@ -45,20 +45,19 @@ impl PackageIndex {
     /// What the environment and pip's configuration files say.
     ///
     /// # Errors
-    /// A file that can't be read or understood, an address that is none, or pip's `no-index`.
+    /// A file that can't be read or understood, or an address that is none.
     pub(in super::super) fn from_lookup(
         lookup: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, String> {
         let settings = Settings::read(lookup)?;
-        if settings.get("no-index").is_some_and(|v| is_true(&v)) {
-            return Err("pip's configuration says no-index".into());
-        }
+        let no_index = settings.get("no-index").is_some_and(|v| is_true(&v));
         let first = settings.get("index-url").unwrap_or_else(|| PUBLIC.to_owned());
         let more = settings.get("extra-index-url").unwrap_or_default();
         let urls = std::iter::once(first.as_str()).chain(more.split_whitespace());
+        let urls = urls.filter(|_| !no_index).map(parse_url).collect::<Result<_, _>>();
         let path = |name: &str| lookup(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         Ok(Self {
-            urls: urls.map(parse_url).collect::<Result<_, _>>()?,
+            urls: urls.map_err(|e| format!("pip's configuration: {e}"))?,
             trusted_hosts: (settings.get("trusted-host").unwrap_or_default())
                 .split_whitespace()
                 .map(str::to_lowercase)
@@ -99,6 +98,13 @@ struct Settings<'a> {
 impl<'a> Settings<'a> {
     fn read(lookup: &'a dyn Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         let mut sections = Sections::new();
+        let named = lookup("PIP_CONFIG_FILE").map(PathBuf::from);
+        if named.is_some_and(|p| {
+            !p.as_os_str().is_empty() && p.is_relative() && p != Path::new(NULL_DEVICE)
+        }) {
+            // It would be read from whatever folder the program is started in, which may be a stranger's.
+            return Err("PIP_CONFIG_FILE: expected an absolute path, found a relative one".into());
+        }
         for file in files(lookup) {
             let fault = |what: String| format!("pip's configuration {}: {what}", file.display());
             let bytes = match util::regular::read(&file, MAX_FILE) {
@@ -149,7 +155,7 @@ fn files(lookup: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let prefixes = ["CONDA_PREFIX", "VIRTUAL_ENV"].iter().filter_map(|n| path(n));
     files.extend(prefixes.map(|p| p.join(FILE_NAME)));
     files.extend(named);
-    // A relative path would be read from whatever folder the program is started in, which may be a stranger's.
+    // As above.
     files.retain(|f| f.is_absolute());
     files
 }
@@ -247,10 +253,7 @@ mod tests {
         std::fs::remove_file(root.path().join("venv/pip.conf")).unwrap();
         vars.push(("PIP_CONFIG_FILE", &named));
         let index = with(&vars).unwrap();
-        assert_eq!(
-            urls(&index),
-            [PUBLIC, "https://a.example/", "https://b.example/"]
-        );
+        assert_eq!(urls(&index), [PUBLIC, "https://a.example/", "https://b.example/"]);
         assert_eq!(index.certificates, Some("/from/file.pem".into()));
         assert_eq!(index.proxy.as_deref(), Some("http://p.example:3"));
         for (url, trusted) in [
@@ -290,7 +293,10 @@ mod tests {
             let error = with(&[none, ("PIP_INDEX_URL", bad)]).unwrap_err();
             assert!(error.contains("makes no sense") && !error.contains("secret"), "{error}");
         }
-        assert!(with(&[none, ("PIP_NO_INDEX", "1")]).unwrap_err().contains("no-index"));
+        assert!(with(&[none, ("PIP_NO_INDEX", "1")]).unwrap().urls.is_empty());
+        // The current folder may be a stranger's.
+        let error = with(&[("PIP_CONFIG_FILE", "pip.conf")]).unwrap_err();
+        assert!(error.contains("absolute"), "{error}");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "nonsense\n").unwrap();
         let error = with(&[("PIP_CONFIG_FILE", file.path().to_str().unwrap())]).unwrap_err();

@@ -28,6 +28,9 @@ const MAX_PAGE: u64 = 32 << 20;
 /// What each index said.
 pub(super) fn fetch(mirror: &Mirror<'_>, opts: &Options<'_>) -> Result<Vec<u8>, Failure> {
     let index = opts.index.as_ref().map_err(|e| Failure::new(ErrorKind::Network, e.clone()))?;
+    if index.urls.is_empty() {
+        return Err(Failure::new(ErrorKind::Network, "pip's configuration says no-index"));
+    }
     let mut failed: Vec<Failure> = Vec::new();
     for url in &index.urls {
         match from_one(mirror, index, url, opts) {

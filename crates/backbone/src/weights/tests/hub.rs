@@ -144,6 +144,23 @@ fn another_port_of_the_hubs_host_is_another_host() {
 }
 
 #[test]
+fn a_password_in_the_hubs_address_is_sent_to_it_and_shown_nowhere() {
+    let file = model();
+    let server = Server::start(move |r, _| Reply::file(&file, r.range));
+    let endpoint = server.endpoint.replace("http://", "http://me:secret@");
+    let (result, ..) = get(&server, |o| o.endpoint.clone_from(&endpoint));
+    let weights = result.expect("fetched");
+    assert_eq!(weights.source, format!("{}/acme/tiny", server.endpoint));
+    assert!(
+        server.requests().iter().all(|r| r.authorization.as_deref() == Some("Basic bWU6c2VjcmV0"))
+    );
+    let denied = Server::start(|_, _| Reply::status(404));
+    let endpoint = denied.endpoint.replace("http://", "http://me:secret@");
+    let error = get(&denied, |o| o.endpoint.clone_from(&endpoint)).0.expect_err("not there");
+    assert!(!error.to_string().contains("secret") && !error.hint().contains("secret"), "{error}");
+}
+
+#[test]
 fn a_server_that_trickles_is_given_up() {
     let file = model();
     let server = Server::start(move |r, n| Reply {
