@@ -20,6 +20,7 @@ mod refusals;
 mod room;
 mod shards;
 mod shared;
+mod strange_folders;
 mod support;
 mod talk;
 mod update;

@@ -74,7 +74,10 @@ impl FeatureSource {
         device: Device,
     ) -> anyhow::Result<Extractor> {
         let base = Base::named(&self.backbone)?;
-        let weights = find.resolve(&base, weights_spec.unwrap_or(&self.weights.name))?;
+        let weights = match weights_spec {
+            Some(spec) => find.resolve(&base, spec)?,
+            None => self.named_weights(&base, find)?,
+        };
         if weights.sha256 != self.weights.sha256 {
             return Err(hinted(
                 format!(
@@ -106,10 +109,45 @@ impl FeatureSource {
     }
 }
 
+impl FeatureSource {
+    /// The weights that the head names, if the name is one that this program knows by itself.
+    ///
+    /// A head may come from a stranger, and its words are data: they can't choose a file, an address or a program. What is
+    /// left is what `extract` fetches of its own accord, in the same ways but without pip, and numbers that are drawn here.
+    fn named_weights(&self, base: &Base, find: &WeightsSearch<'_>) -> anyhow::Result<Weights> {
+        let WeightsId { name, sha256, .. } = &self.weights;
+        if name.starts_with("random:") {
+            return find.resolve(base, name);
+        }
+        match weights::pinned_sha256(name, base.architecture().len()) {
+            Some(pinned) if pinned == sha256 => {
+                find.resolve_changed(base, name, |options| options.pip = None)
+            }
+            // Known beforehand: nothing has to be fetched to find it out.
+            Some(pinned) => Err(hinted(
+                format!(
+                    "weights '{name}': the head expects sha256 {}, they have {pinned}",
+                    util::visible(sha256)
+                ),
+                "give --weights the file that the features were made with",
+            )),
+            None => Err(hinted(
+                format!(
+                    "the head's features were made with the weights '{}', which a head alone can't choose",
+                    util::visible(name)
+                ),
+                "give them with --weights FILE or --weights OWNER/NAME, as for extract",
+            )),
+        }
+    }
+}
+
 /// Where weights are looked for.
 pub(crate) struct WeightsSearch<'a> {
     pub(crate) models_dir: &'a Path,
     pub(crate) offline: bool,
+    /// The one package index to ask.
+    pub(crate) index_url: Option<&'a weights::Url>,
     pub(crate) console: Console,
 }
 
@@ -119,8 +157,21 @@ impl WeightsSearch<'_> {
     /// # Errors
     /// See [`weights::resolve`].
     pub(crate) fn resolve(&self, base: &Base, spec: &str) -> anyhow::Result<Weights> {
+        self.resolve_changed(base, spec, |_| ())
+    }
+
+    fn resolve_changed(
+        &self,
+        base: &Base,
+        spec: &str,
+        change: impl FnOnce(&mut weights::Options<'_>),
+    ) -> anyhow::Result<Weights> {
         let progress = Transfer::new(self.console);
-        let options = weights::Options::from_env(self.models_dir, self.offline, &progress);
+        let mut options = weights::Options::from_env(self.models_dir, self.offline, &progress);
+        if let Some(url) = self.index_url {
+            options.use_index(url.clone());
+        }
+        change(&mut options);
         weights::resolve(spec, &base.architecture(), &options)
             .with_context(|| format!("weights for {}", base.name))
     }

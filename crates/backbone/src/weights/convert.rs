@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::format::{Entry, FormatError};
+use super::format::{Entry, FormatError, shape_text};
 use super::schemes::{Scheme, candidates};
 use super::{ConvSpec, PreprocessHint, Tensor};
 
@@ -166,7 +166,7 @@ fn pick(
         ([], []) => Err(format!("{name} is missing")),
         ([], [first, ..]) => {
             let Entry { name, shape } = &entries[*first];
-            Err(format!("{name}: expected shape {expected}, found {shape:?}"))
+            Err(format!("{name}: expected shape {expected}, found {}", shape_text(shape)))
         }
     }
 }

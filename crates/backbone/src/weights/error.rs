@@ -1,4 +1,4 @@
-//! The one error of this module: what was wanted, each way that was tried and why it failed, and what mends it.
+//! The one error of this module: what was wanted, each way that was tried and why it failed, and what fixes it.
 
 use super::format::FormatError;
 
@@ -65,7 +65,7 @@ impl WeightsError {
 
 impl std::fmt::Display for WeightsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cannot get the weights '{}'", self.spec)?;
+        write!(f, "cannot get the weights '{}'", util::visible(&self.spec))?;
         match self.tried.as_slice() {
             [] => Ok(()),
             [one] => write!(f, ": {}: {}", one.way, one.reason),
@@ -84,13 +84,15 @@ impl std::error::Error for WeightsError {}
 pub(super) struct Failure {
     pub(super) kind: ErrorKind,
     pub(super) reason: String,
-    /// What mends it, where this way knows better than the search as a whole.
+    /// What fixes it, where this way knows better than the search as a whole.
     pub(super) hint: Option<String>,
 }
 
 impl Failure {
     pub(super) fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into(), hint: None }
+        // Files and servers are quoted here.
+        let reason = util::visible(&reason.into()).into_owned();
+        Self { kind, reason, hint: None }
     }
 }
 

@@ -1,12 +1,15 @@
 //! The second way: a repository on the Hugging Face hub, of which only the needed tensors are fetched.
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
+
+use url::Url;
 
 use super::convert::Plan;
 use super::error::Failure;
 use super::format::{FormatError, SafetensorsHeader};
-use super::http::{HttpError, MAX_GAP, Remote};
+use super::http::{Client, HttpError, MAX_GAP, Remote, Secret, shown};
 use super::options::Bar;
 use super::{ConvSpec, ErrorKind, Options, Weights, local};
 
@@ -14,6 +17,8 @@ use super::{ConvSpec, ErrorKind, Options, Weights, local};
 const FILE: &str = "model.safetensors";
 /// First guess at the part of the file that holds the header; VGG16's takes 3 kB.
 const FIRST_BYTES: u64 = 64 << 10;
+/// Largest file that names a revision; a hash takes 40 bytes.
+const MAX_REFERENCE: u64 = 256;
 
 /// Whether a specification is a hub id: `owner/name`.
 pub(super) fn is_hub_id(spec: &str) -> bool {
@@ -30,7 +35,9 @@ pub(super) fn is_hub_id(spec: &str) -> bool {
 
 /// Where a repository lies, for messages.
 pub(super) fn address(id: &str, opts: &Options<'_>) -> String {
-    format!("{}/{id}", opts.endpoint)
+    let whole = format!("{}/{id}", opts.endpoint);
+    // A password in the hub's address must not end up in a message or a manifest.
+    Url::parse(&whole).map_or(whole, |url| shown(&url))
 }
 
 /// Reads the file from the hub's own cache folder, where another tool has put it.
@@ -40,11 +47,26 @@ pub(super) fn from_hub_cache(
     opts: &Options<'_>,
 ) -> Result<Option<Weights>, Failure> {
     let Some(folder) = &opts.hub_cache else { return Ok(None) };
-    let Some(path) = hf_hub::Cache::new(folder.clone()).model(id.to_owned()).get(FILE) else {
-        return Ok(None);
+    let folder = folder.join(format!("models--{}", id.replace('/', "--")));
+    let reference = match util::regular::read(&folder.join("refs/main"), MAX_REFERENCE) {
+        Ok(reference) => reference,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(Failure::new(ErrorKind::File, format!("refs/main of {id}: {e}"))),
     };
-    let weights = local::read_file(&path, id, format!("the hub's cache, {id}"), architecture)?;
-    Ok(Some(weights))
+    // It names a folder, and must not lead out of this one.
+    let revision = String::from_utf8_lossy(&reference).trim().to_owned();
+    if revision.is_empty() || !revision.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let reason = format!("refs/main of {id}: expected a revision, found '{revision:.80}'");
+        return Err(Failure::new(ErrorKind::Format, reason));
+    }
+    let path = folder.join("snapshots").join(revision).join(FILE);
+    match local::read_file(&path, id, format!("the hub's cache, {id}"), architecture) {
+        Ok(weights) => Ok(Some(weights)),
+        Err(FormatError::Io(e)) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Fetches the architecture's tensors of a repository.
@@ -53,9 +75,16 @@ pub(super) fn fetch(
     architecture: &[ConvSpec],
     opts: &Options<'_>,
 ) -> Result<Weights, Failure> {
-    let url = format!("{}/resolve/main/{FILE}", address(id, opts));
-    let mut remote = Remote::new(opts, url);
     let failure = |e: HttpError| http_failure(id, e, opts);
+    let url = format!("{}/{id}/resolve/main/{FILE}", opts.endpoint);
+    let url = Url::parse(&url).ok().filter(Url::has_host).ok_or_else(|| {
+        let what = "the hub's address (HF_ENDPOINT) makes no sense: expected https://HOST";
+        failure(HttpError::Setup(what.into()))
+    })?;
+    let token = opts.token.as_ref().map(|token| Secret::bearer(&url, token));
+    let secret = token.or_else(|| Secret::basic(&url));
+    let client = Client::new(opts, secret, opts.certificates.as_deref(), None).map_err(failure)?;
+    let mut remote = Remote::new(&client, url);
 
     remote.window = FIRST_BYTES;
     let mut head = remote.read(0..8, &mut |_| {}).map_err(failure)?;
@@ -70,7 +99,7 @@ pub(super) fn fetch(
         plan.needed().map(|i| (i, header.range(i))).collect();
     needed.sort_by_key(|(_, range)| range.start);
     let total = needed.iter().map(|(_, r)| r.end - r.start).sum();
-    let bar = Bar::start(opts.progress, &format!("{id} from {}", opts.endpoint), Some(total));
+    let bar = Bar::start(opts, &address(id, opts), Some(total));
     let mut parts = HashMap::new();
     let ends = window_ends(&needed);
     for ((index, range), end) in needed.into_iter().zip(ends) {
@@ -113,5 +142,5 @@ fn http_failure(id: &str, error: HttpError, opts: &Options<'_>) -> Failure {
         )),
         _ => None,
     };
-    Failure { kind: ErrorKind::Network, reason: error.to_string(), hint }
+    Failure { hint, ..Failure::new(ErrorKind::Network, error.to_string()) }
 }

@@ -1,26 +1,39 @@
 //! The first way: a file on this machine.
 
-use std::fs::File;
 use std::path::Path;
 
 use super::convert::Plan;
 use super::format::{self, FormatError, Input};
-use super::{ConvSpec, PreprocessHint, Weights, canonical};
+use super::{ConvSpec, PreprocessHint, Weights, canonical, hub};
 
 /// Endings by which a specification is known to mean a file, even one that is not there.
 const ENDINGS: &[&str] =
     &[".safetensors", ".pth", ".pt", ".npz", ".h5", ".hdf5", ".ckpt", ".bin", ".pkl"];
 
-/// Whether a specification means a local file: it is one, or is spelt like one.
+/// Whether a specification means a local file: it is spelt like one, or is one and could mean nothing else.
+///
+/// `owner/name` always means the hub: a folder that somebody sent must not be able to pass its file off as known weights.
 pub(super) fn is_file_spec(spec: &str) -> bool {
+    is_file_name(spec) || (!hub::is_hub_id(spec) && spec != "mirror" && Path::new(spec).is_file())
+}
+
+/// Whether a specification is spelt like a file.
+fn is_file_name(spec: &str) -> bool {
     let lower = spec.to_ascii_lowercase();
-    ENDINGS.iter().any(|e| lower.ends_with(e)) || Path::new(spec).is_file() || is_path_like(spec)
+    ENDINGS.iter().any(|e| lower.ends_with(e)) || is_path_like(spec)
 }
 
 fn is_path_like(spec: &str) -> bool {
     ["/", "./", "../", "~/"].iter().any(|p| spec.starts_with(p))
         || spec.contains('\\')
         || Path::new(spec).is_absolute()
+}
+
+/// The name of a file's weights, for manifests: without its folder, and such that it can't be taken for `mirror`,
+/// `random:SEED` or a hub id.
+pub(super) fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if is_file_name(&name) && !name.starts_with("random:") { name } else { format!("./{name}") }
 }
 
 /// Reads the architecture's weights from a file.
@@ -33,13 +46,7 @@ pub(super) fn read_file(
     source: String,
     architecture: &[ConvSpec],
 ) -> Result<Weights, FormatError> {
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() {
-        // A FIFO would block, a folder gives a message that helps nobody.
-        let what = if metadata.is_dir() { "a folder" } else { "not a regular file" };
-        return Err(FormatError::Unsupported(format!("{what}: expected one file of weights")));
-    }
-    read(Box::new(File::open(path)?), name, source, architecture)
+    read(Box::new(util::regular::open(path)?), name, source, architecture)
 }
 
 /// Reads the architecture's weights from an open file of any kind.

@@ -4,6 +4,7 @@
 //! kernels and biases that an architecture asks for, always as f32 and OIHW, whatever the file's layout was. The formats,
 //! the order of the ways, the cache and the digest are described in `docs/weights.md`.
 
+mod archive;
 mod cache;
 mod canonical;
 mod convert;
@@ -12,10 +13,12 @@ mod error;
 pub mod format;
 mod http;
 mod hub;
+mod index;
 mod local;
 mod mirror;
 mod options;
 mod pins;
+mod pip;
 mod random;
 mod resolve;
 mod schemes;
@@ -23,8 +26,11 @@ mod schemes;
 mod tests;
 
 pub use error::{ErrorKind, Tried, WeightsError};
+pub use index::{PackageIndex, parse_url as parse_index_url};
 pub use options::{NoProgress, Options, Progress};
+pub use pins::pinned as pinned_sha256;
 pub use resolve::resolve;
+pub use url::Url;
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use url::Url;
+
+use super::index::PackageIndex;
+
+/// Largest file of a token.
+const MAX_TOKEN: u64 = 64 << 10;
+
 /// Told what is being fetched, so that the caller can draw a bar. Nothing here is called from more than one thread at once.
 pub trait Progress: Sync {
     /// A transfer begins; `total_bytes` where the size is known.
@@ -33,7 +40,7 @@ impl Progress for NoProgress {
 pub struct Options<'a> {
     /// Fetched weights are kept in `<models_dir>/weights`.
     pub models_dir: &'a Path,
-    /// Use neither the network nor pip (also set by `HF_HUB_OFFLINE`).
+    /// Use no network and start no program (also set by `HF_HUB_OFFLINE`).
     pub offline: bool,
     /// Is told what happens.
     pub progress: &'a dyn Progress,
@@ -43,13 +50,26 @@ pub struct Options<'a> {
     pub hub_cache: Option<PathBuf>,
     /// Token for private or gated repositories (`HF_TOKEN`, else the file that the hub's tools keep).
     pub token: Option<String>,
-    /// Commands that run pip, in the order in which they are tried; each is a program and its first arguments
-    /// (`FEATURE_CACHE_PIP`, one command split at spaces; else `python3 -m pip`, then `pip`).
-    pub pip: Vec<Vec<OsString>>,
+    /// A PEM file of the authorities to trust instead of Mozilla's, for the hub (`REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`,
+    /// `SSL_CERT_FILE`).
+    pub certificates: Option<PathBuf>,
+    /// The package indexes that pip is configured for; or why there are none.
+    pub index: Result<PackageIndex, String>,
+    /// A package index that was named for this run; see [`Options::use_index`].
+    pub(super) index_url: Option<Url>,
+    /// The command that runs pip, a program and its first arguments, for a package index that can't be reached directly
+    /// (`FEATURE_CACHE_PIP`, split at spaces). Without it no program is ever started.
+    pub pip: Option<Vec<OsString>>,
     /// How long to wait for a connection, and for each answer to begin.
     pub connect_timeout: Duration,
     /// How long a transfer may stand still.
     pub stall_timeout: Duration,
+    /// How long all of a transfer may take.
+    pub deadline: Duration,
+    /// Bytes a second that must arrive on average over each `rate_window`.
+    pub least_rate: u64,
+    /// The time over which the rate is taken.
+    pub rate_window: Duration,
     /// How often a broken transfer is taken up again.
     pub retries: u32,
     /// Pause before the first retry; doubled for each further one.
@@ -83,7 +103,8 @@ impl<'a> Options<'a> {
         let token_file = path("HF_TOKEN_PATH").or_else(|| home.as_ref().map(|h| h.join("token")));
         let implicit = !text("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|v| is_true(&v));
         let token = text("HF_TOKEN").or_else(|| {
-            let read = std::fs::read_to_string(token_file.filter(|_| implicit)?).ok()?;
+            let read = util::regular::read(&token_file.filter(|_| implicit)?, MAX_TOKEN).ok()?;
+            let read = String::from_utf8(read).ok()?;
             let read = read.trim();
             (!read.is_empty()).then(|| read.to_owned())
         });
@@ -99,15 +120,27 @@ impl<'a> Options<'a> {
                 .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
                 .or_else(|| home.map(|h| h.join("hub"))),
             token,
-            pip: match text("FEATURE_CACHE_PIP") {
-                Some(line) => vec![words(&line)],
-                None => vec![words("python3 -m pip"), words("pip")],
-            },
+            certificates: ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"]
+                .iter()
+                .find_map(|name| path(name)),
+            index: PackageIndex::from_lookup(lookup),
+            index_url: None,
+            pip: text("FEATURE_CACHE_PIP").map(|line| words(&line)),
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(2 * 60 * 60),
+            least_rate: 4 << 10,
+            rate_window: Duration::from_secs(60),
             retries: 4,
             retry_pause: Duration::from_millis(500),
         }
+    }
+
+    /// Asks this package index alone, instead of those that pip is configured for. Certificates and proxy stay those of
+    /// pip's configuration; where that is at fault, it still is.
+    pub fn use_index(&mut self, url: Url) {
+        self.index = self.index.clone().map(|known| known.at(url.clone()));
+        self.index_url = Some(url);
     }
 }
 
@@ -120,9 +153,9 @@ fn is_true(value: &str) -> bool {
 pub(super) struct Bar<'a>(&'a dyn Progress);
 
 impl<'a> Bar<'a> {
-    pub(super) fn start(progress: &'a dyn Progress, what: &str, total: Option<u64>) -> Self {
-        progress.start(what, total);
-        Self(progress)
+    pub(super) fn start(opts: &Options<'a>, what: &str, total: Option<u64>) -> Self {
+        opts.progress.start(what, total);
+        Self(opts.progress)
     }
 
     pub(super) fn advance(&self, bytes: u64) {

@@ -17,8 +17,8 @@ pub(super) const PINS: &[Pin] = &[Pin {
     sha256: "cabd922aeb0dd6d56f2bed33221aee74b7f1e760ddd105c0e0891606cbab6d0d",
 }];
 
-/// The pinned digest, if these weights are known.
-pub(super) fn pinned(id: &str, layers: usize) -> Option<&'static str> {
+/// The digest that weights of a hub id must have for an architecture of so many convolutions, if they are known beforehand.
+pub fn pinned(id: &str, layers: usize) -> Option<&'static str> {
     PINS.iter().find(|p| p.id == id && p.layers == layers).map(|p| p.sha256)
 }
 

@@ -78,7 +78,7 @@ impl Search<'_> {
 
     fn file(self) -> Result<Weights, WeightsError> {
         let path = Path::new(self.spec);
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = local::name_of(path);
         match local::read_file(path, &name, format!("file {}", self.spec), self.architecture) {
             Ok(weights) => Ok(weights),
             Err(e) => {
@@ -104,11 +104,11 @@ impl Search<'_> {
         if self.opts.offline {
             return self.offline(&[mirror::address(&MIRROR)]);
         }
-        let _lock = cache::FetchLock::acquire(MIRROR.id, self.opts);
+        let lock = cache::FetchLock::acquire(MIRROR.id, self.opts);
         if let Some(weights) = self.cached(MIRROR.id)? {
             return Ok(weights);
         }
-        let fetched = mirror::fetch(&MIRROR, self.architecture, self.opts);
+        let fetched = mirror::fetch(&MIRROR, self.architecture, self.opts, &lock);
         match self.accept(MIRROR.id, fetched, mirror::address(&MIRROR)) {
             Some(weights) => Ok(weights),
             None => self.give_up(),
@@ -117,6 +117,11 @@ impl Search<'_> {
 
     fn hub(mut self) -> Result<Weights, WeightsError> {
         let (id, opts) = (self.spec, self.opts);
+        if Path::new(id).exists() {
+            opts.progress.note(&format!(
+                "'{id}' means weights of the hub; to use the file of that name in this folder, write ./{id}"
+            ));
+        }
         if let Some(weights) = self.cached(id)? {
             return Ok(weights);
         }
@@ -140,7 +145,7 @@ impl Search<'_> {
             }
             return self.offline(&ways);
         }
-        let _lock = cache::FetchLock::acquire(id, opts);
+        let lock = cache::FetchLock::acquire(id, opts);
         if let Some(weights) = self.cached(id)? {
             return Ok(weights);
         }
@@ -157,7 +162,7 @@ impl Search<'_> {
                     mirror::address(&MIRROR)
                 ));
             }
-            let fetched = mirror::fetch(&MIRROR, self.architecture, opts);
+            let fetched = mirror::fetch(&MIRROR, self.architecture, opts, &lock);
             if let Some(weights) = self.accept(id, fetched, mirror::address(&MIRROR)) {
                 return Ok(weights);
             }
@@ -206,12 +211,22 @@ impl Search<'_> {
                 return None;
             }
         };
-        if let Some(expected) =
-            pins::pinned(id, self.architecture.len()).filter(|&e| e != weights.sha256)
-        {
+        // Known weights by their pin; others by what was fetched the first time.
+        let expected = match cache::expected(id, self.architecture, self.opts) {
+            Ok(expected) => expected,
+            Err(failure) => {
+                self.missed(&way, failure);
+                return None;
+            }
+        };
+        if let Some(expected) = expected.filter(|e| *e != weights.sha256) {
             let reason =
                 format!("sha256 of its tensors: expected {expected}, found {}", weights.sha256);
-            self.missed(&way, Failure::new(ErrorKind::Checksum, reason));
+            let first = cache::sum_path(self.opts.models_dir, id);
+            let hint = pins::pinned(id, self.architecture.len()).is_none().then(|| {
+                format!("these are not the weights that were fetched first; if they may be others now, delete {}", first.display())
+            });
+            self.missed(&way, Failure { hint, ..Failure::new(ErrorKind::Checksum, reason) });
             return None;
         }
         if let Err(e) = cache::store(&weights, id, self.architecture, self.opts) {
@@ -225,7 +240,8 @@ impl Search<'_> {
     }
 
     fn missed(&mut self, way: &str, failure: Failure) {
-        self.tried.push((Tried { way: way.to_owned(), reason: failure.reason.clone() }, failure));
+        let way = util::visible(way).into_owned();
+        self.tried.push((Tried { way, reason: failure.reason.clone() }, failure));
     }
 
     fn offline(mut self, ways: &[String]) -> Result<Weights, WeightsError> {

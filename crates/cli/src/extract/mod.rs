@@ -37,7 +37,12 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let pool = threads::pool(config.threads)?;
 
     let started = Instant::now();
-    let search = WeightsSearch { models_dir: &config.models, offline: config.offline, console };
+    let search = WeightsSearch {
+        models_dir: &config.models,
+        offline: config.offline,
+        index_url: config.index_url.as_ref(),
+        console,
+    };
     let weights = search.resolve(&config.whole, &config.weights)?;
     let session = Session::new(&config, weights, &pool, console, &interrupt)?;
     session.announce()?;

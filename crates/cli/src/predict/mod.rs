@@ -53,7 +53,12 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         ));
     }
 
-    let search = WeightsSearch { models_dir: &args.models, offline: args.offline, console };
+    let search = WeightsSearch {
+        models_dir: &args.models,
+        offline: args.offline,
+        index_url: args.index_url.as_ref(),
+        console,
+    };
     let extractor =
         pool.install(|| source.extractor(args.weights.as_deref(), &search, args.device))?;
     let info = extractor.info();

@@ -1,30 +1,72 @@
 //! Keras's `.h5` and `.weights.h5`: groups of datasets in HDF5, through the `hdf5-pure` crate.
 
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hdf5_pure::{
     Dataset, Datatype, DatatypeByteOrder, File, FloatingPointLayout, Group, ReadSeekSource,
 };
 
 use super::dtype::DType;
-use super::{Container, Entry, FormatError, Input, MAX_ENTRIES, stored_bytes};
+use super::{Container, Entry, FormatError, Input, check_count, stored_bytes};
 
 /// Groups nest this deep at most; Keras's own files stay below 8.
 const MAX_DEPTH: usize = 16;
 /// Most groups that are looked into: a file can link a group into itself.
 const MAX_GROUPS: usize = 20_000;
+/// Most chunks of one tensor. h5py's own choice gives VGG16's largest kernel about 1,200.
+const MAX_CHUNKS: u64 = 1 << 16;
+/// What reading the index of chunks may take for each chunk, in bytes.
+const CHUNK_RECORD: u64 = 256;
+
+/// An input that counts what is read of it, and ends when that is more than a file of its size can need.
+///
+/// The trees in an HDF5 file are made of addresses, and many of them can lead to the same place: a small file can describe
+/// a tree with more leaves than there are atoms. Whatever the library does, it has to read what it looks at.
+struct Metered {
+    input: Input,
+    left: Arc<AtomicU64>,
+}
+
+/// Each read costs its bytes and this.
+const COST_OF_A_READ: u64 = 64;
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let cost = buffer.len() as u64 + COST_OF_A_READ;
+        let take = |left: u64| left.checked_sub(cost);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| {
+            io::Error::other("its parts refer to one another more often than a sound file needs")
+        })?;
+        self.input.read(buffer)
+    }
+}
+
+impl Seek for Metered {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.input.seek(to)
+    }
+}
 
 /// An open HDF5 file.
 pub(super) struct Hdf5 {
     file: File,
     entries: Vec<Entry>,
+    /// What may still be read.
+    left: Arc<AtomicU64>,
 }
 
 impl Hdf5 {
-    pub(super) fn open(input: Input) -> Result<Self, FormatError> {
-        let source = ReadSeekSource::new(input).map_err(damaged)?;
+    pub(super) fn open(mut input: Input) -> Result<Self, FormatError> {
+        let len = input.seek(SeekFrom::End(0))?;
+        let left = Arc::new(AtomicU64::new(len.saturating_mul(8).saturating_add(32 << 20)));
+        let source = Metered { input, left: Arc::clone(&left) };
+        let source = ReadSeekSource::new(source).map_err(damaged)?;
         let file = File::from_source(source).map_err(|e| error(&e))?;
         let mut walk = Walk { entries: Vec::new(), groups: 0 };
         walk.group(&file.root(), "", 0)?;
-        Ok(Self { file, entries: walk.entries })
+        Ok(Self { file, entries: walk.entries, left })
     }
 }
 
@@ -42,11 +84,7 @@ impl Walk {
         let join =
             |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
         for (name, dataset) in group.iter_datasets().map_err(|e| error(&e))? {
-            if self.entries.len() >= MAX_ENTRIES {
-                return Err(FormatError::refused(format!(
-                    "an HDF5 file of more than {MAX_ENTRIES} datasets"
-                )));
-            }
+            check_count(self.entries.len() + 1)?;
             let shape = dataset.shape().map_err(|e| error(&e))?;
             // A dimension that this machine cannot address matches no tensor that anyone needs.
             let shape =
@@ -80,7 +118,9 @@ impl Container for Hdf5 {
             if chunk.contains(&0) {
                 return Err(FormatError::damaged(format!("{}: a chunk of no extent", entry.name)));
             }
-            stored_bytes(&format!("a chunk of {}", entry.name), &chunk, dtype.size())?;
+            let chunk_len =
+                stored_bytes(&format!("a chunk of {}", entry.name), &chunk, dtype.size())?;
+            self.check_chunks(&dataset, entry, &chunk, chunk_len, len)?;
         }
         let bytes = dataset.read_raw().map_err(|e| error(&e))?;
         if bytes.len() != len {
@@ -91,6 +131,44 @@ impl Container for Hdf5 {
             )));
         }
         Ok(dtype.to_f32(&bytes, big_endian))
+    }
+}
+
+impl Hdf5 {
+    /// An error where unpacking the chunks would be more work than the tensor is worth: chunks far larger than it, or more
+    /// of them than fit into it.
+    fn check_chunks(
+        &self,
+        dataset: &Dataset,
+        entry: &Entry,
+        chunk: &[usize],
+        chunk_len: usize,
+        len: usize,
+    ) -> Result<(), FormatError> {
+        let name = &entry.name;
+        if chunk.len() != entry.shape.len() {
+            return Err(FormatError::damaged(format!("{name}: chunks of another rank")));
+        }
+        let along = entry.shape.iter().zip(chunk).map(|(&d, &c)| d.div_ceil(c) as u64);
+        let most = along.fold(1u64, u64::saturating_mul);
+        let unpacked = most.saturating_mul(chunk_len as u64);
+        if most > MAX_CHUNKS || unpacked > 4 * len as u64 + (1 << 20) {
+            return Err(FormatError::refused(format!(
+                "{name}: {most} chunks of {chunk_len} bytes for {len} bytes"
+            )));
+        }
+        let before = self.left.load(Ordering::Relaxed);
+        let allowed = before.min(most * CHUNK_RECORD + (1 << 20));
+        self.left.store(allowed, Ordering::Relaxed);
+        let found = dataset.chunks().map_err(|e| error(&e));
+        let used = allowed - self.left.load(Ordering::Relaxed);
+        self.left.store(before - used, Ordering::Relaxed);
+        match found?.len() as u64 {
+            found if found <= most => Ok(()),
+            found => Err(FormatError::damaged(format!(
+                "{name}: expected at most {most} chunks, found {found}"
+            ))),
+        }
     }
 }
 

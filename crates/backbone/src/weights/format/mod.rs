@@ -20,9 +20,9 @@ pub(super) use self::safetensors::Header as SafetensorsHeader;
 use std::io::{Read, Seek, SeekFrom};
 
 /// Largest header (safetensors) or pickle program (.pth) that is read.
-const MAX_HEADER: u64 = 32 << 20;
-/// Most entries that are listed.
-const MAX_ENTRIES: usize = 100_000;
+const MAX_HEADER: u64 = 16 << 20;
+/// Most entries that are listed; the largest networks in use have about 5,000 tensors.
+const MAX_ENTRIES: usize = 20_000;
 /// Most bytes that one tensor may take as it is stored; VGG16's largest kernel takes 9.4 MB, its largest dense layer 411 MB.
 const MAX_TENSOR_BYTES: u64 = 512 << 20;
 
@@ -161,19 +161,58 @@ pub fn open_torch_legacy(input: Input) -> Result<Box<dyn Container>, FormatError
 ///
 /// # Errors
 /// [`FormatError`]
-pub fn open_zip(input: Input) -> Result<Box<dyn Container>, FormatError> {
-    let archive = zip::ZipArchive::new(input).map_err(zip_error)?;
-    if archive.len() > MAX_ENTRIES {
-        return Err(FormatError::refused(format!("a zip file of {} entries", archive.len())));
-    }
+pub fn open_zip(mut input: Input) -> Result<Box<dyn Container>, FormatError> {
+    let allowance = Allowance::new(input.seek(SeekFrom::End(0))?);
+    let archive = zip::ZipArchive::new(std::io::BufReader::new(input)).map_err(zip_error)?;
+    check_count(archive.len())?;
     let program = archive
         .file_names()
         .filter_map(Result::ok)
         .find(|n| n.ends_with("/data.pkl"))
         .map(|n| n.into_owned());
     match program {
-        Some(program) => Ok(Box::new(torch::TorchZip::open(archive, &program)?)),
-        None => Ok(Box::new(npz::Npz::open(archive)?)),
+        Some(program) => Ok(Box::new(torch::TorchZip::open(archive, &program, allowance)?)),
+        None => Ok(Box::new(npz::Npz::open(archive, allowance)?)),
+    }
+}
+
+/// An open zip file.
+type Archive = zip::ZipArchive<std::io::BufReader<Input>>;
+
+/// How many bytes the members of one zip file may unpack to in all, by the size of the file. A member can unpack to a
+/// thousand times its size, and many can share their bytes.
+struct Allowance(u64);
+
+impl Allowance {
+    /// Weights hardly compress: 16 times the file is beyond any that is meant to be read.
+    fn new(file_len: u64) -> Self {
+        Self(file_len.saturating_mul(16).saturating_add(64 << 20))
+    }
+
+    /// Takes what is about to be unpacked.
+    fn take(&mut self, bytes: u64) -> Result<(), FormatError> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            FormatError::refused("a zip file that unpacks to far more than its own size")
+        })?;
+        Ok(())
+    }
+}
+
+/// An error for more entries than are listed.
+fn check_count(entries: usize) -> Result<(), FormatError> {
+    if entries > MAX_ENTRIES {
+        return Err(FormatError::refused(format!(
+            "a file of {entries} entries or more: at most {MAX_ENTRIES} are read"
+        )));
+    }
+    Ok(())
+}
+
+/// A shape in messages; a file can declare one of a million axes.
+pub(super) fn shape_text(shape: &[usize]) -> String {
+    match shape.get(..8) {
+        Some(first) if shape.len() > 8 => format!("{first:?}… of {} axes", shape.len()),
+        _ => format!("{shape:?}"),
     }
 }
 
@@ -212,7 +251,8 @@ fn stored_bytes(what: &str, shape: &[usize], item: usize) -> Result<usize, Forma
         .filter(|&n| n as u64 <= MAX_TENSOR_BYTES)
         .ok_or_else(|| {
             FormatError::refused(format!(
-                "{what} of shape {shape:?}, above the limit of {} MiB",
+                "{what:.100} of shape {}, above the limit of {} MiB",
+                shape_text(shape),
                 MAX_TENSOR_BYTES >> 20
             ))
         })

@@ -6,7 +6,10 @@ use super::dtype::DType;
 use super::{FormatError, read_exactly};
 
 /// Longest header that is read; NumPy itself refuses more than 10,000 bytes.
-const MAX_NPY_HEADER: usize = 10_000;
+pub(super) const MAX_NPY_HEADER: usize = 10_000;
+
+/// Most axes of an array, as in NumPy.
+const MAX_AXES: usize = 64;
 
 /// What an `.npy` header declares.
 #[derive(Debug)]
@@ -75,6 +78,9 @@ fn parse(text: &str) -> Option<Result<NpyHeader, FormatError>> {
     };
     let shape = value(text, "shape")?.strip_prefix('(')?.split(')').next()?;
     let shape = shape.split(',').map(str::trim).filter(|s| !s.is_empty());
+    if shape.clone().nth(MAX_AXES).is_some() {
+        return None;
+    }
     let shape = shape.map(|s| s.parse::<usize>().ok()).collect::<Option<Vec<_>>>()?;
     Some(DType::from_numpy(code).map(|dtype| NpyHeader {
         dtype,

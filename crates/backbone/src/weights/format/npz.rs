@@ -1,27 +1,38 @@
 //! `.npz`: a zip file of `.npy` arrays.
 
-use zip::ZipArchive;
+use std::io::Read;
 
 use super::dtype::fortran_to_c;
-use super::npy::NpyHeader;
-use super::{Container, Entry, FormatError, Input, read_exactly, stored_bytes, zip_error};
+use super::npy::{MAX_NPY_HEADER, NpyHeader};
+use super::{
+    Allowance, Archive, Container, Entry, FormatError, read_error, read_exactly, stored_bytes,
+    zip_error,
+};
 
 /// An open `.npz` file.
 pub(super) struct Npz {
-    archive: ZipArchive<Input>,
+    archive: Archive,
+    allowance: Allowance,
     entries: Vec<Entry>,
     members: Vec<usize>,
 }
 
 impl Npz {
-    pub(super) fn open(mut archive: ZipArchive<Input>) -> Result<Self, FormatError> {
+    pub(super) fn open(
+        mut archive: Archive,
+        mut allowance: Allowance,
+    ) -> Result<Self, FormatError> {
         let (mut entries, mut members) = (Vec::new(), Vec::new());
         for i in 0..archive.len() {
-            let mut member = archive.by_index(i).map_err(zip_error)?;
+            let member = archive.by_index(i).map_err(zip_error)?;
             let name = member.name().map_err(zip_error)?.into_owned();
             let Some(name) = name.strip_suffix(".npy").map(str::to_owned) else { continue };
+            let size = member.size();
+            let mut head = member.take(MAX_NPY_HEADER as u64);
+            let header = NpyHeader::read(&mut head);
+            allowance.take(size.min(MAX_NPY_HEADER as u64 - head.limit()))?;
             // Labels, counters and the like may lie beside the weights; only what looks like weights is listed.
-            match NpyHeader::read(&mut member) {
+            match header {
                 Ok(header) => {
                     entries.push(Entry { name, shape: header.shape });
                     members.push(i);
@@ -35,7 +46,7 @@ impl Npz {
                 "a zip file with neither arrays of floats (.npz) nor a PyTorch data.pkl",
             ));
         }
-        Ok(Self { archive, entries, members })
+        Ok(Self { archive, allowance, entries, members })
     }
 }
 
@@ -53,7 +64,10 @@ impl Container for Npz {
         let mut member = self.archive.by_index(self.members[index]).map_err(zip_error)?;
         let header = NpyHeader::read(&mut member)?;
         let len = stored_bytes(name, &header.shape, header.dtype.size())?;
+        self.allowance.take(len as u64)?;
         let bytes = read_exactly(&mut member, len, name)?;
+        // Only a member that is read to its end is checked by its sum.
+        member.read(&mut [0]).map_err(read_error(name))?;
         let data = header.dtype.to_f32(&bytes, header.big_endian);
         Ok(if header.fortran { fortran_to_c(&data, &header.shape) } else { data })
     }

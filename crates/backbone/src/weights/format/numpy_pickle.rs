@@ -19,6 +19,7 @@ impl NumpyPickle {
         let (mut entries, mut ids) = (Vec::new(), Vec::new());
         for (name, id) in arena.leaves(root)? {
             if let Node::Array(array) = arena.get(id) {
+                super::check_count(entries.len() + 1)?;
                 entries.push(Entry { name, shape: array.shape.clone() });
                 ids.push(id);
             }

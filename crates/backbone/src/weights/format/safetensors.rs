@@ -7,7 +7,7 @@ use ::safetensors::Dtype;
 use ::safetensors::tensor::Metadata;
 
 use super::dtype::DType;
-use super::{Container, Entry, FormatError, Input, MAX_ENTRIES, MAX_HEADER, read_exactly};
+use super::{Container, Entry, FormatError, Input, MAX_HEADER, check_count, read_exactly};
 
 /// The checked header of a safetensors file, wherever the data lies.
 pub(in super::super) struct Header {
@@ -51,12 +51,7 @@ impl Header {
             )));
         }
         let mut named: Vec<_> = metadata.tensors().into_iter().collect();
-        if named.len() > MAX_ENTRIES {
-            return Err(FormatError::refused(format!(
-                "a safetensors file of {} tensors",
-                named.len()
-            )));
-        }
+        check_count(named.len())?;
         named.sort_by(|a, b| a.0.cmp(&b.0));
         let preprocess = metadata.metadata().as_ref().and_then(|m| m.get("preprocess").cloned());
         let part =

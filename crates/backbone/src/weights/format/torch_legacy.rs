@@ -32,24 +32,32 @@ impl TorchLegacy {
         }
         let (arena, root) = load(&mut stream, Library::Torch)?;
         let (keys, list) = load(&mut stream, Library::Torch)?;
+        // By value first: one long key can be used a million times, and must not be hashed as often.
+        let distinct: HashMap<Id, (u64, u64)> =
+            arena.storages().map(|s| (s.key, (s.elements, s.item))).collect();
         let declared: HashMap<&str, (u64, u64)> =
-            arena.storages().map(|s| (s.key.as_str(), (s.elements, s.item))).collect();
+            distinct.iter().filter_map(|(&key, &size)| Some((arena.str(key)?, size))).collect();
         let mut starts = HashMap::new();
         for &key in keys.items(list).unwrap_or_default() {
             let key =
                 keys.str(key).ok_or_else(|| FormatError::damaged("a storage key is not text"))?;
             let &(elements, item) = declared.get(key).ok_or_else(|| {
-                FormatError::damaged(format!("the storage '{key}' is not declared"))
+                FormatError::damaged(format!("the storage '{key:.100}' is not declared"))
             })?;
             let found = u64::from_le_bytes(stream.array()?);
             if found != elements {
                 return Err(FormatError::damaged(format!(
-                    "storage '{key}': expected {elements} elements, found {found}"
+                    "storage '{key:.100}': expected {elements} elements, found {found}"
                 )));
             }
             let bytes = elements.checked_mul(item).ok_or_else(|| {
-                FormatError::damaged(format!("storage '{key}' of {elements} elements"))
+                FormatError::damaged(format!("storage '{key:.100}' of {elements} elements"))
             })?;
+            if starts.contains_key(key) {
+                return Err(FormatError::damaged(format!(
+                    "the storage '{key:.100}' is there twice"
+                )));
+            }
             starts.insert(key.to_owned(), stream.position());
             stream.skip(bytes)?;
         }
@@ -76,7 +84,8 @@ impl Container for TorchLegacy {
     fn read(&mut self, index: usize) -> Result<Vec<f32>, FormatError> {
         let name = &self.dict.entries[index].name;
         let span = self.dict.span(index)?;
-        let start = self.starts.get(&span.storage.key).and_then(|s| s.checked_add(span.start));
+        let key = self.dict.arena.str(span.storage.key).unwrap_or_default();
+        let start = self.starts.get(key).and_then(|s| s.checked_add(span.start));
         let start = start.ok_or_else(|| {
             FormatError::damaged(format!("{name}: its storage is not in the file"))
         })?;

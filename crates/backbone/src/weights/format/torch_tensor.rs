@@ -26,6 +26,7 @@ impl StateDict {
         let (mut entries, mut ids) = (Vec::new(), Vec::new());
         for (name, id) in arena.leaves(root)? {
             if let Node::Tensor(view) = arena.get(id) {
+                super::check_count(entries.len() + 1)?;
                 entries.push(Entry { name, shape: view.shape.clone() });
                 ids.push(id);
             }

@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use proptest::prelude::*;
 
 use super::super::format::{self, FormatError};
-use super::super::{Weights, local, mirror};
+use super::super::{Weights, archive, local};
 use super::*;
 
 const SAMPLES: &[&str] = &[
@@ -357,9 +357,9 @@ fn a_bomb_in_an_archive_is_refused_before_it_unpacks() {
     gz.write_all(header.as_bytes()).expect("memory");
     gz.write_all(&[0; 4096]).expect("memory");
     let bytes = gz.finish().expect("memory");
-    let error = mirror::tar_gz_member(&mut Cursor::new(bytes), "member.ckpt")
+    let error = archive::tar_gz_member(&mut Cursor::new(bytes), "member.ckpt")
         .expect_err("bomb")
         .to_string();
     assert!(error.contains("above the limit"), "{error}");
-    assert!(mirror::tar_gz_member(&mut Cursor::new(b"\x1f\x8b garbage".to_vec()), "m").is_err());
+    assert!(archive::tar_gz_member(&mut Cursor::new(b"\x1f\x8b garbage".to_vec()), "m").is_err());
 }

@@ -132,6 +132,161 @@ fn redirects_are_followed_without_the_token() {
 }
 
 #[test]
+fn another_port_of_the_hubs_host_is_another_host() {
+    let file = model();
+    let storage = Server::start(move |r, _| Reply::file(&file, r.range));
+    let location = storage.endpoint.clone() + "/blob";
+    let server = Server::start(move |_, _| Reply::status(302).header("Location", location.clone()));
+    let (result, ..) = get(&server, |o| o.token = Some("secret".into()));
+    assert_golden(&result.expect("fetched"));
+    assert!(server.requests().iter().all(|r| r.authorization.is_some()));
+    assert!(storage.requests().iter().all(|r| r.authorization.is_none()));
+}
+
+#[test]
+fn a_password_in_the_hubs_address_is_sent_to_it_and_shown_nowhere() {
+    let file = model();
+    let server = Server::start(move |r, _| Reply::file(&file, r.range));
+    let endpoint = server.endpoint.replace("http://", "http://me:secret@");
+    let (result, ..) = get(&server, |o| o.endpoint.clone_from(&endpoint));
+    let weights = result.expect("fetched");
+    assert_eq!(weights.source, format!("{}/acme/tiny", server.endpoint));
+    assert!(
+        server.requests().iter().all(|r| r.authorization.as_deref() == Some("Basic bWU6c2VjcmV0"))
+    );
+    let denied = Server::start(|_, _| Reply::status(404));
+    let endpoint = denied.endpoint.replace("http://", "http://me:secret@");
+    let error = get(&denied, |o| o.endpoint.clone_from(&endpoint)).0.expect_err("not there");
+    assert!(!error.to_string().contains("secret") && !error.hint().contains("secret"), "{error}");
+}
+
+#[test]
+fn a_server_that_trickles_is_given_up() {
+    let file = model();
+    let server = Server::start(move |r, n| Reply {
+        trickle: (n > 0).then_some(1),
+        ..Reply::file(&file, r.range)
+    });
+    let started = std::time::Instant::now();
+    let (result, ..) = get(&server, |o| (o.least_rate, o.retries) = (1000, 1));
+    let error = result.expect_err("too slow").to_string();
+    assert!(error.contains("bytes a second arrived, expected at least 1000"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    // And one that is fast enough at each moment, but never ends.
+    let (result, ..) = get(&server, |o| o.deadline = Duration::from_millis(300));
+    assert!(result.expect_err("too long").to_string().contains("not done after"));
+}
+
+#[test]
+fn what_was_fetched_first_is_what_must_come_again() {
+    let server = Server::start(|r, _| Reply::file(&golden_bytes("canonical.safetensors"), r.range));
+    let (result, progress, models) = get(&server, |_| {});
+    let first = result.expect("fetched").sha256;
+    let file = models.path().join("weights/acme--tiny.safetensors");
+    std::fs::remove_file(&file).expect("kept");
+    // The same name, other weights.
+    let other = Server::start(|r, _| Reply::file(&golden_bytes("random_7.safetensors"), r.range));
+    let opts = options(models.path(), &progress, &other.endpoint);
+    let error = resolve(ID, &architecture(), &opts).expect_err("other weights");
+    assert_eq!(error.kind(), ErrorKind::Checksum);
+    assert!(error.to_string().contains(&format!("expected {first}, found ")), "{error}");
+    assert!(error.hint().contains("acme--tiny.safetensors.sha256"), "{}", error.hint());
+    assert!(!file.exists());
+    // Only who deletes the sum trusts anew.
+    std::fs::remove_file(models.path().join("weights/acme--tiny.safetensors.sha256"))
+        .expect("kept");
+    assert!(resolve(ID, &architecture(), &opts).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_in_the_models_folder_do_no_harm() {
+    let server = Server::start(|r, _| Reply::file(&golden_bytes("canonical.safetensors"), r.range));
+    let (models, progress) = (tempfile::tempdir().expect("temp"), Recorder::default());
+    let weights = models.path().join("weights");
+    std::fs::create_dir(&weights).expect("temp");
+    let precious = models.path().join("precious");
+    std::fs::write(&precious, "precious").expect("temp");
+    for name in [".acme--tiny.lock", ".keeping.lock", "acme--tiny.safetensors"] {
+        std::os::unix::fs::symlink(&precious, weights.join(name)).expect("temp");
+    }
+    // Left by killed runs.
+    std::fs::write(weights.join(".writing-abc123"), "x").expect("temp");
+    std::fs::write(weights.join(".fetching-abc123.part"), "x").expect("temp");
+    let opts = options(models.path(), &progress, &server.endpoint);
+    assert_golden(&resolve(ID, &architecture(), &opts).expect("fetched"));
+    assert_eq!(std::fs::read(&precious).expect("still there"), b"precious");
+    assert!(weights.join("acme--tiny.safetensors").symlink_metadata().expect("kept").is_file());
+    assert!(progress.notes.lock().expect("lock").iter().any(|n| n.contains("no lock on")));
+    // With a lock, what killed runs left is removed.
+    std::fs::remove_file(weights.join(".keeping.lock")).expect("temp");
+    std::fs::remove_file(weights.join("acme--tiny.safetensors")).expect("kept");
+    assert_golden(&resolve(ID, &architecture(), &opts).expect("fetched"));
+    let mut left: Vec<_> = std::fs::read_dir(&weights)
+        .expect("temp")
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
+    left.sort();
+    assert_eq!(
+        left,
+        [
+            ".acme--tiny.lock",
+            ".keeping.lock",
+            "acme--tiny.safetensors",
+            "acme--tiny.safetensors.sha256"
+        ]
+    );
+
+    // A pipe in place of each file that is read: an error, at once.
+    let sum = weights.join("acme--tiny.safetensors.sha256");
+    for path in [&sum, &weights.join("acme--tiny.safetensors")] {
+        std::fs::remove_file(path).expect("kept");
+        if !pipe(path) {
+            return;
+        }
+        let error = resolve(ID, &architecture(), &opts).expect_err("a pipe").to_string();
+        assert!(error.contains("pipe"), "{error}");
+        std::fs::remove_file(path).expect("made");
+        assert!(resolve(ID, &architecture(), &opts).is_ok());
+    }
+    std::fs::write(&sum, "no sum\n").expect("temp");
+    let error = resolve(ID, &architecture(), &opts).expect_err("no sum").to_string();
+    assert!(error.contains("64 hexadecimal digits"), "{error}");
+}
+
+#[cfg(unix)]
+fn pipe(path: &Path) -> bool {
+    let made = std::process::Command::new("mkfifo").arg(path).status().is_ok_and(|s| s.success());
+    if !made {
+        println!("skipped: no mkfifo");
+    }
+    made
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_paths_in_the_hubs_cache_do_no_harm() {
+    let hub = tempfile::tempdir().expect("temp");
+    let refs = hub.path().join("models--acme--tiny/refs");
+    std::fs::create_dir_all(&refs).expect("temp");
+    let server = Server::start(|_, _| Reply::status(500));
+    let refused = || {
+        let (result, ..) =
+            get(&server, |o| (o.hub_cache, o.offline) = (Some(hub.path().to_owned()), true));
+        result.expect_err("hostile").to_string()
+    };
+    std::fs::write(refs.join("main"), "../../../../outside").expect("temp");
+    assert!(refused().contains("expected a revision"), "{}", refused());
+    std::fs::write(refs.join("main"), "a".repeat(1000)).expect("temp");
+    assert!(refused().contains("at most 256 bytes"), "{}", refused());
+    std::fs::remove_file(refs.join("main")).expect("temp");
+    if pipe(&refs.join("main")) {
+        assert!(refused().contains("pipe"), "{}", refused());
+    }
+}
+
+#[test]
 fn relative_redirects_are_followed() {
     let file = model();
     let server = Server::start(move |r, _| match r.path.as_str() {

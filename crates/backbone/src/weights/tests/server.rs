@@ -11,6 +11,7 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) range: Option<(u64, u64)>,
     pub(super) authorization: Option<String>,
+    pub(super) accept: Option<String>,
 }
 
 /// What to answer.
@@ -23,6 +24,8 @@ pub(super) struct Reply {
     pub(super) cut: Option<usize>,
     /// Stand still after so many bytes of the body.
     pub(super) stall: Option<usize>,
+    /// Send so many bytes at once, and wait 20 ms after each.
+    pub(super) trickle: Option<usize>,
 }
 
 impl Reply {
@@ -87,7 +90,7 @@ impl Server {
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &Answer) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
     let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
-    let mut request = Request { path, range: None, authorization: None };
+    let mut request = Request { path, range: None, authorization: None, accept: None };
     for line in lines {
         let line = line.ok()?;
         let Some((name, value)) = line.split_once(':') else { break };
@@ -96,6 +99,7 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &Answer) -> O
                 let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
                 request.range = Some((first.parse().ok()?, last.parse().ok()?));
             }
+            "accept" => request.accept = Some(value.trim().to_owned()),
             "authorization" => request.authorization = Some(value.trim().to_owned()),
             _ => {}
         }
@@ -114,7 +118,13 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &Answer) -> O
     reply.headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
     stream.write_all(format!("{head}\r\n").as_bytes()).ok()?;
     let end = reply.cut.or(reply.stall).unwrap_or(reply.body.len()).min(reply.body.len());
-    stream.write_all(&reply.body[..end]).ok()?;
+    for piece in reply.body[..end].chunks(reply.trickle.unwrap_or(usize::MAX)) {
+        stream.write_all(piece).ok()?;
+        stream.flush().ok()?;
+        if reply.trickle.is_some() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
     stream.flush().ok()?;
     if reply.stall.is_some() {
         std::thread::sleep(Duration::from_secs(3));

@@ -81,7 +81,7 @@ impl Global {
             },
         };
         both.or(one).ok_or_else(|| {
-            FormatError::refused(format!("the pickle names {module}.{name}, which is not on the list of what weight files need"))
+            FormatError::refused(format!("the pickle names {module:.100}.{name:.100}, which is not on the list of what weight files need"))
         })
     }
 }

@@ -137,13 +137,15 @@ impl Machine<'_> {
             }
             b'c' => {
                 let (module, name) = (self.stream.line()?, self.stream.line()?);
-                self.global(&module, &name)?;
+                self.push(Node::Global(Global::find(self.library, &module, &name)?));
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                let text = |id| self.arena.str(id).map(str::to_owned);
-                match (text(module), text(name)) {
-                    (Some(module), Some(name)) => self.global(&module, &name)?,
+                match (self.arena.str(module), self.arena.str(name)) {
+                    (Some(module), Some(name)) => {
+                        let global = Global::find(self.library, module, name)?;
+                        self.push(Node::Global(global));
+                    }
                     _ => return self.damaged("a name is not text"),
                 }
             }
@@ -256,12 +258,6 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn global(&mut self, module: &str, name: &str) -> Result<(), FormatError> {
-        let global = Global::find(self.library, module, name)?;
-        self.push(Node::Global(global));
-        Ok(())
-    }
-
     fn memoise(&mut self, key: u32) -> Result<(), FormatError> {
         let top = self.top()?;
         self.memo.insert(key, top);
@@ -293,7 +289,7 @@ impl Machine<'_> {
                 self.stack.push(text);
                 return Ok(());
             }
-            (Global::NumpyDtype, &[code, ..]) => self.arena.str(code).map(dtype),
+            (Global::NumpyDtype, &[code, ..]) => self.arena.str(code).and_then(dtype),
             (Global::NumpyReconstruct, &[class, ..]) => match self.arena.get(class) {
                 Node::Global(Global::NdArray) => Some(Node::EmptyArray),
                 _ => None,
@@ -381,8 +377,7 @@ impl Machine<'_> {
             _ => return self.damaged("an unusual storage"),
         };
         match (self.arena.str(tag), self.arena.str(key), self.arena.int(elements)) {
-            (Some("storage"), Some(key), Some(elements)) => {
-                let key = key.to_owned();
+            (Some("storage"), Some(_), Some(elements)) => {
                 self.push(Node::Storage(Box::new(Storage { dtype, item, key, elements })));
             }
             _ => return self.damaged("an unusual storage"),
@@ -391,10 +386,12 @@ impl Machine<'_> {
     }
 }
 
-/// An element type from its code, such as `f4` or `<f4`.
-fn dtype(code: &str) -> Node {
+/// An element type from its code, such as `f4` or `<f4`. Each array has a copy of it, so it must be short.
+fn dtype(code: &str) -> Option<Node> {
+    const MAX_CODE: usize = 16;
     let big_endian = code.starts_with('>');
-    Node::Dtype(code.trim_start_matches(['<', '>', '=', '|']).to_owned(), big_endian)
+    let code = code.trim_start_matches(['<', '>', '=', '|']);
+    (code.len() <= MAX_CODE).then(|| Node::Dtype(code.to_owned(), big_endian))
 }
 
 fn opcode_name(opcode: u8) -> String {

@@ -4,6 +4,9 @@ use super::super::FormatError;
 use super::super::dtype::DType;
 use super::Global;
 
+/// Most axes of a tensor; nothing in use has more than 6.
+const MAX_AXES: usize = 16;
+
 /// Index of a value in its [`Arena`].
 pub(in super::super) type Id = u32;
 
@@ -34,7 +37,8 @@ pub(in super::super) struct Storage {
     pub(in super::super) dtype: Option<DType>,
     /// Bytes of one element.
     pub(in super::super) item: u64,
-    pub(in super::super) key: String,
+    /// Its name, a [`Node::Str`].
+    pub(in super::super) key: Id,
     pub(in super::super) elements: u64,
 }
 
@@ -130,7 +134,7 @@ impl Arena {
     /// A tuple or list of sizes.
     pub(in super::super) fn sizes(&self, id: Id) -> Option<Vec<usize>> {
         let items = self.items(id)?;
-        if items.len() > 32 {
+        if items.len() > MAX_AXES {
             return None;
         }
         items.iter().map(|&i| usize::try_from(self.int(i)?).ok()).collect()
@@ -141,10 +145,11 @@ impl Arena {
     /// # Errors
     /// Where the dictionaries contain one another without end.
     pub(in super::super) fn leaves(&self, root: Id) -> Result<Vec<(String, Id)>, FormatError> {
-        const MAX_VISITS: usize = 200_000;
+        const MAX_VISITS: usize = 1_000_000;
         const MAX_DEPTH: usize = 16;
         const MAX_NAME: usize = 1024;
-        let (mut out, mut visits) = (Vec::new(), 0usize);
+        const MAX_NAMES: usize = 32 << 20;
+        let (mut out, mut visits, mut names) = (Vec::new(), 0usize, 0usize);
         let mut todo = vec![(String::new(), root, 0usize)];
         while let Some((path, id, depth)) = todo.pop() {
             let Node::Dict(pairs) = self.get(id) else {
@@ -153,9 +158,14 @@ impl Arena {
             };
             // The optimiser's state in checkpoints has numbers as keys; none of it is weights.
             for &(key, value) in pairs {
-                let Some(key) = self.str(key) else { continue };
+                // Counted before it is known to be of use: a dictionary can be passed through many times.
                 visits += 1;
-                if visits > MAX_VISITS || depth >= MAX_DEPTH || path.len() + key.len() > MAX_NAME {
+                if visits > MAX_VISITS {
+                    return Err(FormatError::refused("dictionaries nested without end"));
+                }
+                let Some(key) = self.str(key) else { continue };
+                names += path.len() + key.len();
+                if depth >= MAX_DEPTH || path.len() + key.len() > MAX_NAME || names > MAX_NAMES {
                     return Err(FormatError::refused("dictionaries nested without end"));
                 }
                 let name = if path.is_empty() { key.to_owned() } else { format!("{path}/{key}") };
