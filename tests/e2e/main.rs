@@ -12,6 +12,7 @@ mod fit_head;
 mod folders;
 mod hostile_heads;
 mod interrupted;
+mod merged_again;
 mod npy;
 mod numerics;
 mod odd_images;
