@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use util::regular;
+
 use crate::digest::{Hex, sha256};
 use crate::disk::{self, Disk};
 use crate::error::CacheError;
@@ -74,16 +76,13 @@ pub(crate) fn manifest_bytes(path: &Path) -> Result<Option<Vec<u8>>, CacheError>
     if !disk::exists(path) {
         return Ok(None);
     }
-    let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_MANIFEST + 1).read_to_end(&mut bytes).map_err(CacheError::io("read", path))?;
-    if bytes.len() as u64 > MAX_MANIFEST {
-        return Err(CacheError::damaged(
-            path,
-            format!("expected at most {MAX_MANIFEST} bytes, found more"),
-        ));
+    match regular::read(path, MAX_MANIFEST) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => {
+            Err(CacheError::damaged(path, e.to_string()))
+        }
+        Err(e) => Err(CacheError::io("read", path)(e)),
     }
-    Ok(Some(bytes))
 }
 
 /// Reads and checks a manifest; `None` when there is none.
@@ -270,7 +269,7 @@ pub(crate) fn parse_labels(
 
 /// Opens a file that must have `expected` bytes.
 pub(crate) fn open_sized(path: &Path, expected: u64) -> Result<File, CacheError> {
-    let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
+    let file = regular::open(path).map_err(CacheError::io("open", path))?;
     let found = file.metadata().map_err(CacheError::io("open", path))?.len();
     if found != expected {
         return Err(CacheError::damaged(path, format!("expected {expected} bytes, found {found}")));

@@ -38,6 +38,14 @@ pub enum CacheError {
         /// Host of the holder.
         host: String,
     },
+    /// What is at the place of the lock is somebody's file, or a link to one.
+    #[error("{path} is not a lock of this program: expected none or its own, found {found}")]
+    ForeignLock {
+        /// Where the lock should be.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
     /// What lies in the folder was made from other settings or other inputs.
     #[error("{path} was made from something else: {changes}")]
     Changed {
@@ -148,6 +156,7 @@ impl CacheError {
             Self::LockedElsewhere { path, host, .. } => {
                 return Some(format!("if no run goes on at {host}, remove {}", path.display()));
             }
+            Self::ForeignLock { .. } => "it was left as it is: look whose it is, and move it away",
             Self::Changed { changes, .. } if changes.settings.is_empty() => {
                 "--update keeps the rows of unchanged files and computes the rest; --overwrite computes everything anew"
             }
@@ -193,6 +202,10 @@ fn io_hint(source: &io::Error) -> Option<String> {
             "a file stands where a folder is needed; choose another folder with --features"
         }
         K::IsADirectory => "a folder stands where a file is needed; move it away",
+        // Of this program, not of the system: see util::regular.
+        K::InvalidInput if source.raw_os_error().is_none() => {
+            "something else stands where a file is needed; move it away"
+        }
         _ => return None,
     };
     Some(text.to_owned())

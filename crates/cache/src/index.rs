@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
+use util::regular;
 
 use crate::digest::Hex;
-use crate::disk;
 use crate::error::CacheError;
 use crate::manifest::Manifest;
 
@@ -83,7 +83,7 @@ pub(crate) fn write_csv(
 
 /// Reads an index and checks it against the manifest: as many lines as inputs, rows 0, 1, 2 … in order, known classes.
 pub(crate) fn read(path: &Path, manifest: &Manifest) -> Result<Vec<IndexEntry>, CacheError> {
-    let file = disk::open_regular(path).map_err(|error| match error.kind() {
+    let file = regular::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             CacheError::damaged(path, "expected the file that the manifest names, found none")
         }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use half::f16;
 
 use crate::digest::{Hex, row_hash};
-use crate::disk::{self, Disk};
+use crate::disk::Disk;
 use crate::error::CacheError;
-use crate::finish::{Job, now_unix};
+use crate::finish::{Job, check_in_place, now_unix};
 use crate::index::IndexEntry;
 use crate::input::{Input, Judged, OnError, RowSource, Skip};
 use crate::journal::{Entry, Journal, Record, RowFact, SkipFact};
@@ -44,7 +44,7 @@ pub struct SplitWriter {
     started_unix: u64,
     on_error: OnError,
     // Last, so that it is let go after all files are closed.
-    _lock: Lock,
+    lock: Lock,
 }
 
 #[derive(Debug)]
@@ -53,6 +53,8 @@ struct State {
     entries: Vec<Entry>,
     synced: Instant,
     dirty: bool,
+    /// A sync failed: nothing more is taken.
+    broken: bool,
 }
 
 impl SplitWriter {
@@ -69,7 +71,7 @@ impl SplitWriter {
         let todo = entries.iter().enumerate().filter(|(_, e)| **e == Entry::Pending);
         let pending = todo.map(|(at, _)| target.base + at).collect();
         let rows_reused = entries.iter().filter(|e| matches!(e, Entry::Row(_))).count();
-        let state = State { journal, entries, synced: Instant::now(), dirty: true };
+        let state = State { journal, entries, synced: Instant::now(), dirty: true, broken: false };
         Self {
             disk,
             files,
@@ -82,7 +84,7 @@ impl SplitWriter {
             sessions,
             started_unix: now_unix(),
             on_error,
-            _lock: lock,
+            lock,
         }
     }
 
@@ -146,7 +148,7 @@ impl SplitWriter {
         let record = Record::Row(at, fact.clone());
         if let Err(e) = written.and_then(|()| state.journal.append(&record)) {
             state.entries[at] = Entry::Pending;
-            return Err(self.vanished().unwrap_or(e));
+            return Err(self.vanished(&state).unwrap_or(e));
         }
         state.entries[at] = Entry::Row(Box::new(fact));
         self.sync_if_due(&mut state)
@@ -194,7 +196,7 @@ impl SplitWriter {
         let mut state = self.state();
         if let Err(e) = state.journal.append(&Record::Skip(at, fact.clone())) {
             state.entries[at] = Entry::Pending;
-            return Err(self.vanished().unwrap_or(e));
+            return Err(self.vanished(&state).unwrap_or(e));
         }
         state.entries[at] = Entry::Skipped(Box::new(fact));
         self.sync_if_due(&mut state)
@@ -208,10 +210,9 @@ impl SplitWriter {
     /// Completes the split: every input must have a row or a reason. The files appear under their final names.
     /// After an error nothing that was finished is lost, and the next [`crate::open`] goes on.
     pub fn finish(mut self, stats: RunStats) -> Result<Manifest, CacheError> {
-        if let Some(e) = self.vanished() {
-            return Err(e);
-        }
-        let state = self.state();
+        let mut state = self.state();
+        // What is on disk now is safe from a failure of what follows.
+        self.sync(&mut state)?;
         let missing: Vec<usize> = (0..state.entries.len())
             .filter(|&at| matches!(state.entries[at], Entry::Pending | Entry::Busy))
             .collect();
@@ -234,6 +235,7 @@ impl SplitWriter {
             part: &mut self.part,
             journal: &mut state.journal,
             entries: &mut state.entries,
+            lock: &self.lock,
             run,
         };
         job.finish()
@@ -293,22 +295,29 @@ impl SplitWriter {
 
     /// Rows first, then the journal that speaks of them.
     fn sync(&self, state: &mut State) -> Result<(), CacheError> {
-        if let Some(e) = self.vanished() {
+        if let Some(e) = self.vanished(state) {
             return Err(e);
         }
+        if state.broken {
+            // Rows that are counted as done here may be lost.
+            let why = "it could not be put on disk before; what is safe is kept for the next run";
+            return Err(CacheError::io("go on with", &self.part.path)(std::io::Error::other(why)));
+        }
         if state.dirty {
-            self.part.sync()?;
-            state.journal.sync()?;
+            let synced = self.part.sync().inspect_err(|_| state.journal.take_back());
+            if let Err(e) = synced.and_then(|()| state.journal.sync()) {
+                state.broken = true;
+                return Err(e);
+            }
             state.dirty = false;
         }
         state.synced = Instant::now();
         Ok(())
     }
 
-    /// Writes to a file that was removed succeed; so look whether it is still there.
-    fn vanished(&self) -> Option<CacheError> {
-        let gone = [&self.part.path, &self.files.journal].into_iter().find(|p| !disk::exists(p))?;
-        Some(CacheError::OutputVanished { path: gone.clone() })
+    /// Writes to a file that was removed or replaced succeed; so look whether it is still there.
+    fn vanished(&self, state: &State) -> Option<CacheError> {
+        check_in_place(&self.lock, &self.part, &state.journal).err()
     }
 
     fn f16_bytes(&self, position: usize, values: &[f32]) -> Result<Vec<u8>, CacheError> {

@@ -299,7 +299,12 @@ impl<'a> Session<'a> {
 
 /// One file's pixels, and what the cache keeps of the file.
 fn load(input: &Input, spec: &LoadSpec, pixels: &mut [f32]) -> Result<RowSource, Skip> {
-    let bytes = images::read_file(&input.path).map_err(|e| Skip::passing(e.reason()))?;
+    let bytes = images::read_file(&input.path).map_err(|e| match e {
+        ImageError::FileTooLarge { bytes, .. } => {
+            Skip::judged_by_size(e.reason(), &input.path, bytes)
+        }
+        _ => Skip::passing(e.reason()),
+    })?;
     let decode = || -> Result<_, ImageError> {
         let image = images::decode_rgb(&bytes)?;
         spec.fill(&image, pixels)?;
