@@ -239,3 +239,21 @@ impl DiskFile for RealFile {
         is_at(&self.0, path)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Both are asked of the system: what cannot be put on disk is an error.
+    #[test]
+    fn syncs_reach_the_system() {
+        let dir = tempfile::tempdir().unwrap();
+        RealDisk.sync_dir(dir.path()).unwrap();
+        assert!(RealDisk.sync_dir(&dir.path().join("none")).is_err());
+        let file = RealDisk.create(&dir.path().join("file")).unwrap();
+        file.sync().unwrap();
+        let (pipe, _) = std::io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
+        assert!(RealFile(pipe).sync().is_err());
+    }
+}

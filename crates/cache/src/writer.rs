@@ -43,6 +43,8 @@ pub struct SplitWriter {
     sessions: u64,
     started_unix: u64,
     on_error: OnError,
+    /// [`SYNC_EVERY`], but for tests.
+    pub(crate) sync_every: Duration,
     // Last, so that it is let go after all files are closed.
     lock: Lock,
 }
@@ -84,6 +86,7 @@ impl SplitWriter {
             sessions,
             started_unix: now_unix(),
             on_error,
+            sync_every: SYNC_EVERY,
             lock,
         }
     }
@@ -204,7 +207,8 @@ impl SplitWriter {
 
     /// Puts everything on disk now.
     pub fn checkpoint(&self) -> Result<(), CacheError> {
-        self.sync(&mut self.state())
+        let mut state = self.state();
+        self.sync(&mut state)
     }
 
     /// Completes the split: every input must have a row or a reason. The files appear under their final names.
@@ -287,7 +291,7 @@ impl SplitWriter {
 
     fn sync_if_due(&self, state: &mut State) -> Result<(), CacheError> {
         state.dirty = true;
-        if state.synced.elapsed() < SYNC_EVERY {
+        if state.synced.elapsed() < self.sync_every {
             return Ok(());
         }
         self.sync(state)
