@@ -18,7 +18,7 @@ use crate::staging::stage;
 use crate::stamps::{self, Stamp};
 
 /// Largest accepted manifest, in bytes.
-const MAX_MANIFEST: u64 = 64 << 20;
+pub(crate) const MAX_MANIFEST: u64 = 64 << 20;
 /// What `format` says.
 pub(crate) const FORMAT: &str = "feature-cache";
 
@@ -144,7 +144,11 @@ fn check(
     let mut expected = vec![m.rows];
     expected.extend(m.settings.row_shape.iter().map(|&d| d as u64));
     if shape != expected {
-        return Err(format!("expected the shape {expected:?}, found {shape:?}"));
+        let found = shape.get(..16).unwrap_or(&shape);
+        return Err(format!(
+            "expected the shape {expected:?}, found {} axes, {found:?}",
+            shape.len()
+        ));
     }
     let size = features_size(&m.settings, m.rows).map_err(|e| e.to_string())?;
     let header = features_header(&m.settings, m.rows).len() as u64;
@@ -195,7 +199,7 @@ fn check(
 }
 
 /// Largest accepted block, in bytes, where it has more than one row.
-const MAX_BLOCK: u64 = 1 << 30;
+pub(crate) const MAX_BLOCK: u64 = 1 << 30;
 
 /// Opens the features file and checks size and header.
 pub(crate) fn open_features(path: &Path, m: &Manifest) -> Result<File, CacheError> {

@@ -21,6 +21,7 @@ use crate::manifest::{Manifest, RunStats, Shard};
 use crate::merge::merge_on;
 use crate::open::{Opened, open_on};
 use crate::reader::SplitReader;
+use crate::recover::{Recovery, recover_on};
 use crate::settings::{Dtype, Settings, WeightsId};
 use crate::target::{Contents, Target};
 use crate::writer::SplitWriter;
@@ -28,7 +29,7 @@ use crate::writer::SplitWriter;
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
 
-fn settings(numerics: u32) -> Settings {
+pub(crate) fn settings(numerics: u32) -> Settings {
     Settings {
         tool_version: "1".to_owned(),
         numerics,
@@ -451,6 +452,43 @@ fn a_folder_that_was_made_for_the_run_is_on_disk_with_it() {
         job(&pictures).run(&dir, &disk, false, &mut Outcome::default()).unwrap();
         disk.cut_power(seed);
         SplitReader::open(&dir, "train").unwrap().verify_full(|_| ()).unwrap();
+    }
+}
+
+/// Wherever a run is cut off after it decided to give the names, that is done without its pictures.
+#[test]
+fn names_are_given_without_the_pictures() {
+    let (old, new) = (Pictures::new(GOOD), Pictures::new(FIRST));
+    let overwrite = Job { numerics: 2, existing: Existing::Overwrite, ..job(&new) };
+    let undisturbed = temp();
+    overwrite.run_well(undisturbed.path());
+    let expected = snapshot(undisturbed.path());
+    let mut recovered = 0;
+    for at in 1.. {
+        for fault in [Fault::Kill, Fault::PowerCut(0), Fault::PowerCut(at), Fault::Once(EIO)] {
+            let dir = temp();
+            job(&old).run_well(dir.path());
+            let disk = FaultyDisk::new(at, fault);
+            let _ = overwrite.run(dir.path(), &disk, false, &mut Outcome::default());
+            if !disk.struck() {
+                assert!(recovered > 20, "{recovered}");
+                return;
+            }
+            let committed = Replay::read(&dir.path().join("train.journal"))
+                .is_ok_and(|replay| replay.is_some_and(|replay| replay.committed));
+            let disk = Arc::new(FaultyDisk::sound()) as Arc<dyn Disk>;
+            let outcome = recover_on(&disk, dir.path(), "train", None).unwrap();
+            assert_eq!(
+                committed,
+                matches!(outcome, Recovery::Recovered { rows: 5 }),
+                "{outcome:?}"
+            );
+            if committed {
+                recovered += 1;
+                assert_same(dir.path(), &expected, &format!("{fault:?} at {at}"));
+            }
+            check_readable(dir.path(), &format!("{fault:?} at {at}"));
+        }
     }
 }
 

@@ -141,7 +141,14 @@ impl CacheError {
     }
 
     pub(crate) fn damaged(path: &Path, why: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), why: why.into() }
+        // It may quote what is in the file, which may be anything.
+        const LIMIT: usize = 500;
+        let mut why: String = why.into();
+        if let Some((end, _)) = why.char_indices().nth(LIMIT) {
+            why.truncate(end);
+            why.push('…');
+        }
+        Self::Damaged { path: path.to_owned(), why }
     }
 
     /// What the user can do, where something is known to help: one sentence, without a leading `hint:`.
@@ -167,7 +174,7 @@ impl CacheError {
                 "extract --update recomputes what is damaged, extract --overwrite computes everything anew"
             }
             Self::Missing { .. } => {
-                "run extract first; if a run was interrupted, run the same command again to go on"
+                "run extract first; if a run was interrupted, run the same command again to go on, or cache recover if only the names were missing"
             }
             Self::Incompatible { .. } => {
                 "run extract for both splits with the same settings (--overwrite)"

@@ -27,9 +27,13 @@ use crate::target::Target;
 /// Blocks, the unit of verification, have about this many bytes.
 const BLOCK_BYTES: usize = 4 << 20;
 
-/// Rows of one block.
-pub(crate) fn block_rows(row_bytes: usize) -> usize {
-    (BLOCK_BYTES / row_bytes.max(1)).max(1)
+/// Most blocks: their hashes must have room in a manifest.
+const MAX_BLOCKS: u64 = 1 << 19;
+
+/// Rows of one block. They are larger than usual where a features file is larger than 2 TiB.
+pub(crate) fn block_rows(row_bytes: usize, rows: u64) -> u64 {
+    let usual = (BLOCK_BYTES / row_bytes.max(1)).max(1) as u64;
+    usual.max(rows.div_ceil(MAX_BLOCKS))
 }
 
 /// Everything that `finish` works on.
@@ -109,7 +113,7 @@ impl Job<'_> {
                 index: index.record(&files.index),
             },
             data_offset: offset,
-            block_rows: block_rows(self.part.row_bytes) as u64,
+            block_rows: block_rows(self.part.row_bytes, rows),
             block_sha256,
             run,
         };
@@ -155,7 +159,8 @@ impl Job<'_> {
 
     /// sha256 of each block; every row must still be what was written.
     fn hash_blocks(&self, rows: u64) -> Result<Vec<String>, CacheError> {
-        let (row_bytes, block_rows) = (self.part.row_bytes, block_rows(self.part.row_bytes));
+        let row_bytes = self.part.row_bytes;
+        let block_rows = block_rows(row_bytes, rows) as usize;
         let mut buffer = vec![0; row_bytes * block_rows.min(rows as usize)];
         let mut hashes = Vec::new();
         let mut stored = self.entries.iter().enumerate().filter_map(|(at, e)| match e {

@@ -18,7 +18,10 @@ use crate::settings::Settings;
 use crate::stamps::Stamp;
 
 /// Longest accepted line, in bytes.
-const MAX_LINE: usize = 4 << 20;
+pub(crate) const MAX_LINE: usize = 4 << 20;
+/// How often rows may move in one journal. It takes a power cut and a file that turns bad to make it more than once, and each
+/// time costs work for every input. What comes after does not count: rows are known by their hash, wherever they are.
+const MAX_MOVES: u32 = 16;
 const VERSION: u32 = 1;
 
 /// What the run is about.
@@ -174,6 +177,8 @@ pub(crate) struct Replay {
     pub(crate) sessions: u64,
     /// Bytes of the valid lines.
     pub(crate) valid_len: u64,
+    /// How often rows moved.
+    pub(crate) moves: u32,
 }
 
 impl Replay {
@@ -208,6 +213,7 @@ impl Replay {
             committed: false,
             sessions: 0,
             valid_len: lines.valid_len,
+            moves: 0,
         };
         while let Some(record) = lines.next_record().map_err(CacheError::io("read", path))? {
             if !replay.apply(record) {
@@ -238,7 +244,11 @@ impl Replay {
                 Some(entry) => *entry = Entry::Skipped(Box::new(fact)),
                 None => return false,
             },
-            Record::Compact => self.moving_to = Some(Layout::compact(&self.entries)),
+            Record::Compact if self.moves == MAX_MOVES => return false,
+            Record::Compact => {
+                self.moves += 1;
+                self.moving_to = Some(Layout::compact(&self.entries));
+            }
             Record::Compacted => match self.moving_to.take() {
                 Some(layout) => self.layout = layout,
                 None => return false,

@@ -85,7 +85,11 @@ pub(crate) fn read(path: &Path, index_sha256: &str, inputs: usize) -> Vec<Option
 fn try_read(path: &Path, index_sha256: &str, inputs: usize) -> Option<Vec<Option<Stamp>>> {
     const LONGEST: u64 = 80;
     let file = regular::open(path).ok()?;
-    let mut lines = BufReader::new(file.take((inputs as u64 + 1).saturating_mul(LONGEST))).lines();
+    let most = (inputs as u64 + 1).saturating_mul(LONGEST);
+    if file.metadata().ok()?.len() > most {
+        return None;
+    }
+    let mut lines = BufReader::new(file.take(most)).lines();
     if lines.next()?.ok()? != index_sha256 {
         return None;
     }

@@ -13,6 +13,7 @@ use crate::finish::{Job, check_in_place, now_unix};
 use crate::index::IndexEntry;
 use crate::input::{Input, Judged, OnError, RowSource, Skip};
 use crate::journal::{Entry, Journal, Record, RowFact, SkipFact};
+use crate::limits::{MAX_EXTRA, MAX_REASON};
 use crate::lock::Lock;
 use crate::manifest::{Manifest, Run, RunStats};
 use crate::names::SplitFiles;
@@ -24,8 +25,6 @@ use crate::target::Target;
 
 /// Rows are put on disk at least this often while they come: what a power cut can cost, well below 5 seconds.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
-/// Longest reason that is kept, in characters.
-const MAX_REASON: usize = 1000;
 
 /// A split that is being written. Rows may come in any order and from any thread; the files get their names in
 /// [`SplitWriter::finish`]. Dropping it loses nothing either: what is finished is kept, and the next
@@ -164,8 +163,7 @@ impl SplitWriter {
     /// [`CacheError::BadInput`] under [`OnError::Fail`]; [`CacheError::Usage`] for an input that is not pending; what the
     /// disk says.
     pub fn skip(&self, position: usize, skip: &Skip) -> Result<(), CacheError> {
-        let clean = |c: char| if c.is_control() { ' ' } else { c };
-        let reason: String = skip.reason.chars().map(clean).take(MAX_REASON).collect();
+        let reason = clean(&skip.reason);
         if self.on_error == OnError::Fail {
             let file =
                 self.input(position).map_or_else(|| position.to_string(), |i| i.name.clone());
@@ -191,7 +189,7 @@ impl SplitWriter {
         entry: &IndexEntry,
     ) -> Result<(), CacheError> {
         let at = self.claim(position)?;
-        let (reason, sha256) = (entry.reason.clone(), entry.sha256.map(Hex));
+        let (reason, sha256) = (clean(&entry.reason), entry.sha256.map(Hex));
         self.note_skipped(at, SkipFact { reason, stamp: None, sha256, bytes: entry.bytes })
     }
 
@@ -214,6 +212,14 @@ impl SplitWriter {
     /// Completes the split: every input must have a row or a reason. The files appear under their final names.
     /// After an error nothing that was finished is lost, and the next [`crate::open`] goes on.
     pub fn finish(mut self, stats: RunStats) -> Result<Manifest, CacheError> {
+        let extra = serde_json::to_vec(&stats.extra).map_or(u64::MAX, |json| json.len() as u64);
+        // Indented it may be twice as long, or more where it is nested.
+        if extra > MAX_EXTRA / 16 {
+            return Err(CacheError::Usage(format!(
+                "what is to be kept of the run has {extra} bytes as JSON, at most {} can be read again",
+                MAX_EXTRA / 16
+            )));
+        }
         let mut state = self.state();
         // What is on disk now is safe from a failure of what follows.
         self.sync(&mut state)?;
@@ -337,6 +343,12 @@ impl SplitWriter {
         }
         Ok(bytes)
     }
+}
+
+/// A reason as the index has it.
+fn clean(reason: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    reason.chars().map(visible).take(MAX_REASON).collect()
 }
 
 /// Little-endian bytes, without a copy where the machine stores them so.
