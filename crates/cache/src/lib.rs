@@ -18,6 +18,7 @@ mod index;
 mod input;
 mod journal;
 pub mod leaks;
+mod limits;
 mod lock;
 mod manifest;
 mod merge;
@@ -29,6 +30,7 @@ mod open;
 pub mod parsers;
 mod part;
 mod reader;
+mod recover;
 mod settings;
 mod setup;
 mod splits;
@@ -45,7 +47,7 @@ mod faulty;
 pub use changes::{Changes, Names};
 pub use error::CacheError;
 pub use index::IndexEntry;
-pub use input::{Existing, Input, OnError, OpenOptions, RowSource};
+pub use input::{Existing, Input, Judged, OnError, OpenOptions, RowSource, Skip};
 pub use manifest::{
     FORMAT_VERSION, FileRecord, Files, Manifest, Run, RunStats, Shard, check_compatible,
     harmless_differences,
@@ -53,6 +55,7 @@ pub use manifest::{
 pub use merge::merge;
 pub use open::{Opened, open};
 pub use reader::SplitReader;
+pub use recover::{Recovered, Recovery, recover};
 pub use settings::{Difference, Dtype, MAX_ROW_AXES, MAX_ROW_ELEMENTS, Settings, WeightsId};
 pub use splits::{SplitInfo, State, info, list_splits};
 pub use writer::SplitWriter;

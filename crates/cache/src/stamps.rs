@@ -5,9 +5,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use util::regular;
 
 use crate::digest::{Hex, sha256_file};
-use crate::disk;
 
 /// Size and times of a file, as the system tells them. Equal stamps mean that the file was not touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,19 +47,18 @@ pub(crate) struct Known {
     pub(crate) sha256: Option<[u8; 32]>,
 }
 
-/// Whether the file at `path` (with the stamp `now`) still has the content that was `known`.
+/// Whether the file at `path` (with the stamp `now`) still has the content that was `known`. Of a file that was never read
+/// to its end nothing is known: it isn't unchanged.
 pub(crate) fn unchanged(path: &Path, now: Option<Stamp>, known: &Known) -> bool {
-    if now.is_some() && now == known.stamp {
-        return true;
-    }
-    match (known.bytes, known.sha256) {
-        (Some(bytes), Some(sha)) => {
-            now.is_some_and(|n| n.size == bytes)
-                && sha256_file(path).is_ok_and(|found| found == (bytes, sha))
-        }
-        // A file that was never read to its end: with no stamp to compare, its size must do.
-        (bytes, _) => known.stamp.is_none() && now.map(|n| n.size) == bytes,
-    }
+    let (Some(bytes), Some(sha)) = (known.bytes, known.sha256) else { return false };
+    (now.is_some() && now == known.stamp)
+        || (now.is_some_and(|n| n.size == bytes)
+            && sha256_file(path).is_ok_and(|found| found == (bytes, sha)))
+}
+
+/// Whether the file at `path` can be read to its end.
+pub(crate) fn readable(path: &Path) -> bool {
+    sha256_file(path).is_ok()
 }
 
 /// Writes `<split>.stamps`: a line with the index's sha256, then a line an input.
@@ -85,8 +84,12 @@ pub(crate) fn read(path: &Path, index_sha256: &str, inputs: usize) -> Vec<Option
 
 fn try_read(path: &Path, index_sha256: &str, inputs: usize) -> Option<Vec<Option<Stamp>>> {
     const LONGEST: u64 = 80;
-    let file = disk::open_regular(path).ok()?;
-    let mut lines = BufReader::new(file.take((inputs as u64 + 1).saturating_mul(LONGEST))).lines();
+    let file = regular::open(path).ok()?;
+    let most = (inputs as u64 + 1).saturating_mul(LONGEST);
+    if file.metadata().ok()?.len() > most {
+        return None;
+    }
+    let mut lines = BufReader::new(file.take(most)).lines();
     if lines.next()?.ok()? != index_sha256 {
         return None;
     }

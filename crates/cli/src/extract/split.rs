@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use backbone::weights::Weights;
 use backbone::{EngineInfo, Extractor};
 use cache::leaks::{self, Leak};
-use cache::{Input, Manifest, Opened, RowSource, RunStats, SplitWriter, WeightsId};
+use cache::{Input, Manifest, Opened, RowSource, RunStats, Skip, SplitWriter, WeightsId};
 use images::{ImageError, LoadSpec, SplitScan};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -183,8 +183,8 @@ impl<'a> Session<'a> {
         let finished = pipeline.run(
             writer.pending(),
             |&position, pixels| match writer.input(position) {
-                Some(input) => load(input, &self.spec, pixels).map_err(|e| e.reason()),
-                None => Err("not an input of this run".to_owned()),
+                Some(input) => load(input, &self.spec, pixels),
+                None => Err(Skip::passing("not an input of this run")),
             },
             || self.interrupt.requested(),
             |&position, outcome| {
@@ -193,10 +193,10 @@ impl<'a> Session<'a> {
                         writer.write_row(position, row, source)?;
                         computed += 1;
                     }
-                    Err(reason) => {
+                    Err(skip) => {
                         let name = writer.input(position).map_or("", |input| input.name.as_str());
-                        skipped.push(format!("{split}/{name}: {reason}"));
-                        writer.skip(position, &reason)?;
+                        skipped.push(format!("{split}/{name}: {}", skip.reason));
+                        writer.skip(position, &skip)?;
                     }
                 }
                 bar.inc(1);
@@ -298,10 +298,19 @@ impl<'a> Session<'a> {
 }
 
 /// One file's pixels, and what the cache keeps of the file.
-fn load(input: &Input, spec: &LoadSpec, pixels: &mut [f32]) -> Result<RowSource, ImageError> {
-    let bytes = images::read_file(&input.path)?;
-    let image = images::decode_rgb(&bytes)?;
-    spec.fill(&image, pixels)?;
+fn load(input: &Input, spec: &LoadSpec, pixels: &mut [f32]) -> Result<RowSource, Skip> {
+    let bytes = images::read_file(&input.path).map_err(|e| match e {
+        ImageError::FileTooLarge { bytes, .. } => {
+            Skip::judged_by_size(e.reason(), &input.path, bytes)
+        }
+        _ => Skip::passing(e.reason()),
+    })?;
+    let decode = || -> Result<_, ImageError> {
+        let image = images::decode_rgb(&bytes)?;
+        spec.fill(&image, pixels)?;
+        Ok(image)
+    };
+    let image = decode().map_err(|e| Skip::judged(e.reason(), &bytes))?;
     let (width, height) = (image.width, image.height);
     Ok(RowSource {
         sha256: Sha256::digest(&bytes).into(),
