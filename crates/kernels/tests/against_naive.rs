@@ -2,7 +2,7 @@
 
 mod reference;
 
-use kernels::{Conv2d, Isa, Layer, Network, Precision};
+use kernels::{Conv2d, Isa, Layer, Network, Padding, Precision};
 use proptest::prelude::*;
 use reference::Random;
 
@@ -50,7 +50,7 @@ fn check(layers: &[Layer], shape: [usize; 3], batch: usize, seed: u64, bound: f6
 }
 
 fn pool() -> Layer {
-    Layer::MaxPool { size: [2, 2], stride: [2, 2] }
+    Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() }
 }
 
 prop_compose! {
@@ -124,7 +124,8 @@ proptest! {
         seed: u64,
     ) {
         let shape = [size[0] + more[0], size[1] + more[1], channels];
-        check(&[Layer::MaxPool { size, stride }], shape, 2, seed, 0.0);
+        let padding = Padding::default();
+        check(&[Layer::MaxPool { size, stride, padding }], shape, 2, seed, 0.0);
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod reference;
 
-use kernels::{Isa, KernelError, Layer, Network, Precision};
+use kernels::{Isa, KernelError, Layer, Network, Padding, Precision};
 use reference::Random;
 
 fn build(layers: &[Layer], shape: [usize; 3]) -> Result<Network, KernelError> {
@@ -26,7 +26,7 @@ fn layers_that_do_not_fit_are_named() {
     let mut stride = conv.clone();
     stride.stride = [1, 0];
     let mut wide = conv.clone();
-    wide.padding = [0, usize::MAX / 2 + 1];
+    wide.padding = [0, usize::MAX / 2 + 1].into();
     let cases = [
         (conv.clone(), [5, 5, 3], "layer 0 of the network: input channels: expected 3, found 4"),
         (short, [5, 5, 4], "number of weights: expected 108, found 107"),
@@ -40,7 +40,7 @@ fn layers_that_do_not_fit_are_named() {
         let found = message(&[Layer::Conv(conv)], shape);
         assert!(found.contains(part), "{found} should contain {part}");
     }
-    let pool = Layer::MaxPool { size: [2, 2], stride: [2, 2] };
+    let pool = Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() };
     assert!(message(&[pool], [1, 4, 4]).contains("height of the pool: expected 1 to 1, found 2"));
 }
 

@@ -4,9 +4,10 @@
 mod task;
 
 use crate::gemm::Panels;
-use crate::layer::Conv2d;
-use crate::memory::{Buffer, Shared};
+use crate::layer::{Activation, Conv2d, Padding};
+use crate::memory::Buffer;
 use crate::parallel::{for_each, part};
+use crate::place::Place;
 use crate::simd::{self, Shape};
 use crate::workspace::Workspace;
 use crate::{Isa, simd::dispatch};
@@ -29,19 +30,21 @@ pub(crate) struct Direct {
     output: [usize; 3],
     kernel: [usize; 2],
     stride: [usize; 2],
-    padding: [usize; 2],
+    padding: Padding,
     groups: usize,
-    relu: bool,
+    activation: Activation,
     pool: bool,
     /// Whether a tap is a line of the kernel's window rather than one pixel.
     lines: bool,
+    /// Whether each output reads the one pixel in its own place, so that all images count as one row of pixels.
+    flat: bool,
     /// One a group; rows are taps, then channels.
     weights: Vec<Panels>,
     /// Groups of whole panels.
     bias: Buffer,
     zeros: Buffer,
-    /// Rows of the convolution's output that one task makes.
-    rows: usize,
+    /// Pixels of the convolution's output that one task makes; whole pairs of rows where the pool is fused.
+    pixels: usize,
 }
 
 impl Direct {
@@ -71,10 +74,11 @@ impl Direct {
             line[..oc].copy_from_slice(values);
         }
         let lines = conv.groups == 1 && ic < LINES_BELOW;
-        let mut rows = PIXELS.div_ceil(output[1]).min(output[0]);
+        let mut rows = PIXELS.div_ceil(output[1].max(1)).min(output[0]);
         if pool {
             rows = rows.next_multiple_of(2);
         }
+        let flat = is_flat(conv) && !pool;
         Self {
             isa,
             shape,
@@ -84,13 +88,14 @@ impl Direct {
             stride: conv.stride,
             padding: conv.padding,
             groups: conv.groups,
-            relu: conv.relu,
+            activation: conv.activation,
             pool,
             lines,
             weights,
             bias,
             zeros: Buffer::zeroed(if lines { conv.kernel[1] * ic } else { ic }),
-            rows,
+            pixels: if flat { PIXELS.next_multiple_of(shape.mr) } else { rows * output[1] },
+            flat,
         }
     }
 
@@ -103,7 +108,7 @@ impl Direct {
     pub(crate) fn scratch_bytes(&self) -> usize {
         let pixels = PIXELS.next_multiple_of(self.shape.mr);
         let patches = if self.lines { pixels * self.taps() * self.tap_depth() * 4 } else { 0 };
-        let rows = if self.pool { self.rows * self.output[1] * self.output[2] * 4 } else { 0 };
+        let rows = if self.pool { self.pixels * self.output[2] * 4 } else { 0 };
         patches + rows
     }
 
@@ -122,42 +127,67 @@ impl Direct {
         "direct (implicit GEMM)".to_owned()
     }
 
-    /// Convolves `images` images; lengths were checked by the network.
+    /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
     pub(crate) fn run(
         &self,
         images: usize,
         input: &[f32],
-        output: &mut [f32],
+        residual: Option<&[f32]>,
+        output: Place,
         workspace: &Workspace,
     ) {
-        let [oh, ow, oc] = self.output;
-        let used = if self.pool { oh / 2 * 2 } else { oh };
-        let blocks = used.div_ceil(self.rows.max(1));
+        let (images, from, to) = match self.flat {
+            false => (images, self.input, self.output),
+            true => {
+                let pixels = images * self.output[0] * self.output[1];
+                (1, [1, pixels, self.input[2]], [1, pixels, self.output[2]])
+            }
+        };
+        let geometry = Geometry { input: from, output: to };
+        let [oh, ow, oc] = to;
+        let used = if self.pool { oh / 2 * 2 * ow } else { oh * ow };
+        let blocks = used.div_ceil(self.pixels.max(1));
         let panels = self.weights.first().map_or(0, Panels::count);
         // Few large tasks would leave threads idle: cut the output channels too.
         let wanted = 4 * rayon::current_num_threads();
         let cuts = wanted.div_ceil((images * blocks).max(1)).min(panels).max(1);
-        let image_out = if self.pool { (oh / 2) * (ow / 2) * oc } else { oh * ow * oc };
-        let image_in: usize = self.input.iter().product();
-        debug_assert!(input.len() >= images * image_in && output.len() >= images * image_out);
-        let out = Shared(output.as_mut_ptr());
+        let image_in: usize = from.iter().product();
+        let pixels_out = if self.pool { (oh / 2) * (ow / 2) } else { oh * ow };
+        debug_assert!(input.len() >= images * image_in);
         for_each(images * blocks * cuts, |index| {
             let (image, rest) = (index / (blocks * cuts), index % (blocks * cuts));
-            let first = rest / cuts * self.rows;
+            let first = rest / cuts * self.pixels;
             workspace.scratch.with(|scratch| {
                 let task = Task {
                     plan: self,
+                    geometry,
                     image: &input[image * image_in..][..image_in],
-                    // SAFETY: the image lies inside `output`.
-                    out: unsafe { out.get().add(image * image_out) },
-                    rows: first..(first + self.rows).min(used),
+                    residual: residual.map(|r| &r[image * oh * ow * oc..][..oh * ow * oc]),
+                    out: output,
+                    pixel_out: image * pixels_out,
+                    pixels: first..(first + self.pixels).min(used),
                     panels: part(panels, cuts, rest % cuts),
                     scratch,
                 };
-                // SAFETY: tasks differ in image, rows or panels, so no two write the same element; `isa` was
+                // SAFETY: tasks differ in image, pixels or panels, so no two write the same element; `isa` was
                 // detected when the plan was made.
                 unsafe { dispatch(self.isa, task) }
             });
         });
     }
+}
+
+/// Sizes of the image that is convolved, and of what comes out before the pool.
+#[derive(Debug, Clone, Copy)]
+struct Geometry {
+    input: [usize; 3],
+    output: [usize; 3],
+}
+
+/// Whether outputs read one pixel each, in the same order as they are written.
+fn is_flat(conv: &Conv2d) -> bool {
+    conv.kernel == [1, 1]
+        && conv.stride == [1, 1]
+        && conv.padding == Padding::default()
+        && conv.groups == 1
 }

@@ -13,9 +13,10 @@ use std::marker::PhantomData;
 use crate::Isa;
 use crate::bf16::{Blocks, NR, Operand, Panels16, Rounded, Split, Unit, Whole};
 use crate::gemm::Panels;
-use crate::layer::Conv2d;
+use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::{Buffer, Pool, Shared};
 use crate::parallel::{for_each, part};
+use crate::place::Place;
 use crate::simd::{self, dispatch};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use input::InputTask;
@@ -58,8 +59,8 @@ struct Geometry {
     input: [usize; 3],
     /// The same of the convolution's output, before the pool.
     output: [usize; 3],
-    padding: [usize; 2],
-    relu: bool,
+    padding: Padding,
+    activation: Activation,
     pool: bool,
     /// Tiles down and across.
     tiles: [usize; 2],
@@ -91,6 +92,15 @@ pub(crate) struct Winograd {
     group: usize,
     /// The same where each thread has groups of its own; none where weights are too many to be read for each.
     own_group: Option<usize>,
+}
+
+/// What is convolved, what is added, and where it goes.
+#[derive(Debug, Clone, Copy)]
+struct Images<'a> {
+    count: usize,
+    input: &'a [f32],
+    residual: Option<&'a [f32]>,
+    output: Place,
 }
 
 /// Sizes of a group's transformed space.
@@ -135,11 +145,11 @@ const OWN_WEIGHT_BYTES: usize = 5 << 18;
 impl Winograd {
     /// Whether such a layer can run so: 3×3, stride 1, one group, channels in whole vectors.
     pub(crate) fn fits(conv: &Conv2d) -> bool {
+        let Padding { top, left, bottom, right } = conv.padding;
         conv.kernel == [3, 3]
             && conv.stride == [1, 1]
             && conv.groups == 1
-            && conv.padding[0] <= 2
-            && conv.padding[1] <= 2
+            && [top, left, bottom, right].iter().all(|n| *n <= 2)
             && conv.in_channels.is_multiple_of(16)
             && conv.out_channels.is_multiple_of(16)
     }
@@ -188,7 +198,7 @@ impl Winograd {
             input,
             output,
             padding: conv.padding,
-            relu: conv.relu,
+            activation: conv.activation,
             pool,
             tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
         };
@@ -263,32 +273,27 @@ impl Winograd {
         self.geometry.output[2].next_multiple_of(self.nr)
     }
 
-    /// Convolves `images` images; lengths were checked by the network.
+    /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
     pub(crate) fn run(
         &self,
         images: usize,
         input: &[f32],
-        output: &mut [f32],
+        residual: Option<&[f32]>,
+        output: Place,
         workspace: &Workspace,
     ) {
+        let images = Images { count: images, input, residual, output };
         match self.tile {
-            Tile::Two => self.run_scheme::<F2>(images, input, output, workspace),
-            Tile::Three => self.run_scheme::<F3>(images, input, output, workspace),
-            Tile::Four => self.run_scheme::<F4>(images, input, output, workspace),
-            Tile::Six => self.run_scheme::<F6>(images, input, output, workspace),
+            Tile::Two => self.run_scheme::<F2>(images, workspace),
+            Tile::Three => self.run_scheme::<F3>(images, workspace),
+            Tile::Four => self.run_scheme::<F4>(images, workspace),
+            Tile::Six => self.run_scheme::<F6>(images, workspace),
         }
     }
 
-    fn run_scheme<F: Scheme>(
-        &self,
-        images: usize,
-        input: &[f32],
-        output: &mut [f32],
-        workspace: &Workspace,
-    ) {
+    fn run_scheme<F: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
         let g = &self.geometry;
-        let total = images * g.tiles[0] * g.tiles[1];
-        let out = Shared(output.as_mut_ptr());
+        let total = images.count * g.tiles[0] * g.tiles[1];
         let threads = rayon::current_num_threads();
         // With too few groups for all threads to have some, they share.
         let own = self.own_group.filter(|group| total.div_ceil(*group) >= 2 * threads);
@@ -303,13 +308,13 @@ impl Winograd {
                 let patches = &workspace.patches;
                 match &self.weights {
                     Weights::Whole(_) => {
-                        self.group::<F, Whole>(tiles, input, out, space, patches, share);
+                        self.group::<F, Whole>(tiles, images, space, patches, share);
                     }
                     Weights::Pairs { split: false, .. } => {
-                        self.group::<F, Rounded>(tiles, input, out, space, patches, share);
+                        self.group::<F, Rounded>(tiles, images, space, patches, share);
                     }
                     Weights::Pairs { split: true, .. } => {
-                        self.group::<F, Split>(tiles, input, out, space, patches, share);
+                        self.group::<F, Split>(tiles, images, space, patches, share);
                     }
                 }
             });
@@ -326,8 +331,7 @@ impl Winograd {
     fn group<F: Scheme, O: Operand>(
         &self,
         tiles: std::ops::Range<usize>,
-        input: &[f32],
-        out: Shared,
+        images: Images<'_>,
         space: &mut Space,
         patches: &Pool<Buffer>,
         share: bool,
@@ -354,7 +358,7 @@ impl Winograd {
             patches.with(|patch| {
                 let task = InputTask::<F, O> {
                     geometry: g,
-                    images: input,
+                    images: images.input,
                     tiles: cut(index),
                     base: tiles.start,
                     rows,
@@ -425,7 +429,8 @@ impl Winograd {
                 slice: to_slice,
                 width,
                 bias: self.bias.as_slice(),
-                out: out.get(),
+                residual: images.residual,
+                out: images.output,
                 scheme: PhantomData,
             };
             // SAFETY: as above; a tile's outputs are its own.
