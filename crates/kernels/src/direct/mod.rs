@@ -8,7 +8,7 @@ use crate::layer::Conv2d;
 use crate::memory::{Buffer, Shared};
 use crate::parallel::{for_each, part};
 use crate::simd::{self, Shape};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Isa, simd::dispatch};
 pub(crate) use task::Scratch;
 use task::Task;
@@ -99,12 +99,32 @@ impl Direct {
         self.weights.iter().map(Panels::bytes).sum()
     }
 
-    /// Bytes of one thread's scratch.
-    pub(crate) fn scratch_bytes(&self) -> usize {
-        let pixels = PIXELS.next_multiple_of(self.shape.mr);
-        let patches = if self.lines { pixels * self.taps() * self.tap_depth() * 4 } else { 0 };
-        let rows = if self.pool { self.rows * self.output[1] * self.output[2] * 4 } else { 0 };
-        patches + rows
+    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
+    pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+        let [_, ow, oc] = self.output;
+        let pixels = (self.rows * ow).min(PIXELS).next_multiple_of(self.shape.mr);
+        let table = pixels * self.taps() * size_of::<*const f32>();
+        let patches = if self.lines { 4 * pixels * self.taps() * self.tap_depth() } else { 0 };
+        let rows = if self.pool { 4 * self.rows * ow * oc } else { 0 };
+        let (blocks, cuts) = self.tasks(images, threads);
+        WorkspaceBytes {
+            direct: threads.min(images * blocks * cuts) * (table + patches + rows),
+            ..WorkspaceBytes::default()
+        }
+    }
+
+    /// Into how many blocks of rows an image is cut, and into how many parts of output channels.
+    fn tasks(&self, images: usize, threads: usize) -> (usize, usize) {
+        let blocks = self.used_rows().div_ceil(self.rows.max(1));
+        let panels = self.weights.first().map_or(0, Panels::count);
+        // Few large tasks would leave threads idle: cut the output channels too.
+        let cuts = (4 * threads).div_ceil((images * blocks).max(1)).min(panels).max(1);
+        (blocks, cuts)
+    }
+
+    /// Rows of the convolution's output that count: whole windows where the pool is fused.
+    fn used_rows(&self) -> usize {
+        if self.pool { self.output[0] / 2 * 2 } else { self.output[0] }
     }
 
     /// Taps of the kernel.
@@ -131,12 +151,9 @@ impl Direct {
         workspace: &Workspace,
     ) {
         let [oh, ow, oc] = self.output;
-        let used = if self.pool { oh / 2 * 2 } else { oh };
-        let blocks = used.div_ceil(self.rows.max(1));
+        let used = self.used_rows();
+        let (blocks, cuts) = self.tasks(images, rayon::current_num_threads());
         let panels = self.weights.first().map_or(0, Panels::count);
-        // Few large tasks would leave threads idle: cut the output channels too.
-        let wanted = 4 * rayon::current_num_threads();
-        let cuts = wanted.div_ceil((images * blocks).max(1)).min(panels).max(1);
         let image_out = if self.pool { (oh / 2) * (ow / 2) * oc } else { oh * ow * oc };
         let image_in: usize = self.input.iter().product();
         debug_assert!(input.len() >= images * image_in && output.len() >= images * image_out);

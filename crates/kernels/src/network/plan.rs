@@ -5,6 +5,7 @@
 //! are read once for all of them. Segments nest: as often as a segment runs, the ones before it run in smaller groups
 //! until its images are there.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::step::Step;
@@ -43,6 +44,20 @@ pub(super) fn segments(steps: &[Step]) -> Vec<Segment> {
 /// `count` images in equal groups of at most `group`: the size of all but the last.
 pub(super) fn group_size(count: usize, group: usize) -> usize {
     count.div_ceil(count.div_ceil(group).max(1)).max(1)
+}
+
+/// For each segment the numbers of images that it runs on, one after the other, in a batch.
+pub(super) fn image_counts(segments: &[Segment], batch: usize) -> Vec<BTreeSet<usize>> {
+    // `step_by` of equal groups: all of one size but the last.
+    let cut = |count: usize, size: usize| [size.min(count), count % size];
+    let mut counts = vec![BTreeSet::new(); segments.len()];
+    let mut images = BTreeSet::from(cut(batch, super::CHUNK));
+    for (segment, counts) in segments.iter().zip(&mut counts).rev() {
+        images = images.iter().flat_map(|&n| cut(n, group_size(n, segment.group))).collect();
+        images.remove(&0);
+        counts.clone_from(&images);
+    }
+    counts
 }
 
 /// Lengths of the two buffers between a segment's steps, and of those between segments, for this many images.

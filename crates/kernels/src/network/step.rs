@@ -5,6 +5,7 @@ use crate::memory::Shared;
 use crate::parallel::for_each;
 use crate::pool::MaxPool;
 use crate::simd::dispatch;
+use crate::winograd::scheme::MAX_N;
 use crate::winograd::{Tile, Winograd};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Conv2d, Isa, KernelError, Layer, Precision};
@@ -35,11 +36,13 @@ pub(super) fn plan(
     isa: Isa,
     precision: Precision,
 ) -> Result<Vec<Step>, KernelError> {
+    check_size(input)?;
     let mut steps = Vec::new();
     let mut shape = input;
     let mut index = 0;
     while index < layers.len() {
         let convolved = layers[index].output_shape(index, shape)?;
+        check_size(convolved)?;
         let mut output = convolved;
         let mut taken = 1;
         let kind = match &layers[index] {
@@ -57,18 +60,24 @@ pub(super) fn plan(
             Layer::MaxPool { size, stride } => Kind::MaxPool { size: *size, stride: *stride },
         };
         let label = layers[index..index + taken].iter().map(name).collect::<Vec<_>>().join(" + ");
-        [shape, output]
-            .iter()
-            .all(|s| {
-                s.iter().try_fold(4usize << 10, |product, n| product.checked_mul(*n)).is_some()
-            })
-            .then_some(())
-            .ok_or(KernelError::TooLarge { what: "activations" })?;
         steps.push(Step { kind, isa, label, input: shape, output });
         shape = output;
         index += taken;
     }
     Ok(steps)
+}
+
+/// Values that a shape may have, as a part of the address space: no product of one shape with the images of a chunk, the
+/// bytes of a value and the places of a transformed tile overflows then.
+const SIZE_MARGIN: usize = 4 * super::CHUNK * MAX_N * MAX_N;
+
+/// Refuses what would overflow later. It comes before any algorithm is chosen, since that counts products.
+fn check_size(shape: [usize; 3]) -> Result<(), KernelError> {
+    shape
+        .iter()
+        .try_fold(SIZE_MARGIN, |product, extent| product.checked_mul((*extent).max(1)))
+        .map(|_| ())
+        .ok_or(KernelError::TooLarge { what: "activations" })
 }
 
 /// The algorithm for a convolution, and whether it takes the pool that follows with it.
@@ -169,13 +178,11 @@ impl Step {
         }
     }
 
-    pub(super) fn scratch(&self, threads: usize) -> WorkspaceBytes {
+    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
+    pub(super) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
         match &self.kind {
-            Kind::Direct(direct) => WorkspaceBytes {
-                direct: threads * direct.scratch_bytes(),
-                ..WorkspaceBytes::default()
-            },
-            Kind::Winograd(winograd) => winograd.scratch(threads),
+            Kind::Direct(direct) => direct.scratch(threads, images),
+            Kind::Winograd(winograd) => winograd.scratch(threads, images),
             Kind::Depthwise(_) | Kind::MaxPool { .. } => WorkspaceBytes::default(),
         }
     }
