@@ -5,7 +5,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use kernels::{Activation, Conv2d, Isa, Layer, Network, Padding, Precision, default_precision};
+use kernels::{Activation, Conv2d, Isa, Layer, Network, Precision, default_precision};
 
 fn main() {
     divan::main();
@@ -28,7 +28,7 @@ fn conv(in_channels: usize, out_channels: usize) -> Layer {
 }
 
 fn pool() -> Layer {
-    Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() }
+    Layer::max_pool([2, 2], [2, 2])
 }
 
 fn run(bencher: Bencher, layers: &[Layer], shape: [usize; 3], precision: Precision, batch: usize) {

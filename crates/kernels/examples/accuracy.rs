@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use kernels::{Activation, Conv2d, Isa, Layer, Network, Padding, Precision};
+use kernels::{Activation, Conv2d, Isa, Layer, Network, Precision};
 use rayon::prelude::*;
 
 const SIDE: usize = 150;
@@ -92,7 +92,7 @@ fn vgg16(mut weights: &[f32]) -> Result<Vec<Layer>, &'static str> {
             }));
             channels = width;
         }
-        layers.push(Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() });
+        layers.push(Layer::max_pool([2, 2], [2, 2]));
     }
     Ok(layers)
 }

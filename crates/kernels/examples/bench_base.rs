@@ -11,7 +11,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use kernels::{Activation, Conv2d, Isa, Layer, Network, Padding, Precision, default_precision};
+use kernels::{Activation, Conv2d, Isa, Layer, Network, Precision, default_precision};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut isa = None;
@@ -160,7 +160,7 @@ fn vgg16() -> Vec<Layer> {
             }));
             channels = width;
         }
-        layers.push(Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() });
+        layers.push(Layer::max_pool([2, 2], [2, 2]));
     }
     layers
 }

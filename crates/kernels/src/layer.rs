@@ -111,6 +111,11 @@ pub struct Conv2d {
 }
 
 impl Layer {
+    /// A max-pool without padding.
+    pub fn max_pool(size: [usize; 2], stride: [usize; 2]) -> Self {
+        Self::MaxPool { size, stride, padding: Padding::default() }
+    }
+
     /// `[height, width, channels]` of the output for such inputs, or what is wrong with layer number `index`.
     pub(crate) fn output_shape(
         &self,

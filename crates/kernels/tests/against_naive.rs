@@ -2,7 +2,7 @@
 
 mod reference;
 
-use kernels::{Conv2d, Isa, Layer, Network, Padding, Precision};
+use kernels::{Conv2d, Isa, Layer, Network, Precision};
 use proptest::prelude::*;
 use reference::Random;
 
@@ -50,7 +50,7 @@ fn check(layers: &[Layer], shape: [usize; 3], batch: usize, seed: u64, bound: f6
 }
 
 fn pool() -> Layer {
-    Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() }
+    Layer::max_pool([2, 2], [2, 2])
 }
 
 prop_compose! {
@@ -124,8 +124,7 @@ proptest! {
         seed: u64,
     ) {
         let shape = [size[0] + more[0], size[1] + more[1], channels];
-        let padding = Padding::default();
-        check(&[Layer::MaxPool { size, stride, padding }], shape, 2, seed, 0.0);
+        check(&[Layer::max_pool(size, stride)], shape, 2, seed, 0.0);
     }
 }
 

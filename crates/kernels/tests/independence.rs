@@ -2,13 +2,13 @@
 
 mod reference;
 
-use kernels::{Isa, Layer, Network, Padding, Precision};
+use kernels::{Isa, Layer, Network, Precision};
 use reference::Random;
 
 /// A small base in which every algorithm has its place.
 fn base() -> Vec<Layer> {
     let mut random = Random(3);
-    let pool = Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() };
+    let pool = Layer::max_pool([2, 2], [2, 2]);
     vec![
         Layer::Conv(random.conv([3, 32], [3, 3], [1, 1], [1, 1], 1, true)),
         Layer::Conv(random.conv([32, 48], [3, 3], [1, 1], [1, 1], 1, true)),

@@ -98,7 +98,7 @@ fn random_program(seed: u64, operations: usize) -> (Program, [usize; 3]) {
             }
             4 => {
                 let (size, stride) = ([2, 2], [2, 2]);
-                (Layer::MaxPool { size, stride, padding: Padding::default() }, vec![value])
+                (Layer::max_pool(size, stride), vec![value])
             }
             5 => (
                 Layer::Add { scale: [1.0, 0.17][pick(2)], activation: activation(pick(3)) },

@@ -9,7 +9,7 @@ use crate::memory::Buffer;
 use crate::parallel::{for_each, part};
 use crate::place::Place;
 use crate::simd::{self, Shape};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Isa, simd::dispatch};
 pub(crate) use task::Scratch;
 use task::Task;
@@ -104,12 +104,44 @@ impl Direct {
         self.weights.iter().map(Panels::bytes).sum()
     }
 
-    /// Bytes of one thread's scratch.
-    pub(crate) fn scratch_bytes(&self) -> usize {
-        let pixels = PIXELS.next_multiple_of(self.shape.mr);
-        let patches = if self.lines { pixels * self.taps() * self.tap_depth() * 4 } else { 0 };
-        let rows = if self.pool { self.pixels * self.output[2] * 4 } else { 0 };
-        patches + rows
+    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
+    pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+        let oc = self.output[2];
+        let pixels = self.pixels.min(PIXELS).next_multiple_of(self.shape.mr);
+        let table = pixels * self.taps() * size_of::<*const f32>();
+        let patches = if self.lines { 4 * pixels * self.taps() * self.tap_depth() } else { 0 };
+        let rows = if self.pool { 4 * self.pixels * oc } else { 0 };
+        let (images, geometry) = self.geometry(images);
+        let (blocks, cuts) = self.tasks(images, geometry, threads);
+        WorkspaceBytes {
+            direct: threads.min(images * blocks * cuts) * (table + patches + rows),
+            ..WorkspaceBytes::default()
+        }
+    }
+
+    /// The images that are convolved one by one, and their sizes.
+    fn geometry(&self, images: usize) -> (usize, Geometry) {
+        let (input, output) = (self.input, self.output);
+        if !self.flat {
+            return (images, Geometry { input, output });
+        }
+        let pixels = images * output[0] * output[1];
+        (1, Geometry { input: [1, pixels, input[2]], output: [1, pixels, output[2]] })
+    }
+
+    /// Into how many blocks of pixels an image is cut, and into how many parts of output channels.
+    fn tasks(&self, images: usize, geometry: Geometry, threads: usize) -> (usize, usize) {
+        let blocks = self.used_pixels(geometry).div_ceil(self.pixels.max(1));
+        let panels = self.weights.first().map_or(0, Panels::count);
+        // Few large tasks would leave threads idle: cut the output channels too.
+        let cuts = (4 * threads).div_ceil((images * blocks).max(1)).min(panels).max(1);
+        (blocks, cuts)
+    }
+
+    /// Pixels of the convolution's output that count: of whole windows where the pool is fused.
+    fn used_pixels(&self, geometry: Geometry) -> usize {
+        let [oh, ow, _] = geometry.output;
+        if self.pool { oh / 2 * 2 * ow } else { oh * ow }
     }
 
     /// Taps of the kernel.
@@ -136,22 +168,12 @@ impl Direct {
         output: Place,
         workspace: &Workspace,
     ) {
-        let (images, from, to) = match self.flat {
-            false => (images, self.input, self.output),
-            true => {
-                let pixels = images * self.output[0] * self.output[1];
-                (1, [1, pixels, self.input[2]], [1, pixels, self.output[2]])
-            }
-        };
-        let geometry = Geometry { input: from, output: to };
-        let [oh, ow, oc] = to;
-        let used = if self.pool { oh / 2 * 2 * ow } else { oh * ow };
-        let blocks = used.div_ceil(self.pixels.max(1));
+        let (images, geometry) = self.geometry(images);
+        let [oh, ow, oc] = geometry.output;
+        let used = self.used_pixels(geometry);
+        let (blocks, cuts) = self.tasks(images, geometry, rayon::current_num_threads());
         let panels = self.weights.first().map_or(0, Panels::count);
-        // Few large tasks would leave threads idle: cut the output channels too.
-        let wanted = 4 * rayon::current_num_threads();
-        let cuts = wanted.div_ceil((images * blocks).max(1)).min(panels).max(1);
-        let image_in: usize = from.iter().product();
+        let image_in: usize = geometry.input.iter().product();
         let pixels_out = if self.pool { (oh / 2) * (ow / 2) } else { oh * ow };
         debug_assert!(input.len() >= images * image_in);
         for_each(images * blocks * cuts, |index| {

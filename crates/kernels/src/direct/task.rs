@@ -29,6 +29,17 @@ pub(crate) struct Scratch {
     rows: Buffer,
 }
 
+impl Scratch {
+    /// An empty table with room for so many rows and no more, as the estimate has it.
+    fn begin_table(&mut self, rows: usize) {
+        self.table.clear();
+        if self.table.capacity() < rows {
+            self.table = Vec::new();
+            self.table.reserve_exact(rows);
+        }
+    }
+}
+
 /// Some pixels and panels of one image's output.
 ///
 /// The caller promises that `out` has room for all images, the first pixel of this one being `pixel_out`, and that no other
@@ -160,8 +171,9 @@ fn point<S: Simd>(
     scratch: &mut Scratch,
 ) {
     let channels = plan.input[2] / plan.groups;
-    scratch.table.clear();
-    for block in 0..count.div_ceil(S::MR) {
+    let blocks = count.div_ceil(S::MR);
+    scratch.begin_table(blocks * plan.taps() * S::MR);
+    for block in 0..blocks {
         for ky in 0..plan.kernel[0] {
             for kx in 0..plan.kernel[1] {
                 for row in 0..S::MR {
@@ -191,9 +203,9 @@ fn point_at_lines<S: Simd>(
     let [h, w, channels] = geometry.input;
     let ([kh, kw], ow, depth) = (plan.kernel, geometry.output[1], plan.tap_depth());
     scratch.patches.reserve(count.next_multiple_of(S::MR) * kh * depth);
-    let mut patches = scratch.patches.as_mut_slice().chunks_exact_mut(depth);
     let blocks = count.div_ceil(S::MR);
-    scratch.table.clear();
+    scratch.begin_table(blocks * kh * S::MR);
+    let mut patches = scratch.patches.as_mut_slice().chunks_exact_mut(depth);
     scratch.table.resize(blocks * kh * S::MR, Row(plan.zeros.as_slice().as_ptr()));
     let (mut oy, mut ox) = (pixel / ow, pixel % ow);
     for index in 0..blocks * S::MR {

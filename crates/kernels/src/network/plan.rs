@@ -6,11 +6,13 @@
 //! are read once for all of them. Segments nest: as often as a segment runs, the ones before it run in smaller groups
 //! until its images are there.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::step::Step;
 use crate::program::{Operation, Program, Value};
-use crate::{Isa, KernelError, Layer, Padding, Precision};
+use crate::winograd::scheme::MAX_N;
+use crate::{Isa, KernelError, Layer, Precision};
 
 /// A step with what it reads and where it writes.
 #[derive(Debug)]
@@ -203,8 +205,22 @@ fn shape_of(value: Value, input: [usize; 3], shapes: &[[usize; 3]]) -> [usize; 3
     }
 }
 
+/// Values that a shape may have, as a part of the address space: no product of one shape with the images of a chunk, the
+/// bytes of a value and the places of a transformed tile overflows then.
+const SIZE_MARGIN: usize = 4 * super::CHUNK * MAX_N * MAX_N;
+
+/// Refuses what would overflow later. It comes before any algorithm is chosen, since that counts products.
+fn check_size(shape: [usize; 3]) -> Result<(), KernelError> {
+    shape
+        .iter()
+        .try_fold(SIZE_MARGIN, |product, extent| product.checked_mul((*extent).max(1)))
+        .map(|_| ())
+        .ok_or(KernelError::TooLarge { what: "activations" })
+}
+
 /// Checks every operation; what each makes.
 fn shapes(operations: &[Operation], input: [usize; 3]) -> Result<Vec<[usize; 3]>, KernelError> {
+    check_size(input)?;
     let mut shapes: Vec<[usize; 3]> = Vec::with_capacity(operations.len());
     for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
         if let Some(Value::Of(later)) = inputs.iter().find(|v| **v >= Value::Of(index)) {
@@ -217,12 +233,7 @@ fn shapes(operations: &[Operation], input: [usize; 3]) -> Result<Vec<[usize; 3]>
         }
         let inputs: Vec<_> = inputs.iter().map(|value| shape_of(*value, input, &shapes)).collect();
         let output = layer.output_shape(index, &inputs)?;
-        for shape in inputs.iter().chain([&output]) {
-            shape
-                .iter()
-                .try_fold(4usize << 10, |product, n| product.checked_mul(*n))
-                .ok_or(KernelError::TooLarge { what: "activations" })?;
-        }
+        check_size(output)?;
         shapes.push(output);
     }
     Ok(shapes)
@@ -277,7 +288,7 @@ fn homes(
 /// The 2×2 max-pool of stride 2 that alone reads this operation's output, if there is one.
 fn pool_after(index: usize, operations: &[Operation], readers: &[Vec<usize>]) -> Option<usize> {
     let [reader] = readers[index][..] else { return None };
-    let pool = Layer::MaxPool { size: [2, 2], stride: [2, 2], padding: Padding::default() };
+    let pool = Layer::max_pool([2, 2], [2, 2]);
     (operations[reader].layer == pool).then_some(reader)
 }
 
@@ -304,4 +315,18 @@ fn segments(steps: &[Planned]) -> Vec<Segment> {
 /// `count` images in equal groups of at most `group`: the size of all but the last.
 pub(super) fn group_size(count: usize, group: usize) -> usize {
     count.div_ceil(count.div_ceil(group).max(1)).max(1)
+}
+
+/// For each segment the numbers of images that it runs on, one after the other, in a batch.
+pub(super) fn image_counts(segments: &[Segment], batch: usize) -> Vec<BTreeSet<usize>> {
+    // `step_by` of equal groups: all of one size but the last.
+    let cut = |count: usize, size: usize| [size.min(count), count % size];
+    let mut counts = vec![BTreeSet::new(); segments.len()];
+    let mut images = BTreeSet::from(cut(batch, super::CHUNK));
+    for (segment, counts) in segments.iter().zip(&mut counts).rev() {
+        images = images.iter().flat_map(|&n| cut(n, group_size(n, segment.group))).collect();
+        images.remove(&0);
+        counts.clone_from(&images);
+    }
+    counts
 }

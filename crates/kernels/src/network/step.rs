@@ -140,13 +140,10 @@ impl Step {
         }
     }
 
-    pub(super) fn scratch(&self, threads: usize) -> WorkspaceBytes {
+    pub(super) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
         match &self.kind {
-            Kind::Direct(direct) => WorkspaceBytes {
-                direct: threads * direct.scratch_bytes(),
-                ..WorkspaceBytes::default()
-            },
-            Kind::Winograd(winograd) => winograd.scratch(threads),
+            Kind::Direct(direct) => direct.scratch(threads, images),
+            Kind::Winograd(winograd) => winograd.scratch(threads, images),
             _ => WorkspaceBytes::default(),
         }
     }

@@ -118,6 +118,18 @@ struct Lengths {
     products: usize,
 }
 
+/// How tiles are cut into groups.
+#[derive(Debug, Clone, Copy)]
+struct Groups {
+    /// Of all images.
+    tiles: usize,
+    /// Of all groups but the last, in whole register tiles.
+    size: usize,
+    count: usize,
+    /// Whether each thread takes groups of its own, or all of them share each group.
+    own: bool,
+}
+
 /// Transformed weights, one matrix a place of the transformed tile.
 #[derive(Debug)]
 enum Weights {
@@ -242,18 +254,37 @@ impl Winograd {
         }
     }
 
-    /// Bytes of what [`run`](Self::run) takes of the workspace at most.
-    pub(crate) fn scratch(&self, threads: usize) -> WorkspaceBytes {
-        let own = self.own_group.map(|group| self.lengths(group));
-        let shared = self.lengths(self.group);
-        let n2 = self.tile.inputs() * self.tile.inputs();
-        WorkspaceBytes {
-            inputs: 4 * shared.inputs,
-            products: 4 * shared.products,
-            own_inputs: own.map_or(0, |own| 4 * threads * own.inputs),
-            own_products: own.map_or(0, |own| 4 * threads * own.products),
-            patches: 4 * n2 * threads * self.geometry.input[2],
-            direct: 0,
+    /// How so many images' tiles are cut into groups for so many threads.
+    fn groups(&self, images: usize, threads: usize) -> Groups {
+        let tiles = images * self.geometry.tiles[0] * self.geometry.tiles[1];
+        // With too few groups for all threads to have some, they share.
+        let own = self.own_group.filter(|group| tiles.div_ceil(*group) >= 2 * threads);
+        // As few groups as the space allows, and those of equal size.
+        let count = tiles.div_ceil(own.unwrap_or(self.group)).max(1);
+        let size = tiles.div_ceil(count).next_multiple_of(self.mr);
+        Groups { tiles, size, count: tiles.div_ceil(size), own: own.is_some() }
+    }
+
+    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
+    pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+        let groups = self.groups(images, threads);
+        let Lengths { inputs, products, .. } = self.lengths(groups.size);
+        let patch = 4 * self.tile.inputs() * self.tile.inputs() * self.geometry.input[2];
+        if groups.own {
+            let threads = threads.min(groups.count);
+            WorkspaceBytes {
+                own_inputs: 4 * threads * inputs,
+                own_products: 4 * threads * products,
+                patches: threads * patch,
+                ..WorkspaceBytes::default()
+            }
+        } else {
+            WorkspaceBytes {
+                inputs: 4 * inputs,
+                products: 4 * products,
+                patches: threads.min(groups.size) * patch,
+                ..WorkspaceBytes::default()
+            }
         }
     }
 
@@ -292,18 +323,12 @@ impl Winograd {
     }
 
     fn run_scheme<F: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
-        let g = &self.geometry;
-        let total = images.count * g.tiles[0] * g.tiles[1];
         let threads = rayon::current_num_threads();
-        // With too few groups for all threads to have some, they share.
-        let own = self.own_group.filter(|group| total.div_ceil(*group) >= 2 * threads);
-        // As few groups as the space allows, and those of equal size.
-        let groups = total.div_ceil(own.unwrap_or(self.group)).max(1);
-        let size = total.div_ceil(groups).next_multiple_of(self.mr);
-        let share = own.is_none() && threads > 1;
+        let Groups { tiles: total, size, count, own } = self.groups(images.count, threads);
+        let share = !own && threads > 1;
         let run = |index: usize| {
             let tiles = index * size..((index + 1) * size).min(total);
-            let spaces = if own.is_some() { &workspace.own_spaces } else { &workspace.spaces };
+            let spaces = if own { &workspace.own_spaces } else { &workspace.spaces };
             spaces.with(|space| {
                 let patches = &workspace.patches;
                 match &self.weights {
@@ -319,11 +344,10 @@ impl Winograd {
                 }
             });
         };
-        let groups = total.div_ceil(size);
-        if own.is_some() {
-            for_each(groups, run);
+        if own {
+            for_each(count, run);
         } else {
-            (0..groups).for_each(run);
+            (0..count).for_each(run);
         }
     }
 
@@ -458,11 +482,4 @@ fn transform<F: Scheme>(conv: &Conv2d) -> Vec<Vec<f32>> {
         }
     }
     transformed
-}
-
-impl Space {
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.inputs.bytes() + self.products.bytes()
-    }
 }
