@@ -9,6 +9,7 @@ mod base;
 mod device;
 mod engine;
 mod extractor;
+mod lower;
 mod pooling;
 mod summary;
 pub mod weights;

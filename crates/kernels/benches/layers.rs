@@ -5,7 +5,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use kernels::{Conv2d, Isa, Layer, Network, Precision, default_precision};
+use kernels::{Activation, Conv2d, Isa, Layer, Network, Precision, default_precision};
 
 fn main() {
     divan::main();
@@ -19,16 +19,16 @@ fn conv(in_channels: usize, out_channels: usize) -> Layer {
         out_channels,
         kernel: [3, 3],
         stride: [1, 1],
-        padding: [1, 1],
+        padding: [1, 1].into(),
         groups: 1,
-        relu: true,
+        activation: Activation::Relu,
         weight: (0..count).map(|i| ((i * 7919) % 2001) as f32 / 1000.0 * scale - scale).collect(),
         bias: vec![0.01; out_channels],
     })
 }
 
 fn pool() -> Layer {
-    Layer::MaxPool { size: [2, 2], stride: [2, 2] }
+    Layer::max_pool([2, 2], [2, 2])
 }
 
 fn run(bencher: Bencher, layers: &[Layer], shape: [usize; 3], precision: Precision, batch: usize) {

@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use kernels::{Conv2d, Isa, Layer, Network, Precision};
+use kernels::{Activation, Conv2d, Isa, Layer, Network, Precision};
 use rayon::prelude::*;
 
 const SIDE: usize = 150;
@@ -84,15 +84,15 @@ fn vgg16(mut weights: &[f32]) -> Result<Vec<Layer>, &'static str> {
                 out_channels: width,
                 kernel: [3, 3],
                 stride: [1, 1],
-                padding: [1, 1],
+                padding: [1, 1].into(),
                 groups: 1,
-                relu: true,
+                activation: Activation::Relu,
                 weight: weight.to_vec(),
                 bias: bias.to_vec(),
             }));
             channels = width;
         }
-        layers.push(Layer::MaxPool { size: [2, 2], stride: [2, 2] });
+        layers.push(Layer::max_pool([2, 2], [2, 2]));
     }
     Ok(layers)
 }

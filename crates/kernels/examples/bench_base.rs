@@ -11,7 +11,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use kernels::{Conv2d, Isa, Layer, Network, Precision, default_precision};
+use kernels::{Activation, Conv2d, Isa, Layer, Network, Precision, default_precision};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut isa = None;
@@ -152,15 +152,15 @@ fn vgg16() -> Vec<Layer> {
                 out_channels: width,
                 kernel: [3, 3],
                 stride: [1, 1],
-                padding: [1, 1],
+                padding: [1, 1].into(),
                 groups: 1,
-                relu: true,
+                activation: Activation::Relu,
                 weight,
                 bias: vec![0.01; width],
             }));
             channels = width;
         }
-        layers.push(Layer::MaxPool { size: [2, 2], stride: [2, 2] });
+        layers.push(Layer::max_pool([2, 2], [2, 2]));
     }
     layers
 }

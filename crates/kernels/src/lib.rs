@@ -11,6 +11,7 @@
 mod bf16;
 mod depthwise;
 mod direct;
+mod elementwise;
 mod error;
 mod gemm;
 mod isa;
@@ -18,14 +19,17 @@ mod layer;
 mod memory;
 mod network;
 mod parallel;
+mod place;
 mod pool;
 mod precision;
+mod program;
 mod simd;
 mod winograd;
 mod workspace;
 
 pub use error::KernelError;
 pub use isa::{Isa, UnknownIsa};
-pub use layer::{Conv2d, Layer};
+pub use layer::{Activation, Conv2d, Layer, Padding};
 pub use network::Network;
 pub use precision::{Precision, UnknownPrecision, default_precision};
+pub use program::{Operation, Program, Value};

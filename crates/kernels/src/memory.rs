@@ -105,12 +105,6 @@ impl<T: Default> Pool<T> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(item);
         result
     }
-
-    /// The sum of a property of those that are not lent.
-    #[cfg(test)]
-    pub(crate) fn sum(&self, of: impl Fn(&T) -> usize) -> usize {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).iter().map(of).sum()
-    }
 }
 
 impl Default for Buffer {

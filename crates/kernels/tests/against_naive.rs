@@ -50,7 +50,7 @@ fn check(layers: &[Layer], shape: [usize; 3], batch: usize, seed: u64, bound: f6
 }
 
 fn pool() -> Layer {
-    Layer::MaxPool { size: [2, 2], stride: [2, 2] }
+    Layer::max_pool([2, 2], [2, 2])
 }
 
 prop_compose! {
@@ -124,7 +124,7 @@ proptest! {
         seed: u64,
     ) {
         let shape = [size[0] + more[0], size[1] + more[1], channels];
-        check(&[Layer::MaxPool { size, stride }], shape, 2, seed, 0.0);
+        check(&[Layer::max_pool(size, stride)], shape, 2, seed, 0.0);
     }
 }
 

@@ -8,7 +8,7 @@ use reference::Random;
 /// A small base in which every algorithm has its place.
 fn base() -> Vec<Layer> {
     let mut random = Random(3);
-    let pool = Layer::MaxPool { size: [2, 2], stride: [2, 2] };
+    let pool = Layer::max_pool([2, 2], [2, 2]);
     vec![
         Layer::Conv(random.conv([3, 32], [3, 3], [1, 1], [1, 1], 1, true)),
         Layer::Conv(random.conv([32, 48], [3, 3], [1, 1], [1, 1], 1, true)),

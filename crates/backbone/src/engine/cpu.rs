@@ -3,7 +3,7 @@
 use super::{Engine, EngineError, EngineInfo, EngineOptions};
 use crate::weights::Weights;
 use crate::{Base, LayerKind};
-use kernels::{Conv2d, Isa, Layer, Network, Precision, default_precision};
+use kernels::{Activation, Conv2d, Isa, Layer, Network, Padding, Precision, default_precision};
 
 pub(super) struct CpuEngine {
     network: Network,
@@ -33,7 +33,11 @@ fn layers(base: &Base, weights: &Weights) -> Result<Vec<Layer>, EngineError> {
         match &layer.kind {
             LayerKind::Input => {}
             LayerKind::MaxPool { size } => {
-                layers.push(Layer::MaxPool { size: [*size; 2], stride: [*size; 2] });
+                layers.push(Layer::MaxPool {
+                    size: [*size; 2],
+                    stride: [*size; 2],
+                    padding: Padding::default(),
+                });
             }
             LayerKind::Conv { in_channels, out_channels, kernel, .. } => {
                 let missing = || EngineError::MissingLayer(layer.name.clone());
@@ -42,9 +46,9 @@ fn layers(base: &Base, weights: &Weights) -> Result<Vec<Layer>, EngineError> {
                     out_channels: *out_channels,
                     kernel: [*kernel; 2],
                     stride: [1; 2],
-                    padding: [kernel / 2; 2],
+                    padding: [kernel / 2; 2].into(),
                     groups: 1,
-                    relu: true,
+                    activation: Activation::Relu,
                     weight: weights.kernel(&layer.name).ok_or_else(missing)?.data.clone(),
                     bias: weights.bias(&layer.name).ok_or_else(missing)?.data.clone(),
                 }));
@@ -56,10 +60,8 @@ fn layers(base: &Base, weights: &Weights) -> Result<Vec<Layer>, EngineError> {
 
 impl Engine for CpuEngine {
     fn info(&self) -> EngineInfo {
-        // "conv 3x3 64->64 + relu: winograd F(4x4, 3x3)": layers are told by their algorithm.
         let mut algorithms: Vec<(String, usize)> = Vec::new();
-        for line in self.network.describe() {
-            let name = line.rsplit(": ").next().unwrap_or_default().to_owned();
+        for name in self.network.algorithms() {
             match algorithms.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, layers)) => *layers += 1,
                 None => algorithms.push((name, 1)),

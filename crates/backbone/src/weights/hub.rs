@@ -47,7 +47,7 @@ pub(super) fn from_hub_cache(
     opts: &Options<'_>,
 ) -> Result<Option<Weights>, Failure> {
     let Some(folder) = &opts.hub_cache else { return Ok(None) };
-    let folder = folder.join(format!("models--{}", id.replace('/', "--")));
+    let folder = folder.join(hf_hub::Repo::model(id.to_owned()).folder_name());
     let reference = match util::regular::read(&folder.join("refs/main"), MAX_REFERENCE) {
         Ok(reference) => reference,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

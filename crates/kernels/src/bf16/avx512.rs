@@ -90,3 +90,58 @@ unsafe fn sum<const STRIDE: usize>(args: &PairArgs) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+    use proptest::prelude::*;
+
+    /// Sixteen lanes of the instruction.
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn lanes(sums: [f32; 16], a: [u32; 16], b: [u32; 16]) -> [f32; 16] {
+        let mut out = [0.0; 16];
+        // SAFETY: each array holds one vector, and any bits are a valid vector of bf16.
+        unsafe {
+            let [a, b] = [a, b].map(|v| std::mem::transmute::<[u32; 16], __m512bh>(v));
+            let sums = _mm512_dpbf16_ps(_mm512_loadu_ps(sums.as_ptr()), a, b);
+            _mm512_storeu_ps(out.as_mut_ptr(), sums);
+        }
+        out
+    }
+
+    /// VDPBF16PS as Intel's manual describes it: the upper product first, each added by one rounding to the nearest;
+    /// denormals count as zero on the way in and out, whatever the processor's flags say.
+    fn model(sum: f32, a: u32, b: u32) -> f32 {
+        let flush = |x: f32| if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
+        let [low_a, low_b] = [a, b].map(|pair| flush(f32::from_bits(pair << 16)));
+        let [high_a, high_b] = [a, b].map(|pair| flush(f32::from_bits(pair & 0xFFFF_0000)));
+        flush(low_a.mul_add(low_b, flush(high_a.mul_add(high_b, flush(sum)))))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Processors of several makers have the instruction. That rows depend on its name alone, and not on the maker,
+        /// needs all of them to round as the manual says. Any bits, and bits near one, where sums cancel.
+        #[test]
+        fn the_processor_rounds_as_the_manual_says(bits: [[u32; 16]; 3], near: bool) {
+            if !Isa::Avx512Bf16.is_available() {
+                return Ok(());
+            }
+            let exponent = |x: u32| x & 0x8FFF_FFFF | 0x3000_0000;
+            let narrow = |x: u32| if near { exponent(x) & 0xBFFF_FFFF } else { x };
+            let pair = |x: u32| if near { narrow(x) & 0xFFFF_0000 | narrow(x << 16) >> 16 } else { x };
+            let (sums, a, b) = (bits[0].map(narrow).map(f32::from_bits), bits[1].map(pair), bits[2].map(pair));
+            // SAFETY: the processor has the instruction: seen above.
+            let found = unsafe { lanes(sums, a, b) };
+            for i in 0..16 {
+                let expected = model(sums[i], a[i], b[i]);
+                prop_assert!(
+                    found[i].to_bits() == expected.to_bits() || found[i].is_nan() && expected.is_nan(),
+                    "{:e} + {:08x} · {:08x} is {:e}, in the manual {expected:e}", sums[i], a[i], b[i], found[i]
+                );
+            }
+        }
+    }
+}

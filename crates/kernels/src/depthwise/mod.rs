@@ -1,8 +1,10 @@
 //! Convolution of each channel by itself: vectors run over channels, no matrix product.
 
-use crate::layer::Conv2d;
-use crate::memory::{Buffer, Shared};
+use crate::elementwise::load;
+use crate::layer::{Activation, Conv2d, Padding};
+use crate::memory::Buffer;
 use crate::parallel::for_each;
+use crate::place::Place;
 use crate::simd::{Job, Simd, dispatch};
 use crate::{Isa, simd};
 
@@ -14,8 +16,8 @@ pub(crate) struct Depthwise {
     output: [usize; 3],
     kernel: [usize; 2],
     stride: [usize; 2],
-    padding: [usize; 2],
-    relu: bool,
+    padding: Padding,
+    activation: Activation,
     /// Tap, channel; channels filled up to whole vectors.
     weights: Buffer,
     bias: Buffer,
@@ -36,8 +38,8 @@ impl Depthwise {
         }
         let mut bias = Buffer::zeroed(width);
         bias.as_mut_slice()[..conv.bias.len()].copy_from_slice(&conv.bias);
-        let Conv2d { kernel, stride, padding, relu, .. } = *conv;
-        Self { isa, input, output, kernel, stride, padding, relu, weights, bias, width }
+        let Conv2d { kernel, stride, padding, activation, .. } = *conv;
+        Self { isa, input, output, kernel, stride, padding, activation, weights, bias, width }
     }
 
     /// Bytes of packed weights.
@@ -46,17 +48,16 @@ impl Depthwise {
     }
 
     /// Convolves `images` images; lengths were checked by the network.
-    pub(crate) fn run(&self, images: usize, input: &[f32], output: &mut [f32]) {
+    pub(crate) fn run(&self, images: usize, input: &[f32], output: Place) {
         let image_in: usize = self.input.iter().product();
-        let [oh, ow, oc] = self.output;
-        debug_assert!(output.len() >= images * oh * ow * oc);
-        let out = Shared(output.as_mut_ptr());
+        let [oh, ow, _] = self.output;
         for_each(images * oh, |index| {
             let image = &input[index / oh * image_in..][..image_in];
             // SAFETY: row `index` of all images' rows lies inside `output`, and only this task writes it.
             unsafe {
-                let to = out.get().add(index * ow * oc);
-                dispatch(self.isa, RowTask { plan: self, image, y: index % oh, to });
+                let to = output.pixel(index * ow);
+                let stride = output.stride;
+                dispatch(self.isa, RowTask { plan: self, image, y: index % oh, to, stride });
             }
         });
     }
@@ -69,6 +70,8 @@ struct RowTask<'a> {
     image: &'a [f32],
     y: usize,
     to: *mut f32,
+    /// f32 from one pixel of the output to the next.
+    stride: usize,
 }
 
 impl Job for RowTask<'_> {
@@ -86,9 +89,9 @@ impl Job for RowTask<'_> {
                 unsafe {
                     let mut acc = S::load(bias[c..c + S::LANES].as_ptr());
                     for ky in 0..plan.kernel[0] {
-                        let y = (self.y * plan.stride[0] + ky).wrapping_sub(plan.padding[0]);
+                        let y = (self.y * plan.stride[0] + ky).wrapping_sub(plan.padding.top);
                         for kx in 0..plan.kernel[1] {
-                            let x = (x * plan.stride[1] + kx).wrapping_sub(plan.padding[1]);
+                            let x = (x * plan.stride[1] + kx).wrapping_sub(plan.padding.left);
                             if y >= h || x >= w {
                                 continue;
                             }
@@ -96,13 +99,11 @@ impl Job for RowTask<'_> {
                             let tap = ky * plan.kernel[1] + kx;
                             let weight =
                                 S::load(weights[tap * plan.width + c..][..S::LANES].as_ptr());
-                            acc = S::mul_add(load_part::<S>(pixel), weight, acc);
+                            acc = S::mul_add(load::<S>(pixel), weight, acc);
                         }
                     }
-                    if plan.relu {
-                        acc = S::relu(acc);
-                    }
-                    let to = self.to.add(x * channels + c);
+                    acc = S::activate(acc, plan.activation);
+                    let to = self.to.add(x * self.stride + c);
                     if lanes == S::LANES {
                         S::store(to, acc);
                     } else {
@@ -113,24 +114,6 @@ impl Job for RowTask<'_> {
                 }
                 c += S::LANES;
             }
-        }
-    }
-}
-
-/// Up to `LANES` values, zeros after them.
-///
-/// # Safety
-/// The processor has the instruction set.
-#[inline(always)]
-unsafe fn load_part<S: Simd>(values: &[f32]) -> S::V {
-    // SAFETY: a whole vector is read only from a slice that has it.
-    unsafe {
-        if values.len() >= S::LANES {
-            S::load(values.as_ptr())
-        } else {
-            let mut part = [0.0f32; 16];
-            part[..values.len()].copy_from_slice(values);
-            S::load(part.as_ptr())
         }
     }
 }

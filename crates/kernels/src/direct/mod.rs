@@ -4,11 +4,12 @@
 mod task;
 
 use crate::gemm::Panels;
-use crate::layer::Conv2d;
-use crate::memory::{Buffer, Shared};
+use crate::layer::{Activation, Conv2d, Padding};
+use crate::memory::Buffer;
 use crate::parallel::{for_each, part};
+use crate::place::Place;
 use crate::simd::{self, Shape};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Isa, simd::dispatch};
 pub(crate) use task::Scratch;
 use task::Task;
@@ -29,19 +30,21 @@ pub(crate) struct Direct {
     output: [usize; 3],
     kernel: [usize; 2],
     stride: [usize; 2],
-    padding: [usize; 2],
+    padding: Padding,
     groups: usize,
-    relu: bool,
+    activation: Activation,
     pool: bool,
     /// Whether a tap is a line of the kernel's window rather than one pixel.
     lines: bool,
+    /// Whether each output reads the one pixel in its own place, so that all images count as one row of pixels.
+    flat: bool,
     /// One a group; rows are taps, then channels.
     weights: Vec<Panels>,
     /// Groups of whole panels.
     bias: Buffer,
     zeros: Buffer,
-    /// Rows of the convolution's output that one task makes.
-    rows: usize,
+    /// Pixels of the convolution's output that one task makes; whole pairs of rows where the pool is fused.
+    pixels: usize,
 }
 
 impl Direct {
@@ -71,10 +74,11 @@ impl Direct {
             line[..oc].copy_from_slice(values);
         }
         let lines = conv.groups == 1 && ic < LINES_BELOW;
-        let mut rows = PIXELS.div_ceil(output[1]).min(output[0]);
+        let mut rows = PIXELS.div_ceil(output[1].max(1)).min(output[0]);
         if pool {
             rows = rows.next_multiple_of(2);
         }
+        let flat = is_flat(conv) && !pool;
         Self {
             isa,
             shape,
@@ -84,13 +88,14 @@ impl Direct {
             stride: conv.stride,
             padding: conv.padding,
             groups: conv.groups,
-            relu: conv.relu,
+            activation: conv.activation,
             pool,
             lines,
             weights,
             bias,
             zeros: Buffer::zeroed(if lines { conv.kernel[1] * ic } else { ic }),
-            rows,
+            pixels: if flat { PIXELS.next_multiple_of(shape.mr) } else { rows * output[1] },
+            flat,
         }
     }
 
@@ -99,12 +104,44 @@ impl Direct {
         self.weights.iter().map(Panels::bytes).sum()
     }
 
-    /// Bytes of one thread's scratch.
-    pub(crate) fn scratch_bytes(&self) -> usize {
-        let pixels = PIXELS.next_multiple_of(self.shape.mr);
-        let patches = if self.lines { pixels * self.taps() * self.tap_depth() * 4 } else { 0 };
-        let rows = if self.pool { self.rows * self.output[1] * self.output[2] * 4 } else { 0 };
-        patches + rows
+    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
+    pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+        let oc = self.output[2];
+        let pixels = self.pixels.min(PIXELS).next_multiple_of(self.shape.mr);
+        let table = pixels * self.taps() * size_of::<*const f32>();
+        let patches = if self.lines { 4 * pixels * self.taps() * self.tap_depth() } else { 0 };
+        let rows = if self.pool { 4 * self.pixels * oc } else { 0 };
+        let (images, geometry) = self.geometry(images);
+        let (blocks, cuts) = self.tasks(images, geometry, threads);
+        WorkspaceBytes {
+            direct: threads.min(images * blocks * cuts) * (table + patches + rows),
+            ..WorkspaceBytes::default()
+        }
+    }
+
+    /// The images that are convolved one by one, and their sizes.
+    fn geometry(&self, images: usize) -> (usize, Geometry) {
+        let (input, output) = (self.input, self.output);
+        if !self.flat {
+            return (images, Geometry { input, output });
+        }
+        let pixels = images * output[0] * output[1];
+        (1, Geometry { input: [1, pixels, input[2]], output: [1, pixels, output[2]] })
+    }
+
+    /// Into how many blocks of pixels an image is cut, and into how many parts of output channels.
+    fn tasks(&self, images: usize, geometry: Geometry, threads: usize) -> (usize, usize) {
+        let blocks = self.used_pixels(geometry).div_ceil(self.pixels.max(1));
+        let panels = self.weights.first().map_or(0, Panels::count);
+        // Few large tasks would leave threads idle: cut the output channels too.
+        let cuts = (4 * threads).div_ceil((images * blocks).max(1)).min(panels).max(1);
+        (blocks, cuts)
+    }
+
+    /// Pixels of the convolution's output that count: of whole windows where the pool is fused.
+    fn used_pixels(&self, geometry: Geometry) -> usize {
+        let [oh, ow, _] = geometry.output;
+        if self.pool { oh / 2 * 2 * ow } else { oh * ow }
     }
 
     /// Taps of the kernel.
@@ -122,42 +159,57 @@ impl Direct {
         "direct (implicit GEMM)".to_owned()
     }
 
-    /// Convolves `images` images; lengths were checked by the network.
+    /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
     pub(crate) fn run(
         &self,
         images: usize,
         input: &[f32],
-        output: &mut [f32],
+        residual: Option<&[f32]>,
+        output: Place,
         workspace: &Workspace,
     ) {
-        let [oh, ow, oc] = self.output;
-        let used = if self.pool { oh / 2 * 2 } else { oh };
-        let blocks = used.div_ceil(self.rows.max(1));
+        let (images, geometry) = self.geometry(images);
+        let [oh, ow, oc] = geometry.output;
+        let used = self.used_pixels(geometry);
+        let (blocks, cuts) = self.tasks(images, geometry, rayon::current_num_threads());
         let panels = self.weights.first().map_or(0, Panels::count);
-        // Few large tasks would leave threads idle: cut the output channels too.
-        let wanted = 4 * rayon::current_num_threads();
-        let cuts = wanted.div_ceil((images * blocks).max(1)).min(panels).max(1);
-        let image_out = if self.pool { (oh / 2) * (ow / 2) * oc } else { oh * ow * oc };
-        let image_in: usize = self.input.iter().product();
-        debug_assert!(input.len() >= images * image_in && output.len() >= images * image_out);
-        let out = Shared(output.as_mut_ptr());
+        let image_in: usize = geometry.input.iter().product();
+        let pixels_out = if self.pool { (oh / 2) * (ow / 2) } else { oh * ow };
+        debug_assert!(input.len() >= images * image_in);
         for_each(images * blocks * cuts, |index| {
             let (image, rest) = (index / (blocks * cuts), index % (blocks * cuts));
-            let first = rest / cuts * self.rows;
+            let first = rest / cuts * self.pixels;
             workspace.scratch.with(|scratch| {
                 let task = Task {
                     plan: self,
+                    geometry,
                     image: &input[image * image_in..][..image_in],
-                    // SAFETY: the image lies inside `output`.
-                    out: unsafe { out.get().add(image * image_out) },
-                    rows: first..(first + self.rows).min(used),
+                    residual: residual.map(|r| &r[image * oh * ow * oc..][..oh * ow * oc]),
+                    out: output,
+                    pixel_out: image * pixels_out,
+                    pixels: first..(first + self.pixels).min(used),
                     panels: part(panels, cuts, rest % cuts),
                     scratch,
                 };
-                // SAFETY: tasks differ in image, rows or panels, so no two write the same element; `isa` was
+                // SAFETY: tasks differ in image, pixels or panels, so no two write the same element; `isa` was
                 // detected when the plan was made.
                 unsafe { dispatch(self.isa, task) }
             });
         });
     }
+}
+
+/// Sizes of the image that is convolved, and of what comes out before the pool.
+#[derive(Debug, Clone, Copy)]
+struct Geometry {
+    input: [usize; 3],
+    output: [usize; 3],
+}
+
+/// Whether outputs read one pixel each, in the same order as they are written.
+fn is_flat(conv: &Conv2d) -> bool {
+    conv.kernel == [1, 1]
+        && conv.stride == [1, 1]
+        && conv.padding == Padding::default()
+        && conv.groups == 1
 }

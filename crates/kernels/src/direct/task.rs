@@ -1,8 +1,10 @@
 use std::ops::Range;
 
-use super::{Direct, PIXELS};
+use super::{Direct, Geometry, PIXELS};
+use crate::Activation;
 use crate::gemm::{Source, Start, TileArgs};
 use crate::memory::Buffer;
+use crate::place::Place;
 use crate::pool::MaxPool;
 use crate::simd::{Job, Simd};
 
@@ -27,16 +29,32 @@ pub(crate) struct Scratch {
     rows: Buffer,
 }
 
-/// Some rows and panels of one image's output.
+impl Scratch {
+    /// An empty table with room for so many rows and no more, as the estimate has it.
+    fn begin_table(&mut self, rows: usize) {
+        self.table.clear();
+        if self.table.capacity() < rows {
+            self.table = Vec::new();
+            self.table.reserve_exact(rows);
+        }
+    }
+}
+
+/// Some pixels and panels of one image's output.
 ///
-/// The caller promises that `out` is that image's output and that no other task has the same rows and panels.
+/// The caller promises that `out` has room for all images, the first pixel of this one being `pixel_out`, and that no other
+/// task has the same pixels and panels.
 #[derive(Debug)]
 pub(super) struct Task<'a> {
     pub(super) plan: &'a Direct,
+    pub(super) geometry: Geometry,
     pub(super) image: &'a [f32],
-    pub(super) out: *mut f32,
-    /// Rows of the convolution's output; begins at an even one and has an even number where the pool is fused.
-    pub(super) rows: Range<usize>,
+    /// What is added to the whole output of this image.
+    pub(super) residual: Option<&'a [f32]>,
+    pub(super) out: Place,
+    pub(super) pixel_out: usize,
+    /// Pixels of the convolution's output; whole pairs of rows where the pool is fused.
+    pub(super) pixels: Range<usize>,
     pub(super) panels: Range<usize>,
     pub(super) scratch: &'a mut Scratch,
 }
@@ -44,36 +62,47 @@ pub(super) struct Task<'a> {
 impl Job for Task<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { plan, image, out, rows, panels, scratch } = self;
-        let [_, ow, oc] = plan.output;
+        let Self { plan, geometry, image, residual, out, pixel_out, pixels, panels, scratch } =
+            self;
+        let [_, ow, oc] = geometry.output;
         let group_out = oc / plan.groups;
-        let pixels = rows.len() * ow;
-        // SAFETY: `conv` points at `pixels · oc` f32 that only this task writes (columns of its panels): its own
-        // scratch, or its rows of the output. Tables hold pointers into the image, the zeros or the patches.
+        let nr = plan.shape.nr;
+        let columns = (panels.start * nr).min(group_out)..(panels.end * nr).min(group_out);
+        // SAFETY: `conv` points at rows of `stride` channels that only this task writes (columns of its panels): its own
+        // scratch, or its pixels of the output. Tables hold pointers into the image, the zeros or the patches.
         unsafe {
-            let conv = if plan.pool {
-                scratch.rows.reserve(pixels * oc);
-                scratch.rows.as_mut_ptr()
+            let (conv, stride) = if plan.pool {
+                scratch.rows.reserve(pixels.len() * oc);
+                (scratch.rows.as_mut_ptr(), oc)
             } else {
-                out.add(rows.start * ow * oc)
+                (out.pixel(pixel_out + pixels.start), out.stride)
             };
+            let activation = if residual.is_some() { Activation::None } else { plan.activation };
             for group in 0..plan.groups {
                 let mut first = 0;
-                while first < pixels {
-                    let count = (pixels - first).min(PIXELS.next_multiple_of(S::MR));
-                    let pixel = rows.start * ow + first;
+                while first < pixels.len() {
+                    let count = (pixels.len() - first).min(PIXELS.next_multiple_of(S::MR));
+                    let pixel = pixels.start + first;
                     if plan.lines {
-                        point_at_lines::<S>(plan, image, pixel, count, scratch);
+                        point_at_lines::<S>(plan, geometry, image, pixel, count, scratch);
                     } else {
-                        point::<S>(plan, image, group, pixel, count, scratch);
+                        point::<S>(plan, geometry, image, group, pixel, count, scratch);
                     }
-                    let to = conv.add(first * oc + group * group_out);
-                    multiply::<S>(plan, group, panels.clone(), count, &scratch.table, to);
+                    let to = conv.add(first * stride + group * group_out);
+                    let rows = Rows { table: &scratch.table, count, to, stride, activation };
+                    multiply::<S>(plan, group, panels.clone(), &rows);
+                    if let Some(residual) = residual {
+                        let from = &residual[pixel * oc + group * group_out..];
+                        for row in 0..count {
+                            let from = &from[row * oc..][columns.clone()];
+                            let to = to.add(row * stride + columns.start);
+                            add_and_activate::<S>(from, to, plan.activation);
+                        }
+                    }
                     first += count;
                 }
             }
             if plan.pool {
-                let nr = plan.shape.nr;
                 for group in 0..plan.groups {
                     MaxPool {
                         source: conv,
@@ -81,11 +110,12 @@ impl Job for Task<'_> {
                         channels: oc,
                         size: [2, 2],
                         stride: [2, 2],
-                        out: out.add(rows.start / 2 * (ow / 2) * oc),
-                        rows: rows.len() / 2,
+                        out: out.pixel(pixel_out + pixels.start / ow / 2 * (ow / 2)),
+                        out_stride: out.stride,
+                        rows: pixels.len() / ow / 2,
                         columns: ow / 2,
-                        first: group * group_out + (panels.start * nr).min(group_out),
-                        last: group * group_out + (panels.end * nr).min(group_out),
+                        first: group * group_out + columns.start,
+                        last: group * group_out + columns.end,
                     }
                     .run::<S>();
                 }
@@ -94,19 +124,46 @@ impl Job for Task<'_> {
     }
 }
 
+/// Adds `from` to what is at `to`, and applies the activation.
+///
+/// # Safety
+/// As many values as in `from` are at `to`, and nobody else writes them.
+#[inline(always)]
+unsafe fn add_and_activate<S: Simd>(from: &[f32], to: *mut f32, activation: Activation) {
+    // SAFETY: whole vectors while they fit into `from`; the rest goes through local arrays.
+    unsafe {
+        let mut c = 0;
+        while c + S::LANES <= from.len() {
+            let sum = S::add(S::load(to.add(c)), S::load(from[c..].as_ptr()));
+            S::store(to.add(c), S::activate(sum, activation));
+            c += S::LANES;
+        }
+        let rest = from.len() - c;
+        if rest > 0 {
+            let (mut a, mut b) = ([0.0f32; 16], [0.0f32; 16]);
+            std::ptr::copy_nonoverlapping(to.add(c), a.as_mut_ptr(), rest);
+            b[..rest].copy_from_slice(&from[c..]);
+            let sum = S::add(S::load(a.as_ptr()), S::load(b.as_ptr()));
+            S::store(a.as_mut_ptr(), S::activate(sum, activation));
+            std::ptr::copy_nonoverlapping(a.as_ptr(), to.add(c), rest);
+        }
+    }
+}
+
 /// Where tap (`ky`, `kx`) of output pixel `pixel` lies in the image, if it does.
 #[inline(always)]
-fn source(plan: &Direct, pixel: usize, ky: usize, kx: usize) -> Option<usize> {
-    let ow = plan.output[1];
-    let y = (pixel / ow * plan.stride[0] + ky).checked_sub(plan.padding[0])?;
-    let x = (pixel % ow * plan.stride[1] + kx).checked_sub(plan.padding[1])?;
-    (y < plan.input[0] && x < plan.input[1]).then(|| (y * plan.input[1] + x) * plan.input[2])
+fn source(plan: &Direct, geometry: Geometry, pixel: usize, ky: usize, kx: usize) -> Option<usize> {
+    let ([h, w, channels], ow) = (geometry.input, geometry.output[1]);
+    let y = (pixel / ow * plan.stride[0] + ky).checked_sub(plan.padding.top)?;
+    let x = (pixel % ow * plan.stride[1] + kx).checked_sub(plan.padding.left)?;
+    (y < h && x < w).then(|| (y * w + x) * channels)
 }
 
 /// Fills the table with pointers into the image: block, tap, pixel. Rows beyond `count` repeat the last.
 #[inline(always)]
 fn point<S: Simd>(
     plan: &Direct,
+    geometry: Geometry,
     image: &[f32],
     group: usize,
     pixel: usize,
@@ -114,13 +171,14 @@ fn point<S: Simd>(
     scratch: &mut Scratch,
 ) {
     let channels = plan.input[2] / plan.groups;
-    scratch.table.clear();
-    for block in 0..count.div_ceil(S::MR) {
+    let blocks = count.div_ceil(S::MR);
+    scratch.begin_table(blocks * plan.taps() * S::MR);
+    for block in 0..blocks {
         for ky in 0..plan.kernel[0] {
             for kx in 0..plan.kernel[1] {
                 for row in 0..S::MR {
                     let p = pixel + (block * S::MR + row).min(count - 1);
-                    let line = match source(plan, p, ky, kx) {
+                    let line = match source(plan, geometry, p, ky, kx) {
                         Some(at) => &image[at + group * channels..][..channels],
                         None => plan.zeros.as_slice(),
                     };
@@ -136,24 +194,25 @@ fn point<S: Simd>(
 #[inline(always)]
 fn point_at_lines<S: Simd>(
     plan: &Direct,
+    geometry: Geometry,
     image: &[f32],
     pixel: usize,
     count: usize,
     scratch: &mut Scratch,
 ) {
-    let [h, w, channels] = plan.input;
-    let ([kh, kw], ow, depth) = (plan.kernel, plan.output[1], plan.tap_depth());
+    let [h, w, channels] = geometry.input;
+    let ([kh, kw], ow, depth) = (plan.kernel, geometry.output[1], plan.tap_depth());
     scratch.patches.reserve(count.next_multiple_of(S::MR) * kh * depth);
-    let mut patches = scratch.patches.as_mut_slice().chunks_exact_mut(depth);
     let blocks = count.div_ceil(S::MR);
-    scratch.table.clear();
+    scratch.begin_table(blocks * kh * S::MR);
+    let mut patches = scratch.patches.as_mut_slice().chunks_exact_mut(depth);
     scratch.table.resize(blocks * kh * S::MR, Row(plan.zeros.as_slice().as_ptr()));
     let (mut oy, mut ox) = (pixel / ow, pixel % ow);
     for index in 0..blocks * S::MR {
-        let x = (ox * plan.stride[1]).wrapping_sub(plan.padding[1]);
+        let x = (ox * plan.stride[1]).wrapping_sub(plan.padding.left);
         let inside = x < w && x + kw <= w;
         for ky in 0..kh {
-            let y = (oy * plan.stride[0] + ky).wrapping_sub(plan.padding[0]);
+            let y = (oy * plan.stride[0] + ky).wrapping_sub(plan.padding.top);
             if y >= h {
                 continue;
             }
@@ -184,19 +243,24 @@ fn point_at_lines<S: Simd>(
     }
 }
 
-/// The blocks of `count` pixels times the panels, in passes of at most [`DEPTH`].
+/// Pixels to multiply: where their inputs are, and where the sums go.
+#[derive(Debug, Clone, Copy)]
+struct Rows<'a> {
+    table: &'a [Row],
+    count: usize,
+    to: *mut f32,
+    /// f32 from one pixel of the output to the next.
+    stride: usize,
+    activation: Activation,
+}
+
+/// The blocks of pixels times the panels, in passes of at most [`DEPTH`].
 ///
 /// # Safety
 /// `to` has room for `count` rows of the output's channels; nobody else writes the panels' columns.
 #[inline(always)]
-unsafe fn multiply<S: Simd>(
-    plan: &Direct,
-    group: usize,
-    panels: Range<usize>,
-    count: usize,
-    table: &[Row],
-    to: *mut f32,
-) {
+unsafe fn multiply<S: Simd>(plan: &Direct, group: usize, panels: Range<usize>, rows: &Rows<'_>) {
+    let Rows { table, count, to, stride, activation } = *rows;
     let weights = &plan.weights[group];
     let (taps, channels) = (plan.taps(), plan.tap_depth());
     let taps_a_pass = (DEPTH / channels).clamp(1, taps);
@@ -226,10 +290,10 @@ unsafe fn multiply<S: Simd>(
                         } else {
                             Start::Out
                         },
-                        relu: plan.relu && is_last,
+                        activation: if is_last { activation } else { Activation::None },
                         // SAFETY: inside the room that the caller promised.
-                        out: unsafe { to.add(block * S::MR * plan.output[2] + panel * S::NR) },
-                        out_stride: plan.output[2],
+                        out: unsafe { to.add(block * S::MR * stride + panel * S::NR) },
+                        out_stride: stride,
                         rows: (count - block * S::MR).min(S::MR),
                         cols: weights.columns(panel),
                     };

@@ -7,6 +7,7 @@ pub(crate) use panels::Panels;
 
 use std::mem::MaybeUninit;
 
+use crate::Activation;
 use crate::simd::Simd;
 
 /// What a tile's accumulators begin with.
@@ -46,7 +47,7 @@ pub(crate) struct TileArgs {
     pub(crate) depth: usize,
     pub(crate) weights: *const f32,
     pub(crate) start: Start,
-    pub(crate) relu: bool,
+    pub(crate) activation: Activation,
     pub(crate) out: *mut f32,
     pub(crate) out_stride: usize,
     pub(crate) rows: usize,
@@ -140,7 +141,7 @@ unsafe fn side_by_side<const ROWS: usize, const STRIDE: usize>(
     rows
 }
 
-/// One row of sums, added to what is there if so asked, with ReLU.
+/// One row of sums, added to what is there if so asked, with the activation.
 ///
 /// # Safety
 /// `to` has room for `NV` vectors; the processor has the instruction set.
@@ -154,7 +155,7 @@ unsafe fn finish<S: Simd, const NV: usize>(args: &TileArgs, row: &[S::V; NV], to
             if matches!(args.start, Start::Out) {
                 v = S::add(S::load(to), v);
             }
-            S::store(to, if args.relu { S::relu(v) } else { v });
+            S::store(to, S::activate(v, args.activation));
         }
     }
 }

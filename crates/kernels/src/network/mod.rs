@@ -1,22 +1,22 @@
-//! A chain of layers made ready: steps with their algorithms, grouped into segments that keep buffers small.
+//! A program made ready: steps with their algorithms, grouped into segments that keep buffers small.
 
 mod plan;
 mod step;
 
-use crate::memory::{Buffer, Pool};
+use crate::memory::{Buffer, Pool, Shared};
+use crate::place::Place;
+use crate::program::Program;
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Isa, KernelError, Layer, Precision};
-use plan::Segment;
-use step::Step;
+use plan::{Memory, Plan, Planned};
 
 /// Images that pass through the whole network together at most; a larger batch is cut.
 const CHUNK: usize = 32;
 
-/// A chain of layers made ready for one input size, one instruction set and one precision.
+/// A program made ready for one input size, one instruction set and one precision.
 #[derive(Debug)]
 pub struct Network {
-    steps: Vec<Step>,
-    segments: Vec<Segment>,
+    plan: Plan,
     input: [usize; 3],
     output: [usize; 3],
     isa: Isa,
@@ -25,22 +25,45 @@ pub struct Network {
     workspace: Workspace,
 }
 
-/// Activations: two buffers for what lies between the steps of a segment, one behind each segment but the last.
+/// Activations: slots for what is read in the segment that made it, and one for each array that later segments read.
 #[derive(Debug, Default)]
 struct Buffers {
-    steps: [Buffer; 2],
-    segments: Vec<Buffer>,
+    slots: Vec<Buffer>,
+    held: Vec<Buffer>,
+}
+
+/// One chunk of images on their way.
+struct Run<'a> {
+    input: &'a [f32],
+    output: &'a mut [f32],
+    buffers: &'a mut Buffers,
+    /// The first image of the group that each segment is at.
+    starts: Vec<usize>,
 }
 
 impl Network {
-    /// Packs the weights, chooses an algorithm for each layer and plans the buffers.
-    ///
-    /// `input` is height, width, channels of one image. The layers can be dropped afterwards.
+    /// Makes a chain of layers ready, each reading what the one before it made.
     ///
     /// # Errors
-    /// When `isa` is not available, or a layer does not fit what comes before it.
+    /// Those of [`Network::compile`].
     pub fn new(
         layers: &[Layer],
+        input: [usize; 3],
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Self, KernelError> {
+        Self::compile(&Program::chain(layers), input, isa, precision)
+    }
+
+    /// Packs the weights, chooses an algorithm for each layer and plans the buffers.
+    ///
+    /// `input` is height, width, channels of one image. The program can be dropped afterwards. A 2×2 max-pool runs with the
+    /// convolution that it alone reads, and what only a concatenation reads is written where it is joined.
+    ///
+    /// # Errors
+    /// When `isa` is not available, or a layer does not fit what it reads.
+    pub fn compile(
+        program: &Program,
         input: [usize; 3],
         isa: Isa,
         precision: Precision,
@@ -48,12 +71,11 @@ impl Network {
         if !isa.is_available() {
             return Err(KernelError::IsaUnavailable { wanted: isa, available: Isa::available() });
         }
-        let steps = step::plan(layers, input, isa, precision)?;
-        let segments = plan::segments(&steps);
-        let output = steps.last().map_or(input, |step| step.output);
+        let plan = Plan::new(program, input, isa, precision)?;
+        let made = plan.arrays.iter().find(|array| array.memory == Memory::Output);
+        let output = made.map_or(input, |array| array.shape);
         Ok(Self {
-            steps,
-            segments,
+            plan,
             input,
             output,
             isa,
@@ -85,23 +107,32 @@ impl Network {
 
     /// One line a step: the layers it covers, the shape it makes and the algorithm that runs.
     pub fn describe(&self) -> Vec<String> {
-        self.steps.iter().map(Step::describe).collect()
+        self.plan.steps.iter().map(|planned| planned.step.describe()).collect()
+    }
+
+    /// The algorithm of each step, such as `winograd F(4x4, 3x3)`.
+    pub fn algorithms(&self) -> Vec<String> {
+        self.plan.steps.iter().map(|planned| planned.step.algorithm()).collect()
     }
 
     /// Bytes of the packed weights.
     pub fn packed_bytes(&self) -> usize {
-        self.steps.iter().map(Step::packed_bytes).sum()
+        self.plan.steps.iter().map(|planned| planned.step.packed_bytes()).sum()
     }
 
     /// Bytes that [`run`](Self::run) takes for its buffers at this batch size, beside the packed weights, on the
     /// current rayon pool.
     pub fn workspace_bytes(&self, batch: usize) -> usize {
-        let chunk = batch.min(CHUNK);
         let threads = rayon::current_num_threads();
-        let (steps, segments) = plan::buffer_lengths(&self.steps, &self.segments, chunk);
-        let scratch = self.steps.iter().map(|step| step.scratch(threads));
+        let buffers = self.plan.buffer_lengths(batch.min(CHUNK));
+        let counts = plan::image_counts(&self.plan.segments, batch);
+        let scratch = self.plan.segments.iter().zip(&counts).flat_map(|(segment, counts)| {
+            let steps = &self.plan.steps[segment.steps.clone()];
+            let each = |p: &'_ Planned, n: &usize| p.step.scratch(threads, *n);
+            steps.iter().flat_map(move |planned| counts.iter().map(move |n| each(planned, n)))
+        });
         let scratch = scratch.fold(WorkspaceBytes::default(), WorkspaceBytes::max).sum();
-        4 * (steps.iter().sum::<usize>() + segments.iter().sum::<usize>()) + scratch
+        size_of::<f32>() * buffers.iter().flatten().sum::<usize>() + scratch
     }
 
     /// Runs `batch` images, NHWC and contiguous, on the current rayon pool.
@@ -116,90 +147,89 @@ impl Network {
         if batch == 0 || to == 0 {
             return Ok(());
         }
+        if self.plan.steps.is_empty() {
+            output.copy_from_slice(input);
+            return Ok(());
+        }
         self.buffers.with(|buffers| {
             for first in (0..batch).step_by(CHUNK) {
                 let last = (first + CHUNK).min(batch);
-                let (input, output) =
-                    (&input[first * from..last * from], &mut output[first * to..last * to]);
-                self.run_chunk(last - first, input, output, buffers);
+                let lengths = self.plan.buffer_lengths(last - first);
+                for (buffers, lengths) in
+                    [&mut buffers.slots, &mut buffers.held].into_iter().zip(lengths)
+                {
+                    buffers.resize_with(lengths.len(), Buffer::default);
+                    for (buffer, length) in buffers.iter_mut().zip(lengths) {
+                        buffer.reserve(length);
+                    }
+                }
+                let mut run = Run {
+                    input: &input[first * from..last * from],
+                    output: &mut output[first * to..last * to],
+                    buffers,
+                    starts: vec![0; self.plan.segments.len()],
+                };
+                self.run_segments(self.plan.segments.len(), 0, last - first, &mut run);
             }
         });
         Ok(())
     }
 
-    fn run_chunk(&self, images: usize, input: &[f32], output: &mut [f32], buffers: &mut Buffers) {
-        let (steps, segments) = plan::buffer_lengths(&self.steps, &self.segments, images);
-        for (buffer, length) in buffers.steps.iter_mut().zip(steps) {
-            buffer.reserve(length);
-        }
-        buffers.segments.resize_with(segments.len(), Buffer::default);
-        for (buffer, length) in buffers.segments.iter_mut().zip(segments) {
-            buffer.reserve(length);
-        }
-        self.run_segments(
-            &self.segments,
-            images,
-            input,
-            output,
-            &mut buffers.steps,
-            &mut buffers.segments,
-        );
-    }
-
-    /// The last of the segments on all images, in groups; before each group the segments before it on that group.
-    fn run_segments(
-        &self,
-        segments: &[Segment],
-        images: usize,
-        input: &[f32],
-        output: &mut [f32],
-        between_steps: &mut [Buffer; 2],
-        between_segments: &mut [Buffer],
-    ) {
-        let Some((segment, before)) = segments.split_last() else {
-            output.copy_from_slice(input);
-            return;
-        };
-        let image = input.len() / images;
-        let result = output.len() / images;
+    /// The last of the first `count` segments on some images, in groups; before each group the segments before it on that
+    /// group.
+    fn run_segments(&self, count: usize, first: usize, images: usize, run: &mut Run<'_>) {
+        let Some(index) = count.checked_sub(1) else { return };
+        let segment = &self.plan.segments[index];
         let group = plan::group_size(images, segment.group);
-        for first in (0..images).step_by(group) {
-            let count = group.min(images - first);
-            let from = &input[first * image..(first + count) * image];
-            let to = &mut output[first * result..(first + count) * result];
-            match between_segments.split_last_mut() {
-                Some((buffer, others)) if !before.is_empty() => {
-                    let length = count * self.steps[segment.steps.start].input_len();
-                    let ready = &mut buffer.as_mut_slice()[..length];
-                    self.run_segments(before, count, from, ready, between_steps, others);
-                    self.run_steps(segment, count, ready, to, between_steps);
-                }
-                _ => self.run_steps(segment, count, from, to, between_steps),
+        for start in (first..first + images).step_by(group) {
+            let images = group.min(first + images - start);
+            run.starts[index] = start;
+            self.run_segments(index, start, images, run);
+            for planned in &self.plan.steps[segment.steps.clone()] {
+                self.run_step(planned, start, images, run);
             }
         }
     }
 
-    /// The steps of one segment on one group.
-    fn run_steps(
-        &self,
-        segment: &Segment,
-        images: usize,
-        input: &[f32],
-        output: &mut [f32],
-        [a, b]: &mut [Buffer; 2],
-    ) {
-        let steps = &self.steps[segment.steps.clone()];
-        let (mut source, mut target) = (b, a);
-        for (place, step) in steps.iter().enumerate() {
-            let from =
-                if place == 0 { input } else { &source.as_slice()[..images * step.input_len()] };
-            let to = if place + 1 == steps.len() {
-                &mut *output
-            } else {
-                &mut target.as_mut_slice()[..images * step.output_len()]
+    fn run_step(&self, planned: &Planned, first: usize, images: usize, run: &mut Run<'_>) {
+        let Planned { step, reads, writes, offset } = planned;
+        let array = &self.plan.arrays[*writes];
+        // Where the group's images begin, in images.
+        let begin = |memory: Memory, starts: &[usize]| match memory {
+            Memory::Input | Memory::Output => first,
+            Memory::Slot(_) => 0,
+            Memory::Held { reader, .. } => first - starts[reader],
+        };
+        // The buffer that is written leaves the others meanwhile, so that those can be read.
+        let mut taken = match array.memory {
+            Memory::Slot(slot) => std::mem::take(&mut run.buffers.slots[slot]),
+            Memory::Held { buffer, .. } => std::mem::take(&mut run.buffers.held[buffer]),
+            Memory::Input | Memory::Output => Buffer::default(),
+        };
+        let written = match array.memory {
+            Memory::Slot(_) | Memory::Held { .. } => taken.as_mut_slice(),
+            Memory::Input | Memory::Output => &mut *run.output,
+        };
+        let at = begin(array.memory, &run.starts) * array.len();
+        let written = &mut written[at..at + images * array.len()];
+        let to =
+            Place { data: Shared(written.as_mut_ptr()), offset: *offset, stride: array.shape[2] };
+        let read = |index: &usize| {
+            let array = &self.plan.arrays[*index];
+            let values = match array.memory {
+                Memory::Slot(slot) => run.buffers.slots[slot].as_slice(),
+                Memory::Held { buffer, .. } => run.buffers.held[buffer].as_slice(),
+                Memory::Input | Memory::Output => run.input,
             };
-            step.run(images, from, to, &self.workspace);
-            std::mem::swap(&mut source, &mut target);
+            &values[begin(array.memory, &run.starts) * array.len()..][..images * array.len()]
+        };
+        if let Some(input) = reads.first() {
+            step.run(images, read(input), reads.get(1).map(read), to, &self.workspace);
+        }
+        match array.memory {
+            Memory::Slot(slot) => run.buffers.slots[slot] = taken,
+            Memory::Held { buffer, .. } => run.buffers.held[buffer] = taken,
+            Memory::Input | Memory::Output => {}
         }
     }
 }
@@ -215,58 +245,4 @@ fn check(
         .try_fold(batch, |product, factor| product.checked_mul(*factor))
         .ok_or(KernelError::TooLarge { what: which })?;
     if expected == found { Ok(()) } else { Err(KernelError::BadLength { which, expected, found }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Conv2d;
-
-    /// Layers of few weights and of many, so that groups of both kinds are lent their spaces by turns.
-    #[test]
-    fn spaces_stay_within_the_estimate() {
-        let conv = |from: usize, to: usize| {
-            Layer::Conv(Conv2d {
-                in_channels: from,
-                out_channels: to,
-                kernel: [3, 3],
-                stride: [1, 1],
-                padding: [1, 1],
-                groups: 1,
-                relu: true,
-                weight: vec![0.01; from * to * 9],
-                bias: vec![0.0; to],
-            })
-        };
-        let layers = [conv(64, 64), conv(64, 512), conv(512, 64), conv(64, 64), conv(64, 512)];
-        let side = 45;
-        for isa in Isa::available() {
-            // Thousands of trapped instructions say nothing more here.
-            if isa == Isa::Amx && cfg!(feature = "emulate-amx") {
-                continue;
-            }
-            for precision in Precision::ALL {
-                let network = Network::new(&layers, [side, side, 64], isa, *precision).unwrap();
-                for threads in [1, 2, 5] {
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-                    let (input, mut output) =
-                        (vec![0.5; side * side * 64], vec![0.0; side * side * 512]);
-                    let estimate = pool.unwrap().install(|| {
-                        for _ in 0..2 {
-                            network.run(1, &input, &mut output).unwrap();
-                        }
-                        network.workspace_bytes(1)
-                    });
-                    let held: usize = [&network.workspace.spaces, &network.workspace.own_spaces]
-                        .map(|pool| pool.sum(|space| space.bytes()))
-                        .iter()
-                        .sum();
-                    assert!(
-                        0 < held && held <= estimate,
-                        "{isa} {precision}, {threads} threads: {held} bytes, expected {estimate} at most"
-                    );
-                }
-            }
-        }
-    }
 }

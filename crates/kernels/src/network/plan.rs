@@ -1,13 +1,59 @@
-//! Which steps run on how many images at a time.
+//! From a program to steps: which layers run as one, where each step writes, and which of them run on how many images at
+//! a time.
 //!
 //! Early activations are large and early weights small; later it is the other way round. So the first steps take few
 //! images from end to end, while their activations are still in cache, and the later ones take more, so that weights
 //! are read once for all of them. Segments nest: as often as a segment runs, the ones before it run in smaller groups
 //! until its images are there.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::step::Step;
+use crate::program::{Operation, Program, Value};
+use crate::winograd::scheme::MAX_N;
+use crate::{Isa, KernelError, Layer, Precision};
+
+/// A step with what it reads and where it writes.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) step: Step,
+    /// Arrays that it reads whole.
+    pub(super) reads: Vec<usize>,
+    /// The array that it writes, and its first channel there.
+    pub(super) writes: usize,
+    pub(super) offset: usize,
+}
+
+/// Activations that are stored: of one operation, or of all that a concatenation joins.
+#[derive(Debug)]
+pub(super) struct Array {
+    /// Height, width, channels.
+    pub(super) shape: [usize; 3],
+    pub(super) memory: Memory,
+}
+
+impl Array {
+    /// f32 of one image.
+    pub(super) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Where an array is while a network runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// What the caller gave.
+    Input,
+    Output,
+    /// A slot that arrays share which are never needed at the same time, all of one segment's group.
+    Slot(usize),
+    /// A buffer of its own, for the group of the last segment that reads it.
+    Held {
+        buffer: usize,
+        reader: usize,
+    },
+}
 
 /// Steps that run together on groups of images; groups grow from segment to segment.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,14 +63,240 @@ pub(super) struct Segment {
     pub(super) group: usize,
 }
 
+/// A program made ready, but for its buffers.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) steps: Vec<Planned>,
+    pub(super) arrays: Vec<Array>,
+    pub(super) segments: Vec<Segment>,
+    /// f32 of one image, and its segment, for each slot and each segment that uses it.
+    slots: Vec<Vec<(usize, usize)>>,
+    /// The same for the buffers that are held: one each, with the segment that reads it last.
+    held: Vec<(usize, usize)>,
+}
+
+/// The array of the images.
+const INPUT: usize = 0;
+
 /// Activations of a step, in and out, that a group may hold: within the last-level cache of most processors.
 const GROUP_BYTES: usize = 12 << 20;
 
-/// Cuts the chain where the groups grow.
-pub(super) fn segments(steps: &[Step]) -> Vec<Segment> {
+impl Plan {
+    pub(super) fn new(
+        program: &Program,
+        input: [usize; 3],
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Self, KernelError> {
+        let operations = &program.operations;
+        let shapes = shapes(operations, input)?;
+        let readers = readers(operations);
+        let mut arrays = vec![Array { shape: input, memory: Memory::Input }];
+        let homes = homes(operations, &shapes, &readers, &mut arrays);
+        let array_of = |value: &Value| match value {
+            Value::Input => (INPUT, 0),
+            Value::Of(index) => homes[*index],
+        };
+        let shape_of = |value: &Value| shape_of(*value, input, &shapes);
+        let mut steps = Vec::new();
+        let mut fused = vec![false; operations.len()];
+        for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
+            if fused[index] {
+                continue;
+            }
+            if *layer == Layer::Concat {
+                let mut offset = homes[index].1;
+                for value in inputs {
+                    let (shape, from) = (shape_of(value), array_of(value));
+                    if from != (homes[index].0, offset) {
+                        let step = Step::copy(shape, isa);
+                        steps.push(Planned {
+                            step,
+                            reads: vec![from.0],
+                            writes: homes[index].0,
+                            offset,
+                        });
+                    }
+                    offset += shape[2];
+                }
+                continue;
+            }
+            let pool = pool_after(index, operations, &readers);
+            let next = pool.map(|pool| (&operations[pool].layer, shapes[pool]));
+            let both = [shape_of(&inputs[0]), shapes[index]];
+            let residual = inputs.len() > 1 && matches!(layer, Layer::Conv(_));
+            let (step, pooled) = Step::new(layer, both, residual, next, isa, precision);
+            let mut home = homes[index];
+            if let (true, Some(pool)) = (pooled, pool) {
+                fused[pool] = true;
+                home = homes[pool];
+            }
+            let reads = inputs.iter().map(|value| array_of(value).0).collect();
+            steps.push(Planned { step, reads, writes: home.0, offset: home.1 });
+        }
+        let segments = segments(&steps);
+        let mut plan = Self { steps, arrays, segments, slots: Vec::new(), held: Vec::new() };
+        if let Some(last) = operations.len().checked_sub(1) {
+            plan.arrays[homes[last].0].memory = Memory::Output;
+        }
+        plan.place();
+        Ok(plan)
+    }
+
+    /// Gives every array its memory: a buffer of its own where another segment reads it, else a slot, by liveness.
+    fn place(&mut self) {
+        let segment_of: Vec<usize> = (self.segments.iter().enumerate())
+            .flat_map(|(index, segment)| segment.steps.clone().map(move |_| index))
+            .collect();
+        // What nobody reads is still written.
+        let mut last_use = vec![0; self.arrays.len()];
+        for (index, planned) in self.steps.iter().enumerate() {
+            for array in planned.reads.iter().chain([&planned.writes]) {
+                last_use[*array] = index;
+            }
+        }
+        let mut placed = vec![false; self.arrays.len()];
+        // Which slots of the current segment are free, and until which step each of the others is needed.
+        let mut busy_until: Vec<Option<usize>> = Vec::new();
+        let mut segment = 0;
+        for (index, planned) in self.steps.iter().enumerate() {
+            if segment_of[index] != segment {
+                segment = segment_of[index];
+                busy_until.fill(None);
+            }
+            let array = planned.writes;
+            if self.arrays[array].memory == Memory::Output || placed[array] {
+                continue;
+            }
+            placed[array] = true;
+            let length = self.arrays[array].len();
+            let until = last_use[array];
+            let reader = segment_of[until];
+            if reader != segment {
+                self.arrays[array].memory = Memory::Held { buffer: self.held.len(), reader };
+                self.held.push((length, reader));
+                continue;
+            }
+            let is_free = |until: &Option<usize>| until.is_none_or(|last| last < index);
+            let slot = busy_until.iter().position(is_free).unwrap_or_else(|| {
+                busy_until.push(None);
+                busy_until.len() - 1
+            });
+            busy_until[slot] = Some(until);
+            self.slots.resize_with(self.slots.len().max(slot + 1), Vec::new);
+            self.slots[slot].push((length, segment));
+            self.arrays[array].memory = Memory::Slot(slot);
+        }
+    }
+
+    /// f32 of each slot, and of each buffer that is held, for this many images.
+    pub(super) fn buffer_lengths(&self, images: usize) -> [Vec<usize>; 2] {
+        let length =
+            |(length, segment): &(usize, usize)| length * self.segments[*segment].group.min(images);
+        let slots = self.slots.iter().map(|uses| uses.iter().map(length).max().unwrap_or(0));
+        [slots.collect(), self.held.iter().map(length).collect()]
+    }
+}
+
+fn shape_of(value: Value, input: [usize; 3], shapes: &[[usize; 3]]) -> [usize; 3] {
+    match value {
+        Value::Input => input,
+        Value::Of(index) => shapes[index],
+    }
+}
+
+/// Values that a shape may have, as a part of the address space: no product of one shape with the images of a chunk, the
+/// bytes of a value and the places of a transformed tile overflows then.
+const SIZE_MARGIN: usize = 4 * super::CHUNK * MAX_N * MAX_N;
+
+/// Refuses what would overflow later. It comes before any algorithm is chosen, since that counts products.
+fn check_size(shape: [usize; 3]) -> Result<(), KernelError> {
+    shape
+        .iter()
+        .try_fold(SIZE_MARGIN, |product, extent| product.checked_mul((*extent).max(1)))
+        .map(|_| ())
+        .ok_or(KernelError::TooLarge { what: "activations" })
+}
+
+/// Checks every operation; what each makes.
+fn shapes(operations: &[Operation], input: [usize; 3]) -> Result<Vec<[usize; 3]>, KernelError> {
+    check_size(input)?;
+    let mut shapes: Vec<[usize; 3]> = Vec::with_capacity(operations.len());
+    for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
+        if let Some(Value::Of(later)) = inputs.iter().find(|v| **v >= Value::Of(index)) {
+            return Err(KernelError::BadLayer {
+                layer: index,
+                what: "input",
+                expected: "an operation before it".to_owned(),
+                found: format!("operation {later}"),
+            });
+        }
+        let inputs: Vec<_> = inputs.iter().map(|value| shape_of(*value, input, &shapes)).collect();
+        let output = layer.output_shape(index, &inputs)?;
+        check_size(output)?;
+        shapes.push(output);
+    }
+    Ok(shapes)
+}
+
+/// The operations that read each operation's output.
+fn readers(operations: &[Operation]) -> Vec<Vec<usize>> {
+    let mut readers = vec![Vec::new(); operations.len()];
+    for (index, operation) in operations.iter().enumerate() {
+        for value in &operation.inputs {
+            if let Value::Of(from) = value {
+                readers[*from].push(index);
+            }
+        }
+    }
+    readers
+}
+
+/// The array and the first channel in it of each operation's output. What only a concatenation reads is written into the
+/// concatenation's array; for all others an array is made.
+fn homes(
+    operations: &[Operation],
+    shapes: &[[usize; 3]],
+    readers: &[Vec<usize>],
+    arrays: &mut Vec<Array>,
+) -> Vec<(usize, usize)> {
+    let mut homes = vec![None; operations.len()];
+    // From the end, so that a concatenation has its place before what it joins.
+    for (index, operation) in operations.iter().enumerate().rev() {
+        let (array, mut offset) = *homes[index].get_or_insert_with(|| {
+            arrays.push(Array { shape: shapes[index], memory: Memory::Slot(0) });
+            (arrays.len() - 1, 0)
+        });
+        if operation.layer != Layer::Concat {
+            continue;
+        }
+        for value in &operation.inputs {
+            let Value::Of(from) = *value else {
+                // The images are where the caller has them: they are copied.
+                offset += arrays[INPUT].shape[2];
+                continue;
+            };
+            if readers[from].len() == 1 {
+                homes[from] = Some((array, offset));
+            }
+            offset += shapes[from][2];
+        }
+    }
+    homes.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// The 2×2 max-pool of stride 2 that alone reads this operation's output, if there is one.
+fn pool_after(index: usize, operations: &[Operation], readers: &[Vec<usize>]) -> Option<usize> {
+    let [reader] = readers[index][..] else { return None };
+    let pool = Layer::max_pool([2, 2], [2, 2]);
+    (operations[reader].layer == pool).then_some(reader)
+}
+
+/// Cuts the steps where the groups grow.
+fn segments(steps: &[Planned]) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut least = super::CHUNK;
-    for (index, step) in steps.iter().enumerate().rev() {
+    for (index, Planned { step, .. }) in steps.iter().enumerate().rev() {
         let bytes = (4 * (step.input_len() + step.output_len())).max(1);
         let group = 1 << (GROUP_BYTES / bytes).clamp(1, super::CHUNK).ilog2();
         match segments.last_mut() {
@@ -45,24 +317,16 @@ pub(super) fn group_size(count: usize, group: usize) -> usize {
     count.div_ceil(count.div_ceil(group).max(1)).max(1)
 }
 
-/// Lengths of the two buffers between a segment's steps, and of those between segments, for this many images.
-pub(super) fn buffer_lengths(
-    steps: &[Step],
-    segments: &[Segment],
-    images: usize,
-) -> ([usize; 2], Vec<usize>) {
-    let mut between_steps = [0; 2];
-    let mut between_segments = Vec::new();
-    for (index, segment) in segments.iter().enumerate() {
-        let steps = &steps[segment.steps.clone()];
-        let Some((last, others)) = steps.split_last() else { continue };
-        for (place, step) in others.iter().enumerate() {
-            let length = &mut between_steps[place % 2];
-            *length = (*length).max(segment.group.min(images) * step.output_len());
-        }
-        if let Some(next) = segments.get(index + 1) {
-            between_segments.push(next.group.min(images) * last.output_len());
-        }
+/// For each segment the numbers of images that it runs on, one after the other, in a batch.
+pub(super) fn image_counts(segments: &[Segment], batch: usize) -> Vec<BTreeSet<usize>> {
+    // `step_by` of equal groups: all of one size but the last.
+    let cut = |count: usize, size: usize| [size.min(count), count % size];
+    let mut counts = vec![BTreeSet::new(); segments.len()];
+    let mut images = BTreeSet::from(cut(batch, super::CHUNK));
+    for (segment, counts) in segments.iter().zip(&mut counts).rev() {
+        images = images.iter().flat_map(|&n| cut(n, group_size(n, segment.group))).collect();
+        images.remove(&0);
+        counts.clone_from(&images);
     }
-    (between_steps, between_segments)
+    counts
 }

@@ -1,13 +1,14 @@
 use crate::bf16::Unit;
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
-use crate::memory::Shared;
-use crate::parallel::for_each;
-use crate::pool::MaxPool;
+use crate::elementwise::{self, PixelTask, Pixelwise};
+use crate::parallel::{for_each, part};
+use crate::place::Place;
+use crate::pool::{PoolKind, Windows};
 use crate::simd::dispatch;
 use crate::winograd::{Tile, Winograd};
 use crate::workspace::{Workspace, WorkspaceBytes};
-use crate::{Conv2d, Isa, KernelError, Layer, Precision};
+use crate::{Activation, Conv2d, Isa, Layer, Padding, Precision};
 
 /// One or two layers with the algorithm that runs them.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(super) struct Step {
     isa: Isa,
     /// What it covers, for people.
     label: String,
+    /// Of the first thing that it reads.
     pub(super) input: [usize; 3],
     pub(super) output: [usize; 3],
 }
@@ -25,63 +27,261 @@ enum Kind {
     Direct(Direct),
     Depthwise(Depthwise),
     Winograd(Winograd),
-    MaxPool { size: [usize; 2], stride: [usize; 2] },
+    Pool { kind: PoolKind, size: [usize; 2], stride: [usize; 2], padding: Padding },
+    GlobalAvgPool,
+    GlobalMaxPool,
+    Add { scale: f32, activation: Activation },
+    Affine { scale: Vec<f32>, shift: Vec<f32>, activation: Activation },
+    Activate(Activation),
+    Pad(Padding),
+    Copy,
+    Softmax,
 }
 
-/// Fuses and plans the whole chain.
-pub(super) fn plan(
-    layers: &[Layer],
-    input: [usize; 3],
-    isa: Isa,
-    precision: Precision,
-) -> Result<Vec<Step>, KernelError> {
-    let mut steps = Vec::new();
-    let mut shape = input;
-    let mut index = 0;
-    while index < layers.len() {
-        let convolved = layers[index].output_shape(index, shape)?;
-        let mut output = convolved;
-        let mut taken = 1;
-        let kind = match &layers[index] {
+/// The pool that the step of a convolution may take with it, and its output.
+pub(super) type NextPool<'a> = Option<(&'a Layer, [usize; 3])>;
+
+impl Step {
+    /// Plans a checked layer, and says whether the pool that follows is in it.
+    pub(super) fn new(
+        layer: &Layer,
+        [input, output]: [[usize; 3]; 2],
+        residual: bool,
+        next: NextPool<'_>,
+        isa: Isa,
+        precision: Precision,
+    ) -> (Self, bool) {
+        let mut pooled = false;
+        let kind = match layer {
             Layer::Conv(conv) => {
-                let next = layers.get(index + 1);
-                let can_pool =
-                    matches!(next, Some(Layer::MaxPool { size: [2, 2], stride: [2, 2] }));
-                let (kind, pooled) = choose(conv, shape, convolved, can_pool, isa, precision);
-                if let (true, Some(next)) = (pooled, next) {
-                    output = next.output_shape(index + 1, convolved)?;
-                    taken = 2;
-                }
+                let kind;
+                let next = next.is_some();
+                (kind, pooled) = choose(conv, [input, output], residual, next, isa, precision);
                 kind
             }
-            Layer::MaxPool { size, stride } => Kind::MaxPool { size: *size, stride: *stride },
+            Layer::MaxPool { size, stride, padding } => {
+                let (size, stride, padding) = (*size, *stride, *padding);
+                Kind::Pool { kind: PoolKind::Max, size, stride, padding }
+            }
+            Layer::AvgPool { size, stride, padding, count_padding } => {
+                let (size, stride, padding) = (*size, *stride, *padding);
+                let kind = PoolKind::Avg { count_padding: *count_padding };
+                Kind::Pool { kind, size, stride, padding }
+            }
+            Layer::GlobalAvgPool => Kind::GlobalAvgPool,
+            Layer::GlobalMaxPool => Kind::GlobalMaxPool,
+            Layer::Add { scale, activation } => {
+                Kind::Add { scale: *scale, activation: *activation }
+            }
+            Layer::Affine { scale, shift, activation } => {
+                Kind::Affine { scale: scale.clone(), shift: shift.clone(), activation: *activation }
+            }
+            Layer::Activate(activation) => Kind::Activate(*activation),
+            Layer::Pad(padding) => Kind::Pad(*padding),
+            Layer::Concat | Layer::Flatten => Kind::Copy,
+            Layer::Softmax => Kind::Softmax,
         };
-        let label = layers[index..index + taken].iter().map(name).collect::<Vec<_>>().join(" + ");
-        [shape, output]
-            .iter()
-            .all(|s| {
-                s.iter().try_fold(4usize << 10, |product, n| product.checked_mul(*n)).is_some()
-            })
-            .then_some(())
-            .ok_or(KernelError::TooLarge { what: "activations" })?;
-        steps.push(Step { kind, isa, label, input: shape, output });
-        shape = output;
-        index += taken;
+        let mut label = name(layer);
+        if residual {
+            label += " + residual";
+        }
+        let mut step = Self { kind, isa, label, input, output };
+        if let (true, Some((pool, output))) = (pooled, next) {
+            step.label += &format!(" + {}", name(pool));
+            step.output = output;
+        }
+        (step, pooled)
     }
-    Ok(steps)
+
+    /// A copy into a place of its own: of what a concatenation joins, where it could not be written there at once.
+    pub(super) fn copy(shape: [usize; 3], isa: Isa) -> Self {
+        Self { kind: Kind::Copy, isa, label: "copy".to_owned(), input: shape, output: shape }
+    }
+
+    pub(super) fn input_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    pub(super) fn output_len(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let [h, w, c] = self.output;
+        format!("{} -> {h}x{w}x{c}: {}", self.label, self.algorithm())
+    }
+
+    /// What runs, without sizes.
+    pub(super) fn algorithm(&self) -> String {
+        match &self.kind {
+            Kind::Direct(direct) => direct.describe(),
+            Kind::Depthwise(_) => "depthwise".to_owned(),
+            Kind::Winograd(winograd) => winograd.describe(),
+            Kind::Pool { kind: PoolKind::Max, .. } => "max-pool".to_owned(),
+            Kind::Pool { .. } => "average-pool".to_owned(),
+            Kind::GlobalAvgPool => "global average-pool".to_owned(),
+            Kind::GlobalMaxPool => "global max-pool".to_owned(),
+            Kind::Add { .. } => "add".to_owned(),
+            Kind::Affine { .. } => "affine".to_owned(),
+            Kind::Activate(_) => "activation".to_owned(),
+            Kind::Pad(_) => "zero padding".to_owned(),
+            Kind::Copy => "copy".to_owned(),
+            Kind::Softmax => "softmax".to_owned(),
+        }
+    }
+
+    pub(super) fn packed_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Direct(direct) => direct.packed_bytes(),
+            Kind::Depthwise(depthwise) => depthwise.packed_bytes(),
+            Kind::Winograd(winograd) => winograd.packed_bytes(),
+            Kind::Affine { scale, shift, .. } => size_of::<f32>() * (scale.len() + shift.len()),
+            _ => 0,
+        }
+    }
+
+    pub(super) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+        match &self.kind {
+            Kind::Direct(direct) => direct.scratch(threads, images),
+            Kind::Winograd(winograd) => winograd.scratch(threads, images),
+            _ => WorkspaceBytes::default(),
+        }
+    }
+
+    /// Runs `images` images. `input` and `second` (what is added, if anything) are exactly theirs; `to` has room for them.
+    pub(super) fn run(
+        &self,
+        images: usize,
+        input: &[f32],
+        second: Option<&[f32]>,
+        to: Place,
+        workspace: &Workspace,
+    ) {
+        match &self.kind {
+            Kind::Direct(direct) => direct.run(images, input, second, to, workspace),
+            Kind::Depthwise(depthwise) => depthwise.run(images, input, to),
+            Kind::Winograd(winograd) => winograd.run(images, input, second, to, workspace),
+            Kind::Pool { kind, size, stride, padding } => {
+                let [oh, ow, _] = self.output;
+                for_each(images * oh, |row| {
+                    let image = row / oh * self.input_len();
+                    // SAFETY: row `row` of all images' rows is inside the output, and only this task writes it; the layer
+                    // was checked, so every window has a pixel of the image.
+                    unsafe {
+                        let job = Windows {
+                            kind: *kind,
+                            image: &input[image..image + self.input_len()],
+                            input: self.input,
+                            size: *size,
+                            step: *stride,
+                            padding: *padding,
+                            y: row % oh,
+                            columns: ow,
+                            to: to.pixel(row * ow),
+                            stride: to.stride,
+                        };
+                        dispatch(self.isa, job);
+                    }
+                });
+            }
+            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::mean),
+            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::max),
+            Kind::Add { scale, activation } => {
+                let second = second.unwrap_or_default();
+                self.pixelwise(images, Pixelwise::Add(second, *scale), *activation, input, to);
+            }
+            Kind::Affine { scale, shift, activation } => {
+                self.pixelwise(images, Pixelwise::Affine(scale, shift), *activation, input, to);
+            }
+            Kind::Activate(activation) => {
+                self.pixelwise(images, Pixelwise::Copy, *activation, input, to);
+            }
+            Kind::Copy => self.pixelwise(images, Pixelwise::Copy, Activation::None, input, to),
+            Kind::Pad(padding) => self.pad(images, *padding, input, to),
+            Kind::Softmax => {
+                let [h, w, channels] = self.output;
+                for_each(images * h * w, |pixel| {
+                    // SAFETY: only this task writes the pixel's channels.
+                    let to = unsafe { std::slice::from_raw_parts_mut(to.pixel(pixel), channels) };
+                    elementwise::softmax(&input[pixel * channels..][..channels], to);
+                });
+            }
+        }
+    }
+
+    /// One pixel of output for each image.
+    fn each_image(
+        &self,
+        images: usize,
+        input: &[f32],
+        to: Place,
+        reduce: impl Fn(&[f32], usize, &mut [f32]) + Sync + Send,
+    ) {
+        let (length, channels) = (self.input_len(), self.output[2]);
+        for_each(images, |image| {
+            // SAFETY: only this task writes the image's pixel.
+            let to = unsafe { std::slice::from_raw_parts_mut(to.pixel(image), channels) };
+            reduce(&input[image * length..][..length], channels, to);
+        });
+    }
+
+    fn pixelwise(
+        &self,
+        images: usize,
+        kind: Pixelwise<'_>,
+        activation: Activation,
+        input: &[f32],
+        to: Place,
+    ) {
+        let [h, w, channels] = self.output;
+        let pixels = images * h * w;
+        let cuts = (4 * rayon::current_num_threads()).min(pixels);
+        for_each(cuts, |index| {
+            let range = part(pixels, cuts, index);
+            let (first, last) = (range.start, range.end);
+            // SAFETY: tasks have pixels of their own, all inside the output.
+            unsafe {
+                let job = PixelTask { kind, activation, input, channels, first, last, to };
+                dispatch(self.isa, job);
+            }
+        });
+    }
+
+    fn pad(&self, images: usize, padding: Padding, input: &[f32], to: Place) {
+        let ([h, w, channels], [oh, ow, _]) = (self.input, self.output);
+        for_each(images * oh, |row| {
+            let (image, y) = (row / oh, (row % oh).wrapping_sub(padding.top));
+            for x in 0..ow {
+                let from = x.wrapping_sub(padding.left);
+                // SAFETY: only this task writes this row of output.
+                let to =
+                    unsafe { std::slice::from_raw_parts_mut(to.pixel(row * ow + x), channels) };
+                if y < h && from < w {
+                    let at = ((image * h + y) * w + from) * channels;
+                    to.copy_from_slice(&input[at..at + channels]);
+                } else {
+                    to.fill(0.0);
+                }
+            }
+        });
+    }
 }
 
 /// The algorithm for a convolution, and whether it takes the pool that follows with it.
 fn choose(
     conv: &Conv2d,
-    input: [usize; 3],
-    output: [usize; 3],
-    can_pool: bool,
+    [input, output]: [[usize; 3]; 2],
+    residual: bool,
+    next_pool: bool,
     isa: Isa,
     precision: Precision,
 ) -> (Kind, bool) {
-    let can_pool = can_pool && output[0] >= 2 && output[1] >= 2;
-    if conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels {
+    let can_pool = next_pool && !residual && output[0] >= 2 && output[1] >= 2;
+    if !residual
+        && conv.groups > 1
+        && conv.groups == conv.in_channels
+        && conv.groups == conv.out_channels
+    {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
     let bf16 = Unit::of(isa, precision)
@@ -133,101 +333,23 @@ fn name(layer: &Layer) -> String {
     match layer {
         Layer::Conv(conv) => {
             let [kh, kw] = conv.kernel;
-            let relu = if conv.relu { " + relu" } else { "" };
-            format!("conv {kh}x{kw} {}->{}{relu}", conv.in_channels, conv.out_channels)
+            let activation = match conv.activation {
+                Activation::None => "",
+                Activation::Relu => " + relu",
+                Activation::Relu6 => " + relu6",
+            };
+            format!("conv {kh}x{kw} {}->{}{activation}", conv.in_channels, conv.out_channels)
         }
         Layer::MaxPool { size: [h, w], .. } => format!("max-pool {h}x{w}"),
-    }
-}
-
-impl Step {
-    pub(super) fn input_len(&self) -> usize {
-        self.input.iter().product()
-    }
-
-    pub(super) fn output_len(&self) -> usize {
-        self.output.iter().product()
-    }
-
-    pub(super) fn describe(&self) -> String {
-        let algorithm = match &self.kind {
-            Kind::Direct(direct) => direct.describe(),
-            Kind::Depthwise(_) => "depthwise".to_owned(),
-            Kind::Winograd(winograd) => winograd.describe(),
-            Kind::MaxPool { .. } => "max-pool".to_owned(),
-        };
-        let [h, w, c] = self.output;
-        format!("{} -> {h}x{w}x{c}: {algorithm}", self.label)
-    }
-
-    pub(super) fn packed_bytes(&self) -> usize {
-        match &self.kind {
-            Kind::Direct(direct) => direct.packed_bytes(),
-            Kind::Depthwise(depthwise) => depthwise.packed_bytes(),
-            Kind::Winograd(winograd) => winograd.packed_bytes(),
-            Kind::MaxPool { .. } => 0,
-        }
-    }
-
-    pub(super) fn scratch(&self, threads: usize) -> WorkspaceBytes {
-        match &self.kind {
-            Kind::Direct(direct) => WorkspaceBytes {
-                direct: threads * direct.scratch_bytes(),
-                ..WorkspaceBytes::default()
-            },
-            Kind::Winograd(winograd) => winograd.scratch(threads),
-            Kind::Depthwise(_) | Kind::MaxPool { .. } => WorkspaceBytes::default(),
-        }
-    }
-
-    /// Runs `images` images; slices have exactly their length.
-    pub(super) fn run(
-        &self,
-        images: usize,
-        input: &[f32],
-        output: &mut [f32],
-        workspace: &Workspace,
-    ) {
-        match &self.kind {
-            Kind::Direct(direct) => direct.run(images, input, output, workspace),
-            Kind::Depthwise(depthwise) => depthwise.run(images, input, output),
-            Kind::Winograd(winograd) => winograd.run(images, input, output, workspace),
-            Kind::MaxPool { size, stride } => self.max_pool(images, *size, *stride, input, output),
-        }
-    }
-
-    fn max_pool(
-        &self,
-        images: usize,
-        size: [usize; 2],
-        stride: [usize; 2],
-        input: &[f32],
-        output: &mut [f32],
-    ) {
-        let [oh, ow, channels] = self.output;
-        let width = self.input[1];
-        let out = Shared(output.as_mut_ptr());
-        for_each(images * oh, |index| {
-            let start = index / oh * self.input_len() + index % oh * stride[0] * width * channels;
-            let source = input[start..][..size[0] * width * channels].as_ptr();
-            // SAFETY: the windows of one row of output lie in `size[0]` rows of input; row `index` of all images'
-            // rows lies inside `output`, and only this task writes it.
-            unsafe {
-                let out = out.get().add(index * ow * channels);
-                let job = MaxPool {
-                    source,
-                    width,
-                    channels,
-                    size,
-                    stride,
-                    out,
-                    rows: 1,
-                    columns: ow,
-                    first: 0,
-                    last: channels,
-                };
-                dispatch(self.isa, job);
-            }
-        });
+        Layer::AvgPool { size: [h, w], .. } => format!("average-pool {h}x{w}"),
+        Layer::GlobalAvgPool => "global average-pool".to_owned(),
+        Layer::GlobalMaxPool => "global max-pool".to_owned(),
+        Layer::Add { .. } => "add".to_owned(),
+        Layer::Affine { .. } => "affine".to_owned(),
+        Layer::Activate(_) => "activation".to_owned(),
+        Layer::Pad(_) => "pad".to_owned(),
+        Layer::Concat => "concat".to_owned(),
+        Layer::Flatten => "flatten".to_owned(),
+        Layer::Softmax => "softmax".to_owned(),
     }
 }

@@ -1,11 +1,15 @@
-//! Maximum over windows, NHWC.
+//! Maximum and mean over windows, NHWC.
+
+mod windows;
+
+pub(crate) use windows::{PoolKind, Windows};
 
 use crate::simd::{Job, Simd};
 
 /// Some rows of pooled output, from rows of one image.
 ///
 /// The caller promises: `source` holds the rows that the windows cover, `width · channels` f32 each; `out` has room for
-/// `rows · columns · channels` and nobody else writes the channels `first..last` of it meanwhile; every window lies
+/// `rows · columns` pixels and nobody else writes the channels `first..last` of it meanwhile; every window lies
 /// inside the image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MaxPool {
@@ -15,6 +19,8 @@ pub(crate) struct MaxPool {
     pub(crate) size: [usize; 2],
     pub(crate) stride: [usize; 2],
     pub(crate) out: *mut f32,
+    /// f32 from one pixel of the output to the next.
+    pub(crate) out_stride: usize,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) first: usize,
@@ -32,7 +38,7 @@ impl Job for MaxPool {
                     let corner =
                         (y * self.stride[0] * self.width + x * self.stride[1]) * self.channels;
                     let from = self.source.add(corner);
-                    let to = self.out.add((y * self.columns + x) * self.channels);
+                    let to = self.out.add((y * self.columns + x) * self.out_stride);
                     let mut c = self.first;
                     while c + S::LANES <= self.last {
                         S::store(to.add(c), self.window::<S>(from.add(c)));

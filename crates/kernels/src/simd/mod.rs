@@ -12,7 +12,7 @@ mod neon;
 mod portable;
 
 use crate::gemm::TileArgs;
-use crate::{Isa, bf16};
+use crate::{Activation, Isa, bf16};
 
 /// Vectors of `LANES` f32 and the shape of the matrix kernel's register tile.
 ///
@@ -45,6 +45,23 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     unsafe fn relu(v: Self::V) -> Self::V;
     /// The larger; NaN if either is.
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// The activation of each lane.
+    #[inline(always)]
+    unsafe fn activate(v: Self::V, activation: Activation) -> Self::V {
+        // SAFETY: the trait's contract.
+        unsafe {
+            match activation {
+                Activation::None => v,
+                Activation::Relu => Self::relu(v),
+                // min(x, 6) = 6 − relu(6 − x) would round; −max(−x, −6) does not.
+                Activation::Relu6 => {
+                    let zero = Self::splat(0.0);
+                    let less = Self::max(Self::sub(zero, Self::relu(v)), Self::splat(-6.0));
+                    Self::sub(zero, less)
+                }
+            }
+        }
+    }
     /// Asks for the cache line at `p`, which need not be valid.
     unsafe fn prefetch(p: *const f32);
     /// The nearest bf16, ties to even, as f32; NaN stays NaN.

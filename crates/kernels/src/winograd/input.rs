@@ -40,7 +40,7 @@ impl<F: Scheme, O: Operand> Job for InputTask<'_, F, O> {
             let (image, y, x) = g.place(tile);
             let image = &images[image * h * w * channels..][..h * w * channels];
             let (top, left) =
-                ((y * F::M).wrapping_sub(g.padding[0]), (x * F::M).wrapping_sub(g.padding[1]));
+                ((y * F::M).wrapping_sub(g.padding.top), (x * F::M).wrapping_sub(g.padding.left));
             let inside = top < h && top + F::N <= h && left < w && left + F::N <= w;
             let (from, line) = if inside {
                 let last = ((top + F::N - 1) * w + left + F::N) * channels;

@@ -13,9 +13,10 @@ use std::marker::PhantomData;
 use crate::Isa;
 use crate::bf16::{Blocks, NR, Operand, Panels16, Rounded, Split, Unit, Whole};
 use crate::gemm::Panels;
-use crate::layer::Conv2d;
+use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::{Buffer, Pool, Shared};
 use crate::parallel::{for_each, part};
+use crate::place::Place;
 use crate::simd::{self, dispatch};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use input::InputTask;
@@ -58,8 +59,8 @@ struct Geometry {
     input: [usize; 3],
     /// The same of the convolution's output, before the pool.
     output: [usize; 3],
-    padding: [usize; 2],
-    relu: bool,
+    padding: Padding,
+    activation: Activation,
     pool: bool,
     /// Tiles down and across.
     tiles: [usize; 2],
@@ -93,6 +94,15 @@ pub(crate) struct Winograd {
     own_group: Option<usize>,
 }
 
+/// What is convolved, what is added, and where it goes.
+#[derive(Debug, Clone, Copy)]
+struct Images<'a> {
+    count: usize,
+    input: &'a [f32],
+    residual: Option<&'a [f32]>,
+    output: Place,
+}
+
 /// Sizes of a group's transformed space.
 #[derive(Debug, Clone, Copy)]
 struct Lengths {
@@ -106,6 +116,18 @@ struct Lengths {
     /// f32 of all inputs, and of all products.
     inputs: usize,
     products: usize,
+}
+
+/// How tiles are cut into groups.
+#[derive(Debug, Clone, Copy)]
+struct Groups {
+    /// Of all images.
+    tiles: usize,
+    /// Of all groups but the last, in whole register tiles.
+    size: usize,
+    count: usize,
+    /// Whether each thread takes groups of its own, or all of them share each group.
+    own: bool,
 }
 
 /// Transformed weights, one matrix a place of the transformed tile.
@@ -135,11 +157,11 @@ const OWN_WEIGHT_BYTES: usize = 5 << 18;
 impl Winograd {
     /// Whether such a layer can run so: 3×3, stride 1, one group, channels in whole vectors.
     pub(crate) fn fits(conv: &Conv2d) -> bool {
+        let Padding { top, left, bottom, right } = conv.padding;
         conv.kernel == [3, 3]
             && conv.stride == [1, 1]
             && conv.groups == 1
-            && conv.padding[0] <= 2
-            && conv.padding[1] <= 2
+            && [top, left, bottom, right].iter().all(|n| *n <= 2)
             && conv.in_channels.is_multiple_of(16)
             && conv.out_channels.is_multiple_of(16)
     }
@@ -188,7 +210,7 @@ impl Winograd {
             input,
             output,
             padding: conv.padding,
-            relu: conv.relu,
+            activation: conv.activation,
             pool,
             tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
         };
@@ -232,18 +254,37 @@ impl Winograd {
         }
     }
 
-    /// Bytes of what [`run`](Self::run) takes of the workspace at most.
-    pub(crate) fn scratch(&self, threads: usize) -> WorkspaceBytes {
-        let own = self.own_group.map(|group| self.lengths(group));
-        let shared = self.lengths(self.group);
-        let n2 = self.tile.inputs() * self.tile.inputs();
-        WorkspaceBytes {
-            inputs: 4 * shared.inputs,
-            products: 4 * shared.products,
-            own_inputs: own.map_or(0, |own| 4 * threads * own.inputs),
-            own_products: own.map_or(0, |own| 4 * threads * own.products),
-            patches: 4 * n2 * threads * self.geometry.input[2],
-            direct: 0,
+    /// How so many images' tiles are cut into groups for so many threads.
+    fn groups(&self, images: usize, threads: usize) -> Groups {
+        let tiles = images * self.geometry.tiles[0] * self.geometry.tiles[1];
+        // With too few groups for all threads to have some, they share.
+        let own = self.own_group.filter(|group| tiles.div_ceil(*group) >= 2 * threads);
+        // As few groups as the space allows, and those of equal size.
+        let count = tiles.div_ceil(own.unwrap_or(self.group)).max(1);
+        let size = tiles.div_ceil(count).next_multiple_of(self.mr);
+        Groups { tiles, size, count: tiles.div_ceil(size), own: own.is_some() }
+    }
+
+    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
+    pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+        let groups = self.groups(images, threads);
+        let Lengths { inputs, products, .. } = self.lengths(groups.size);
+        let patch = 4 * self.tile.inputs() * self.tile.inputs() * self.geometry.input[2];
+        if groups.own {
+            let threads = threads.min(groups.count);
+            WorkspaceBytes {
+                own_inputs: 4 * threads * inputs,
+                own_products: 4 * threads * products,
+                patches: threads * patch,
+                ..WorkspaceBytes::default()
+            }
+        } else {
+            WorkspaceBytes {
+                inputs: 4 * inputs,
+                products: 4 * products,
+                patches: threads.min(groups.size) * patch,
+                ..WorkspaceBytes::default()
+            }
         }
     }
 
@@ -263,62 +304,50 @@ impl Winograd {
         self.geometry.output[2].next_multiple_of(self.nr)
     }
 
-    /// Convolves `images` images; lengths were checked by the network.
+    /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
     pub(crate) fn run(
         &self,
         images: usize,
         input: &[f32],
-        output: &mut [f32],
+        residual: Option<&[f32]>,
+        output: Place,
         workspace: &Workspace,
     ) {
+        let images = Images { count: images, input, residual, output };
         match self.tile {
-            Tile::Two => self.run_scheme::<F2>(images, input, output, workspace),
-            Tile::Three => self.run_scheme::<F3>(images, input, output, workspace),
-            Tile::Four => self.run_scheme::<F4>(images, input, output, workspace),
-            Tile::Six => self.run_scheme::<F6>(images, input, output, workspace),
+            Tile::Two => self.run_scheme::<F2>(images, workspace),
+            Tile::Three => self.run_scheme::<F3>(images, workspace),
+            Tile::Four => self.run_scheme::<F4>(images, workspace),
+            Tile::Six => self.run_scheme::<F6>(images, workspace),
         }
     }
 
-    fn run_scheme<F: Scheme>(
-        &self,
-        images: usize,
-        input: &[f32],
-        output: &mut [f32],
-        workspace: &Workspace,
-    ) {
-        let g = &self.geometry;
-        let total = images * g.tiles[0] * g.tiles[1];
-        let out = Shared(output.as_mut_ptr());
+    fn run_scheme<F: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
         let threads = rayon::current_num_threads();
-        // With too few groups for all threads to have some, they share.
-        let own = self.own_group.filter(|group| total.div_ceil(*group) >= 2 * threads);
-        // As few groups as the space allows, and those of equal size.
-        let groups = total.div_ceil(own.unwrap_or(self.group)).max(1);
-        let size = total.div_ceil(groups).next_multiple_of(self.mr);
-        let share = own.is_none() && threads > 1;
+        let Groups { tiles: total, size, count, own } = self.groups(images.count, threads);
+        let share = !own && threads > 1;
         let run = |index: usize| {
             let tiles = index * size..((index + 1) * size).min(total);
-            let spaces = if own.is_some() { &workspace.own_spaces } else { &workspace.spaces };
+            let spaces = if own { &workspace.own_spaces } else { &workspace.spaces };
             spaces.with(|space| {
                 let patches = &workspace.patches;
                 match &self.weights {
                     Weights::Whole(_) => {
-                        self.group::<F, Whole>(tiles, input, out, space, patches, share);
+                        self.group::<F, Whole>(tiles, images, space, patches, share);
                     }
                     Weights::Pairs { split: false, .. } => {
-                        self.group::<F, Rounded>(tiles, input, out, space, patches, share);
+                        self.group::<F, Rounded>(tiles, images, space, patches, share);
                     }
                     Weights::Pairs { split: true, .. } => {
-                        self.group::<F, Split>(tiles, input, out, space, patches, share);
+                        self.group::<F, Split>(tiles, images, space, patches, share);
                     }
                 }
             });
         };
-        let groups = total.div_ceil(size);
-        if own.is_some() {
-            for_each(groups, run);
+        if own {
+            for_each(count, run);
         } else {
-            (0..groups).for_each(run);
+            (0..count).for_each(run);
         }
     }
 
@@ -326,8 +355,7 @@ impl Winograd {
     fn group<F: Scheme, O: Operand>(
         &self,
         tiles: std::ops::Range<usize>,
-        input: &[f32],
-        out: Shared,
+        images: Images<'_>,
         space: &mut Space,
         patches: &Pool<Buffer>,
         share: bool,
@@ -354,7 +382,7 @@ impl Winograd {
             patches.with(|patch| {
                 let task = InputTask::<F, O> {
                     geometry: g,
-                    images: input,
+                    images: images.input,
                     tiles: cut(index),
                     base: tiles.start,
                     rows,
@@ -425,7 +453,8 @@ impl Winograd {
                 slice: to_slice,
                 width,
                 bias: self.bias.as_slice(),
-                out: out.get(),
+                residual: images.residual,
+                out: images.output,
                 scheme: PhantomData,
             };
             // SAFETY: as above; a tile's outputs are its own.
@@ -453,11 +482,4 @@ fn transform<F: Scheme>(conv: &Conv2d) -> Vec<Vec<f32>> {
         }
     }
     transformed
-}
-
-impl Space {
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.inputs.bytes() + self.products.bytes()
-    }
 }

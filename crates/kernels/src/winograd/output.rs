@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use super::Geometry;
 use super::scheme::{MAX_M, MAX_N, Scheme};
+use crate::Activation;
+use crate::place::Place;
 use crate::simd::{Job, Simd};
 
-/// Aᵀ m A of some tiles, with bias, ReLU and, where it is fused, the 2×2 max-pool.
+/// Aᵀ m A of some tiles, with bias, residual, activation and, where it is fused, the 2×2 max-pool.
 ///
 /// The caller promises: `from` holds the rows `tiles − base` of the n² products, `slice` apart, `width` a row; `out`
 /// has room for all images' outputs, and nobody else writes those of these tiles.
@@ -20,7 +22,9 @@ pub(super) struct OutputTask<'a, F> {
     pub(super) slice: usize,
     pub(super) width: usize,
     pub(super) bias: &'a [f32],
-    pub(super) out: *mut f32,
+    /// What is added to all images' outputs; none where the pool is fused.
+    pub(super) residual: Option<&'a [f32]>,
+    pub(super) out: Place,
     pub(super) scheme: PhantomData<F>,
 }
 
@@ -29,6 +33,7 @@ impl<F: Scheme> Job for OutputTask<'_, F> {
     unsafe fn run<S: Simd>(self) {
         let g = self.geometry;
         let channels = g.output[2];
+        let activation = if self.residual.is_some() { Activation::None } else { g.activation };
         // Rows and columns of the image that is written, and how many of them a full tile gives.
         let (h, w, step) = if g.pool {
             (g.output[0] / 2, g.output[1] / 2, F::M / 2)
@@ -50,9 +55,10 @@ impl<F: Scheme> Job for OutputTask<'_, F> {
                     let from = self.from.add((tile - self.base) * self.width + c);
                     let bias = S::load(self.bias[c..c + S::LANES].as_ptr());
                     let mut values = [[MaybeUninit::uninit(); MAX_M]; MAX_M];
-                    transform::<S, F>(from, self.slice, bias, g.relu, &mut values);
+                    transform::<S, F>(from, self.slice, bias, activation, &mut values);
                     let value = |y: usize, x: usize| values[y][x].assume_init();
-                    let to = self.out.add(((image * h + y) * w + x) * channels + c);
+                    let first = (image * h + y) * w + x;
+                    let to = self.out.pixel(first).add(c);
                     for i in 0..rows {
                         for j in 0..columns {
                             let v = if g.pool {
@@ -60,10 +66,14 @@ impl<F: Scheme> Job for OutputTask<'_, F> {
                                 let b =
                                     S::max(value(2 * i + 1, 2 * j), value(2 * i + 1, 2 * j + 1));
                                 S::max(a, b)
+                            } else if let Some(residual) = self.residual {
+                                let at = (first + i * w + j) * channels + c;
+                                let other = S::load(residual[at..at + S::LANES].as_ptr());
+                                S::activate(S::add(value(i, j), other), g.activation)
                             } else {
                                 value(i, j)
                             };
-                            S::store(to.add((i * w + j) * channels), v);
+                            S::store(to.add((i * w + j) * self.out.stride), v);
                         }
                     }
                 }
@@ -82,7 +92,7 @@ unsafe fn transform<S: Simd, F: Scheme>(
     from: *const f32,
     slice: usize,
     bias: S::V,
-    relu: bool,
+    activation: Activation,
     values: &mut [[MaybeUninit<S::V>; MAX_M]; MAX_M],
 ) {
     // SAFETY: the caller's promise; the first loop sets what the second reads.
@@ -109,7 +119,7 @@ unsafe fn transform<S: Simd, F: Scheme>(
             let row = F::output::<S>(row);
             for x in 0..F::M {
                 let v = S::add(row[x], bias);
-                values[y][x].write(if relu { S::relu(v) } else { v });
+                values[y][x].write(S::activate(v, activation));
             }
         }
     }

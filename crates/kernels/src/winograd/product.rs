@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use crate::Activation;
 use crate::bf16::{Blocks, NR, PairArgs, Panels16, Unit};
 use crate::gemm::{BLOCK, Panels, Source, Start, TileArgs};
 use crate::simd::{Job, Simd};
@@ -57,7 +58,7 @@ impl Job for ProductTask<'_> {
                         depth,
                         weights: self.weights.at(panel, offset),
                         start: if offset == 0 { Start::Zero } else { Start::Out },
-                        relu: false,
+                        activation: Activation::None,
                         // SAFETY: inside the room that the caller promised.
                         out: unsafe { self.to.add(tile * self.width + panel * S::NR) },
                         out_stride: self.width,

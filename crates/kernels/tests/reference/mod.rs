@@ -2,7 +2,7 @@
 
 #![allow(dead_code)] // Each test takes what it needs.
 
-use kernels::{Conv2d, Layer};
+use kernels::{Activation, Conv2d, Layer, Operation, Padding, Program, Value};
 
 /// How many of the usual cases to take: all, or that number divided by `KERNEL_TEST_SHARE`, for checkers under which a
 /// test takes a hundred times as long.
@@ -48,85 +48,244 @@ impl Random {
         let scale = (6.0 / fan_in as f32).sqrt();
         let weight = self.values(out_channels * fan_in).iter().map(|w| w * scale).collect();
         let bias = self.values(out_channels).iter().map(|b| b * 0.1).collect();
-        Conv2d { in_channels, out_channels, kernel, stride, padding, groups, relu, weight, bias }
+        let activation = if relu { Activation::Relu } else { Activation::None };
+        let padding = padding.into();
+        Conv2d {
+            in_channels,
+            out_channels,
+            kernel,
+            stride,
+            padding,
+            groups,
+            activation,
+            weight,
+            bias,
+        }
     }
 }
 
-/// One image through all layers; returns the values and their shape.
+/// An image in f64: height, width, channels, and the values.
+#[derive(Clone)]
+pub(crate) struct Image {
+    pub(crate) shape: [usize; 3],
+    pub(crate) values: Vec<f64>,
+}
+
+impl Image {
+    fn new(shape: [usize; 3]) -> Self {
+        Self { shape, values: vec![0.0; shape.iter().product()] }
+    }
+
+    fn at(&mut self, y: usize, x: usize, c: usize) -> &mut f64 {
+        &mut self.values[(y * self.shape[1] + x) * self.shape[2] + c]
+    }
+
+    /// The value at a place of the padded image; none in its border.
+    fn padded(&self, padding: Padding, y: usize, x: usize, c: usize) -> Option<f64> {
+        let [h, w, channels] = self.shape;
+        let (y, x) = (y.checked_sub(padding.top)?, x.checked_sub(padding.left)?);
+        (y < h && x < w).then(|| self.values[(y * w + x) * channels + c])
+    }
+
+    /// Height and width of what windows of `size` make.
+    fn windows(&self, size: [usize; 2], stride: [usize; 2], padding: Padding) -> [usize; 2] {
+        [
+            (self.shape[0] + padding.top + padding.bottom - size[0]) / stride[0] + 1,
+            (self.shape[1] + padding.left + padding.right - size[1]) / stride[1] + 1,
+        ]
+    }
+
+    fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Self { shape: self.shape, values: self.values.iter().map(|v| f(*v)).collect() }
+    }
+}
+
+/// One image through a chain of layers; returns the values and their shape.
 pub(crate) fn network(
     layers: &[Layer],
     shape: [usize; 3],
     input: &[f32],
 ) -> (Vec<f64>, [usize; 3]) {
-    let mut values: Vec<f64> = input.iter().map(|v| f64::from(*v)).collect();
-    let mut shape = shape;
-    for layer in layers {
-        (values, shape) = match layer {
-            Layer::Conv(c) => conv(c, shape, &values),
-            Layer::MaxPool { size, stride } => max_pool(*size, *stride, shape, &values),
-            _ => panic!("no reference for {layer:?}"),
-        };
-    }
-    (values, shape)
+    let image = program(&Program::chain(layers), shape, input);
+    (image.values, image.shape)
 }
 
-fn conv(c: &Conv2d, [h, w, channels]: [usize; 3], input: &[f64]) -> (Vec<f64>, [usize; 3]) {
+/// One image through a program.
+pub(crate) fn program(program: &Program, shape: [usize; 3], input: &[f32]) -> Image {
+    let input = Image { shape, values: input.iter().map(|v| f64::from(*v)).collect() };
+    let mut made: Vec<Image> = Vec::new();
+    for Operation { layer, inputs } in &program.operations {
+        let inputs: Vec<&Image> = inputs
+            .iter()
+            .map(|value| match value {
+                Value::Input => &input,
+                Value::Of(index) => &made[*index],
+            })
+            .collect();
+        let image = operation(layer, &inputs);
+        made.push(image);
+    }
+    made.pop().unwrap_or(input)
+}
+
+fn operation(layer: &Layer, inputs: &[&Image]) -> Image {
+    let input = inputs[0];
+    let [h, w, channels] = input.shape;
+    match layer {
+        Layer::Conv(c) => {
+            let mut out = conv(c, input);
+            if let Some(second) = inputs.get(1) {
+                out.values.iter_mut().zip(&second.values).for_each(|(o, s)| *o += s);
+            }
+            activate(&out, c.activation)
+        }
+        Layer::MaxPool { size, stride, padding } => {
+            pool(input, *size, *stride, *padding, |values, _| {
+                values.iter().copied().fold(f64::NEG_INFINITY, |best, v| {
+                    if v > best || v.is_nan() { v } else { best }
+                })
+            })
+        }
+        Layer::AvgPool { size, stride, padding, count_padding } => {
+            pool(input, *size, *stride, *padding, |values, places| {
+                let count = if *count_padding { places } else { values.len() };
+                values.iter().sum::<f64>() / count as f64
+            })
+        }
+        Layer::GlobalAvgPool | Layer::GlobalMaxPool => {
+            let none = Padding::default();
+            let layer = match layer {
+                Layer::GlobalAvgPool => Layer::AvgPool {
+                    size: [h, w],
+                    stride: [1, 1],
+                    padding: none,
+                    count_padding: true,
+                },
+                _ => Layer::MaxPool { size: [h, w], stride: [1, 1], padding: none },
+            };
+            operation(&layer, inputs)
+        }
+        Layer::Add { scale, activation } => {
+            let mut out = input.clone();
+            for (o, second) in out.values.iter_mut().zip(&inputs[1].values) {
+                *o += f64::from(*scale) * second;
+            }
+            activate(&out, *activation)
+        }
+        Layer::Affine { scale, shift, activation } => {
+            let mut out = input.clone();
+            for (i, o) in out.values.iter_mut().enumerate() {
+                let c = i % channels;
+                *o = f64::from(scale[c]) * *o + f64::from(shift[c]);
+            }
+            activate(&out, *activation)
+        }
+        Layer::Activate(activation) => activate(input, *activation),
+        Layer::Pad(padding) => {
+            let [oh, ow] = [h + padding.top + padding.bottom, w + padding.left + padding.right];
+            let mut out = Image::new([oh, ow, channels]);
+            for y in 0..oh {
+                for x in 0..ow {
+                    for c in 0..channels {
+                        *out.at(y, x, c) = input.padded(*padding, y, x, c).unwrap_or(0.0);
+                    }
+                }
+            }
+            out
+        }
+        Layer::Concat => {
+            let all = inputs.iter().map(|image| image.shape[2]).sum();
+            let mut out = Image::new([h, w, all]);
+            for y in 0..h {
+                for x in 0..w {
+                    let mut first = 0;
+                    for image in inputs {
+                        for c in 0..image.shape[2] {
+                            let at = (y * w + x) * image.shape[2] + c;
+                            *out.at(y, x, first + c) = image.values[at];
+                        }
+                        first += image.shape[2];
+                    }
+                }
+            }
+            out
+        }
+        Layer::Flatten => Image { shape: [1, 1, h * w * channels], values: input.values.clone() },
+        Layer::Softmax => {
+            let mut out = input.clone();
+            for pixel in out.values.chunks_mut(channels) {
+                let largest = pixel.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = pixel.iter().map(|v| (v - largest).exp()).sum();
+                pixel.iter_mut().for_each(|v| *v = (*v - largest).exp() / sum);
+            }
+            out
+        }
+        _ => panic!("no reference for {layer:?}"),
+    }
+}
+
+fn activate(image: &Image, activation: Activation) -> Image {
+    // Comparisons keep NaN.
+    let relu = |v: f64| if v < 0.0 { 0.0 } else { v };
+    match activation {
+        Activation::None => image.clone(),
+        Activation::Relu => image.map(relu),
+        Activation::Relu6 => image.map(|v| if v > 6.0 { 6.0 } else { relu(v) }),
+    }
+}
+
+fn conv(c: &Conv2d, input: &Image) -> Image {
     let [kh, kw] = c.kernel;
-    let oh = (h + 2 * c.padding[0] - kh) / c.stride[0] + 1;
-    let ow = (w + 2 * c.padding[1] - kw) / c.stride[1] + 1;
+    let [oh, ow] = input.windows(c.kernel, c.stride, c.padding);
     let (ic, oc) = (c.in_channels / c.groups, c.out_channels / c.groups);
-    let mut out = vec![0.0; oh * ow * c.out_channels];
+    let mut out = Image::new([oh, ow, c.out_channels]);
     for y in 0..oh {
         for x in 0..ow {
             for o in 0..c.out_channels {
                 let mut sum = f64::from(c.bias[o]);
                 for ky in 0..kh {
                     for kx in 0..kw {
-                        let iy = (y * c.stride[0] + ky).wrapping_sub(c.padding[0]);
-                        let ix = (x * c.stride[1] + kx).wrapping_sub(c.padding[1]);
-                        if iy >= h || ix >= w {
-                            continue;
-                        }
                         for i in 0..ic {
-                            let weight = c.weight[((o * ic + i) * kh + ky) * kw + kx];
-                            sum += f64::from(weight)
-                                * input[(iy * w + ix) * channels + o / oc * ic + i];
+                            let (y, x) = (y * c.stride[0] + ky, x * c.stride[1] + kx);
+                            let value = input.padded(c.padding, y, x, o / oc * ic + i);
+                            if let Some(value) = value {
+                                let weight = c.weight[((o * ic + i) * kh + ky) * kw + kx];
+                                sum += f64::from(weight) * value;
+                            }
                         }
                     }
                 }
-                out[(y * ow + x) * c.out_channels + o] =
-                    if c.relu && sum < 0.0 { 0.0 } else { sum };
+                *out.at(y, x, o) = sum;
             }
         }
     }
-    (out, [oh, ow, c.out_channels])
+    out
 }
 
-fn max_pool(
+/// What `reduce` makes of the values in each window, and of the number of its places.
+fn pool(
+    input: &Image,
     size: [usize; 2],
     stride: [usize; 2],
-    [h, w, channels]: [usize; 3],
-    input: &[f64],
-) -> (Vec<f64>, [usize; 3]) {
-    let oh = (h - size[0]) / stride[0] + 1;
-    let ow = (w - size[1]) / stride[1] + 1;
-    let mut out = Vec::with_capacity(oh * ow * channels);
+    padding: Padding,
+    reduce: impl Fn(&[f64], usize) -> f64,
+) -> Image {
+    let channels = input.shape[2];
+    let [oh, ow] = input.windows(size, stride, padding);
+    let mut out = Image::new([oh, ow, channels]);
     for y in 0..oh {
         for x in 0..ow {
             for c in 0..channels {
-                let mut best = f64::NEG_INFINITY;
+                let mut values = Vec::new();
                 for ky in 0..size[0] {
                     for kx in 0..size[1] {
-                        let v =
-                            input[((y * stride[0] + ky) * w + x * stride[1] + kx) * channels + c];
-                        if v > best || v.is_nan() {
-                            best = v;
-                        }
+                        let (y, x) = (y * stride[0] + ky, x * stride[1] + kx);
+                        values.extend(input.padded(padding, y, x, c));
                     }
                 }
-                out.push(best);
+                *out.at(y, x, c) = reduce(&values, size[0] * size[1]);
             }
         }
     }
-    (out, [oh, ow, channels])
+    out
 }

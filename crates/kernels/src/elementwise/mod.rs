@@ -1,0 +1,125 @@
+//! Operations that treat each value, channel or pixel by itself, and means and maxima over whole images.
+
+use crate::Activation;
+use crate::place::Place;
+use crate::simd::{Job, Simd};
+
+/// What is computed of a pixel's channels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pixelwise<'a> {
+    Copy,
+    /// First + scale · second.
+    Add(&'a [f32], f32),
+    /// Factors and summands, one a channel.
+    Affine(&'a [f32], &'a [f32]),
+}
+
+/// Some pixels of all images.
+///
+/// The caller promises that `to` has room for them and that nobody else writes their channels meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PixelTask<'a> {
+    pub(crate) kind: Pixelwise<'a>,
+    pub(crate) activation: Activation,
+    /// All images' pixels.
+    pub(crate) input: &'a [f32],
+    pub(crate) channels: usize,
+    pub(crate) first: usize,
+    pub(crate) last: usize,
+    pub(crate) to: Place,
+}
+
+impl Job for PixelTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let channels = self.channels;
+        for pixel in self.first..self.last {
+            let at = pixel * channels;
+            let from = &self.input[at..at + channels];
+            // SAFETY: the pixel is one of the task's; a vector is read and written only where all of it is inside,
+            // and through local arrays otherwise.
+            unsafe {
+                let to = self.to.pixel(pixel);
+                let mut c = 0;
+                while c < channels {
+                    let lanes = S::LANES.min(channels - c);
+                    let value = load::<S>(&from[c..c + lanes]);
+                    let value = match self.kind {
+                        Pixelwise::Copy => value,
+                        Pixelwise::Add(second, scale) => {
+                            let second = load::<S>(&second[at + c..at + c + lanes]);
+                            S::mul_add(S::splat(scale), second, value)
+                        }
+                        Pixelwise::Affine(scale, shift) => {
+                            let scale = load::<S>(&scale[c..c + lanes]);
+                            S::mul_add(scale, value, load::<S>(&shift[c..c + lanes]))
+                        }
+                    };
+                    let value = S::activate(value, self.activation);
+                    if lanes == S::LANES {
+                        S::store(to.add(c), value);
+                    } else {
+                        let mut part = [0.0f32; 16];
+                        S::store(part.as_mut_ptr(), value);
+                        std::ptr::copy_nonoverlapping(part.as_ptr(), to.add(c), lanes);
+                    }
+                    c += S::LANES;
+                }
+            }
+        }
+    }
+}
+
+/// Up to `LANES` values, zeros after them.
+///
+/// # Safety
+/// The processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd>(values: &[f32]) -> S::V {
+    // SAFETY: a whole vector is read only from a slice that has it.
+    unsafe {
+        if values.len() >= S::LANES {
+            S::load(values.as_ptr())
+        } else {
+            let mut part = [0.0f32; 16];
+            part[..values.len()].copy_from_slice(values);
+            S::load(part.as_ptr())
+        }
+    }
+}
+
+/// The mean of each channel over an image's pixels. Sums are taken in f64, so their order leaves no trace in f32. NaN stays.
+pub(crate) fn mean(image: &[f32], channels: usize, to: &mut [f32]) {
+    let mut sums = vec![0.0f64; channels];
+    for pixel in image.chunks_exact(channels) {
+        for (sum, value) in sums.iter_mut().zip(pixel) {
+            *sum += f64::from(*value);
+        }
+    }
+    let count = (image.len() / channels) as f64;
+    for (to, sum) in to.iter_mut().zip(sums) {
+        *to = (sum / count) as f32;
+    }
+}
+
+/// The largest of each channel over an image's pixels. NaN wins.
+pub(crate) fn max(image: &[f32], channels: usize, to: &mut [f32]) {
+    to.fill(f32::NEG_INFINITY);
+    for pixel in image.chunks_exact(channels) {
+        for (to, value) in to.iter_mut().zip(pixel) {
+            if *value > *to || value.is_nan() {
+                *to = *value;
+            }
+        }
+    }
+}
+
+/// Softmax of one pixel's channels, summed in f64.
+pub(crate) fn softmax(from: &[f32], to: &mut [f32]) {
+    let largest = from.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials = from.iter().map(|v| f64::from(*v - largest).exp());
+    let sum: f64 = exponentials.clone().sum();
+    for (to, e) in to.iter_mut().zip(exponentials) {
+        *to = (e / sum) as f32;
+    }
+}

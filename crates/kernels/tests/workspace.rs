@@ -1,0 +1,152 @@
+//! What a run allocates against what `workspace_bytes` says, counted by the allocator itself.
+//!
+//! One test, and a binary of its own: everything that the process allocates is counted.
+
+mod reference;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use kernels::{Isa, Layer, Network, Precision};
+use reference::Random;
+
+/// Counts the bytes that are allocated, and the most that ever were.
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn add(bytes: usize) {
+    let now = NOW.fetch_add(bytes, SeqCst) + bytes;
+    PEAK.fetch_max(now, SeqCst);
+}
+
+// SAFETY: every call goes to the system's allocator as it is; counting touches no memory of the caller's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        add(layout.size());
+        // SAFETY: the caller's promise is the one that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        add(layout.size());
+        // SAFETY: as in `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), SeqCst);
+        // SAFETY: as in `alloc`: what is freed here came from the system's allocator with this layout.
+        unsafe { System.dealloc(start, layout) }
+    }
+    unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Both may be there for a moment.
+        add(size);
+        // SAFETY: as in `dealloc`.
+        let moved = unsafe { System.realloc(start, layout, size) };
+        NOW.fetch_sub(layout.size(), SeqCst);
+        moved
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that lists of buffers and rayon's queues may take beside the buffers.
+const BOOKKEEPING: usize = 8 << 10;
+
+/// How many times is allocated the estimate for one thread may be.
+const LOOSENESS: f64 = 1.25;
+
+/// Threads take tasks as they come: in several runs more of them get some.
+const RUNS: usize = 3;
+
+fn pool() -> Layer {
+    Layer::max_pool([2, 2], [2, 2])
+}
+
+/// Chains in which every kind of buffer is the largest once, with an image's shape.
+fn chains() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
+    let mut random = Random(21);
+    let mut conv = |from, to| Layer::Conv(random.conv([from, to], [3, 3], [1, 1], [1, 1], 1, true));
+    let turns = vec![conv(64, 64), conv(64, 512), conv(512, 64), conv(64, 64), conv(64, 512)];
+    let base = vec![
+        conv(3, 64),
+        conv(64, 64),
+        pool(),
+        conv(64, 128),
+        conv(128, 128),
+        pool(),
+        conv(128, 256),
+        conv(256, 256),
+        pool(),
+        conv(256, 512),
+        conv(512, 512),
+        pool(),
+    ];
+    let few = vec![conv(32, 32)];
+    let mut random = Random(22);
+    let mut other = |channels, kernel, groups| {
+        Layer::Conv(random.conv(channels, kernel, [1, 1], [2, 2], groups, true))
+    };
+    let lines = vec![other([3, 40], [5, 5], 1), pool()];
+    let table = vec![other([40, 48], [7, 7], 4), other([48, 24], [1, 1], 1)];
+    vec![
+        ("few and many weights by turns", turns, [13, 13, 64]),
+        ("the start of a base", base, [24, 24, 3]),
+        ("one small layer", few, [6, 6, 32]),
+        ("lines", lines, [40, 50, 3]),
+        ("table", table, [20, 20, 40]),
+    ]
+}
+
+#[test]
+fn the_estimate_is_what_a_run_allocates() {
+    for isa in Isa::available() {
+        // Thousands of trapped instructions say nothing more here.
+        if isa == Isa::Amx && cfg!(feature = "emulate-amx") {
+            continue;
+        }
+        // Without a unit for bf16 `medium` is `high`.
+        for precision in [Precision::Highest, Precision::High, Precision::Medium] {
+            if precision == Precision::Medium && !matches!(isa, Isa::Amx | Isa::Avx512Bf16) {
+                continue;
+            }
+            for (name, layers, shape) in chains() {
+                for (threads, batch) in [(1, 1), (1, 5), (2, 1), (2, 3), (5, 1), (5, 9), (2, 40)] {
+                    // More than pass through together, where that is quickly done.
+                    if batch > 32 && name != "one small layer" {
+                        continue;
+                    }
+                    let network = Network::new(&layers, shape, isa, precision).expect("sound");
+                    let (estimate, peak) = measure(&network, threads, batch);
+                    let what = format!(
+                        "{isa} {precision}, {name}, {threads} threads, batch {batch}: \
+                         {estimate} bytes estimated, {peak} allocated"
+                    );
+                    assert!(peak <= estimate + BOOKKEEPING, "{what}");
+                    // How many threads have a task at the same moment is the system's choice; one always has all.
+                    if threads == 1 {
+                        assert!(estimate as f64 <= LOOSENESS * peak as f64, "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that a network says it takes, and the most that it took in a few runs.
+fn measure(network: &Network, threads: usize, batch: usize) -> (usize, usize) {
+    let values = |shape: [usize; 3]| batch * shape.iter().product::<usize>();
+    let input = vec![0.5f32; values(network.input_shape())];
+    let mut output = vec![0.0f32; values(network.output_shape())];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    // Its threads are all there, with what they allocate as they start.
+    pool.broadcast(|_| {});
+    let estimate = pool.install(|| network.workspace_bytes(batch));
+    let before = NOW.load(SeqCst);
+    PEAK.store(before, SeqCst);
+    for _ in 0..RUNS {
+        pool.install(|| network.run(batch, &input, &mut output)).expect("right lengths");
+    }
+    (estimate, PEAK.load(SeqCst) - before)
+}
