@@ -402,7 +402,7 @@ fn a_run_that_updates_an_interrupted_one() {
     let (old, new) = (Pictures::new(FIRST), Pictures::new(SECOND));
     let update = Job { existing: Existing::Update, ..job(&new) };
     // Cut off among the rows, and while rows move.
-    for at in [13, 22, 27, 31, 37, 39, 40, 41, 42, 44, 46, 50] {
+    for at in [13, 27, 37, 39, 41, 44, 50] {
         for settled in [true, false] {
             let before = |dir: &Path| {
                 let mut before = killed(job(&old), dir, at, settled);
@@ -425,7 +425,7 @@ fn a_run_that_updates_an_interrupted_one() {
 fn a_run_that_is_killed_twice() {
     let pictures = Pictures::new(FIRST);
     let job = job(&pictures);
-    for at in (1..).step_by(3) {
+    for at in (1..).step_by(5) {
         let probe = temp();
         let disk = FaultyDisk::new(at, Fault::Kill);
         let _ = job.run(probe.path(), &disk, false, &mut Outcome::default());

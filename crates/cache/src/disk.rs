@@ -94,8 +94,12 @@ pub(crate) fn create_folders(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let above = atomic::folder_of(path);
     create_folders(disk, above)?;
     match disk.create_dir(path) {
-        // Another process was faster.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            // Another process was faster; or a file has the name.
+            if !path.is_dir() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+        }
         other => other?,
     }
     disk.sync_dir(above)

@@ -398,7 +398,7 @@ impl Model {
         }
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
-            if path.is_file() && !path.extension().is_some_and(|e| e == "lock") {
+            if path.is_file() && path.extension().is_none_or(|e| e != "lock") {
                 let content = Content { durable: fs::read(&path)?, pending: Vec::new() };
                 let id = self.files.len() as u64;
                 self.files.insert(id, content);

@@ -305,7 +305,7 @@ fn load(input: &Input, spec: &LoadSpec, pixels: &mut [f32]) -> Result<RowSource,
         }
         _ => Skip::passing(e.reason()),
     })?;
-    let decode = || -> Result<_, ImageError> {
+    let mut decode = || -> Result<_, ImageError> {
         let image = images::decode_rgb(&bytes)?;
         spec.fill(&image, pixels)?;
         Ok(image)
