@@ -165,14 +165,15 @@ impl Direct {
                 let task = Task {
                     plan: self,
                     image: &input[image * image_in..][..image_in],
-                    // SAFETY: the image lies inside `output`.
+                    // SAFETY: `Network::run` checked that `output` has room for all images, and `image` is one of
+                    // them: `index` is below images · blocks · cuts.
                     out: unsafe { out.get().add(image * image_out) },
                     rows: first..(first + self.rows).min(used),
                     panels: part(panels, cuts, rest % cuts),
                     scratch,
                 };
-                // SAFETY: tasks differ in image, rows or panels, so no two write the same element; `isa` was
-                // detected when the plan was made.
+                // SAFETY: `out` is the image's own output, and tasks differ in image, rows or panels, so no two write
+                // the same element. `Network::new` makes plans only for an `isa` that was detected.
                 unsafe { dispatch(self.isa, task) }
             });
         });
