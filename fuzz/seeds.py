@@ -6,7 +6,7 @@
 
 Weight files and images are the small ones among the tests' fixtures (tests/golden/weights, crates/images/tests/odd; each
 has its maker beside it); HDF5 files, for which those are too large, are made here. Manifests, indices, labels, journals and
-heads are what the tools in the given folder write. Every seed has less than 4 kB.
+heads are what the tools in the given folder write. Every seed has less than 4 kB; large_seeds.py makes larger ones.
 """
 
 import hashlib

@@ -7,9 +7,14 @@ usage() {
 usage: scripts/fuzz.sh [SECONDS [RUNS [TARGET ...]]]
 
 Runs each fuzz target (all of fuzz/targets without TARGET) until it has made so many RUNS (1,000,000) or so many SECONDS
-have passed (600), and prints a table. A run that panics, takes over a minute (TIMEOUT=SECONDS), asks for more than 1 GiB
-at once, or has more than 1 GiB in all ends its target; the file that did it lies in fuzz/artifacts. Exit 1 if there was
-one.
+have passed (600), and prints a table. A run that panics, takes over 10 seconds (TIMEOUT=SECONDS), asks for more than 1 GiB
+at once, or has more than 1 GiB in all ends its target; the file that did it is in fuzz/artifacts. Exit 1 if there was
+one. Inputs that take 2 seconds or more (SLOW=SECONDS) and longer than any before end nothing: they are listed, and kept
+in fuzz/artifacts too, as slow-unit-*. Times are by the clock, so a busy machine or JOBS makes them longer.
+
+Inputs have up to 1 MiB (MAX_LEN=BYTES). Large seeds, 60 MB in all, are made by fuzz/large_seeds.py in fuzz/found, once and
+again when it changes. It needs Python 3 with numpy and h5py: that of PYTHON, else an environment below fuzz/target with
+both from the package index.
 
 The address sanitizer and overflow checks are on. What is found on the way is kept in fuzz/found and used the next time;
 JOBS=N runs so many targets at a time (1). Panics that `images` catches in other people's decoders are counted apart, since
@@ -47,29 +52,52 @@ if ! cargo fuzz build --target-dir "$build" >"$log/build" 2>&1; then
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 
+large_seeds() {
+  local python=${PYTHON:-python3} made=fuzz/found/.large-seeds-of
+  if cmp -s fuzz/large_seeds.py "$made"; then return; fi
+  if ! "$python" -c 'import h5py, numpy' 2>/dev/null; then
+    if ! { "$python" -m venv "$build/venv" && "$build/venv/bin/pip" install --quiet numpy h5py; } >"$log/pip" 2>&1; then
+      tail -n 5 "$log/pip" >&2
+      echo 'fuzz.sh: expected Python 3 with numpy and h5py for the large seeds, found none' >&2
+      echo 'hint: PYTHON=PATH names one that has them; behind a mirror, set PIP_INDEX_URL' >&2
+      exit 1
+    fi
+    python=$build/venv/bin/python
+  fi
+  rm -f fuzz/found/*/large-*
+  "$python" fuzz/large_seeds.py
+  cp fuzz/large_seeds.py "$made"
+}
+large_seeds
+
 one() {
   local name=$1 code=0 begin=$SECONDS
   mkdir -p "fuzz/found/$name" "fuzz/artifacts/$name"
+  rm -f "fuzz/artifacts/$name"/slow-unit-*
   FUZZ_PANICS=$log/$name.panics ASAN_OPTIONS=detect_odr_violation=0 \
-    "$build/$host/release/$name" -runs="$runs" -max_total_time="$seconds" -timeout="${TIMEOUT:-60}" \
+    "$build/$host/release/$name" -runs="$runs" -max_total_time="$seconds" -timeout="${TIMEOUT:-10}" \
+    -max_len="${MAX_LEN:-1048576}" -report_slow_units="${SLOW:-2}" \
     -rss_limit_mb=1024 -malloc_limit_mb=1024 -print_final_stats=1 -artifact_prefix="fuzz/artifacts/$name/" \
     "fuzz/found/$name" "fuzz/corpus/$name" >"$log/$name" 2>&1 || code=$?
   stat() { sed -n "s/^stat::$1: *//p" "$log/$name" | tail -n 1; }
   local panics=0
   [[ ! -e $log/$name.panics ]] || panics=$(wc -l <"$log/$name.panics")
-  printf '| %s | %s | %s | %s | %s | %s |\n' "$name" "$(stat number_of_executed_units)" "$((SECONDS - begin))" \
-    "$((code != 0))" "$panics" "$(stat peak_rss_mb)"
+  printf '| %s | %s | %s | %s | %s | %s | %s |\n' "$name" "$(stat number_of_executed_units)" "$((SECONDS - begin))" \
+    "$((code != 0))" "$panics" "$(stat slowest_unit_time_sec)" "$(stat peak_rss_mb)"
   if ((code != 0)); then
     grep -E 'panicked|ERROR|SUMMARY|Test unit written' -A2 "$log/$name" >&2 || tail -n 20 "$log/$name" >&2
     touch "$log/failed"
   fi
+  local slow
+  slow=$(find "fuzz/artifacts/$name" -name 'slow-unit-*' | sort)
+  [[ -z $slow ]] || printf '%s: slow:\n%s\n' "$name" "$slow" >&2
   if ((panics > 0)); then
     echo "$name: caught panics, by place:" >&2
     sort "$log/$name.panics" | uniq -c | sort -rn >&2
   fi
 }
 
-printf '| target | runs | seconds | crashes | caught panics | peak memory, MiB |\n|---|---|---|---|---|---|\n'
+printf '| target | runs | seconds | crashes | caught panics | slowest, s | peak memory, MiB |\n|---|---|---|---|---|---|---|\n'
 for name in "${targets[@]}"; do
   while (($(jobs -pr | wc -l) >= ${JOBS:-1})); do wait -n || true; done
   one "$name" &

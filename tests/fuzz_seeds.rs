@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
@@ -70,4 +71,35 @@ fn every_seed_keeps_what_the_targets_promise() {
         }
         assert!(accepted > 0, "no seed of {name} is accepted");
     }
+}
+
+/// No input takes longer, with a processor that others use too: what grows faster than its bytes is far beyond.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Those that `fuzz/large_seeds.py` made, where it was run.
+#[test]
+fn every_large_seed_ends_soon() {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/found");
+    let mut slow = Vec::new();
+    let mut count = 0;
+    for (name, target) in TARGETS {
+        let dir = found.join(name);
+        let seeds = if dir.is_dir() { names(&dir) } else { Vec::new() };
+        for seed in seeds.iter().filter(|seed| seed.starts_with("large-")) {
+            let bytes = fs::read(dir.join(seed)).unwrap();
+            // Once more where something else had the processor.
+            let took = (0..2).map(|_| {
+                let begin = Instant::now();
+                target(&bytes);
+                begin.elapsed()
+            });
+            let took = took.take_while(|took| *took > LONGEST).min();
+            slow.extend(took.map(|took| format!("{name}/{seed}: {took:.1?}")));
+            count += 1;
+        }
+    }
+    if count == 0 {
+        println!("skipped: no large seeds; fuzz/large_seeds.py makes them");
+    }
+    assert!(slow.is_empty(), "of {count} inputs some take too long:\n{}", slow.join("\n"));
 }

@@ -20,7 +20,7 @@ impl Buffer {
             return Self { start: NonNull::dangling(), len };
         }
         let layout = layout(len);
-        // SAFETY: the size is not 0.
+        // SAFETY: `len` is not 0 here, so neither is the layout's size.
         let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
         match NonNull::new(start) {
             Some(start) => Self { start, len },
@@ -73,9 +73,9 @@ impl Drop for Buffer {
     }
 }
 
-// SAFETY: a buffer owns its memory; shared access is read-only.
+// SAFETY: a buffer owns its memory alone, which any thread may free.
 unsafe impl Send for Buffer {}
-// SAFETY: as above.
+// SAFETY: through a shared borrow its memory is only read (`as_slice`).
 unsafe impl Sync for Buffer {}
 
 impl fmt::Debug for Buffer {
@@ -119,7 +119,7 @@ pub(crate) struct Shared(pub(crate) *mut f32);
 
 // SAFETY: the pointer is only a number; each use says why its writes do not meet another's.
 unsafe impl Send for Shared {}
-// SAFETY: as above.
+// SAFETY: as for `Send`: the number is all that is shared.
 unsafe impl Sync for Shared {}
 
 impl Shared {

@@ -65,6 +65,18 @@ fn nan_stays_in_its_image_and_is_not_lost() {
         for precision in Precision::ALL {
             let network = Network::new(&base(), SHAPE, isa, *precision).expect("a sound network");
             let before = run(&network, 2, 3, &clean);
+            let spoilt = |value: f32| {
+                let mut images = clean.clone();
+                images[length..2 * length].fill(value);
+                run(&network, 2, 3, &images)
+            };
+            let others = before.len() / 3;
+            for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e-40] {
+                let found = spoilt(value);
+                let same = found[..others] == before[..others]
+                    && found[2 * others..] == before[2 * others..];
+                assert!(same, "{isa} {precision}: an image of {value:e} changed another");
+            }
             let mut dirty = clean.clone();
             dirty[length + (10 * SHAPE[1] + 20) * 3 + 1] = f32::NAN;
             let after = run(&network, 2, 3, &dirty);

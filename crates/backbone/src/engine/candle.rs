@@ -173,3 +173,8 @@ impl Engine for CandleEngine {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stdout)]
+// a test that fails should panic, one that skips should say so
+mod tests;

@@ -34,7 +34,7 @@ pub(crate) fn is_available() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
         let there = processor_has_tiles() && system_grants_tiles() || is_emulated();
-        // SAFETY: there they are.
+        // SAFETY: the processor reports tiles and the system granted them, or the emulator catches their instructions.
         there && unsafe { multiplies_right() }
     })
 }
@@ -162,7 +162,7 @@ pub(super) unsafe fn session(tiles: impl FnOnce()) {
     struct Release;
     impl Drop for Release {
         fn drop(&mut self) {
-            // SAFETY: only made below, where tiles are available.
+            // SAFETY: a `Release` is only made below, where the caller of `session` promises that tiles are available.
             unsafe { asm!("tilerelease", options(nostack)) }
         }
     }
@@ -195,7 +195,8 @@ struct Call {
 /// [`PairArgs`], `depth` a multiple of 32 and not 0; inside of [`session`].
 #[inline(always)]
 pub(super) unsafe fn tile(split: bool, args: &PairArgs) {
-    // SAFETY: pointers into the rows and sums that `PairArgs` has room for.
+    // SAFETY: by `PairArgs` there are 32 rows `stride` apart, here and `low_rows` further on, and 32 rows of sums
+    // `out_stride` apart: row 16 of each is inside.
     let call = unsafe {
         let low = args.rows.add(args.low_rows);
         Call {
@@ -210,7 +211,8 @@ pub(super) unsafe fn tile(split: bool, args: &PairArgs) {
             add: usize::from(args.add),
         }
     };
-    // SAFETY: all reads and writes are those that `PairArgs` allows: 16 rows of 64 bytes each.
+    // SAFETY: a tile is 16 rows of 64 bytes. `steps` of them along `depth` are the rows' and the weights' whole extent, two
+    // by two the 32 by 32 sums: what `PairArgs` promises. The session has set the tiles up so.
     unsafe { if split { three_products(&call) } else { one_product(&call) } }
 }
 

@@ -44,7 +44,8 @@ const UNROLL: usize = 4;
 unsafe fn sum<const STRIDE: usize>(args: &PairArgs) {
     const LANES: usize = 16;
     const NV: usize = NR / LANES;
-    // SAFETY: all reads and writes are those that `PairArgs` allows.
+    // SAFETY: by `PairArgs` there are MR rows STRIDE apart of `depth` bf16, depth / 2 · NR pairs of weights, and MR rows of NR
+    // sums `out_stride` apart: the loops end there.
     unsafe {
         let mut acc = [[_mm512_setzero_ps(); NV]; MR];
         if args.add {

@@ -45,7 +45,7 @@ extern "C" fn handle(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     match done {
         Some(length) => registers[libc::REG_RIP as usize] += length as i64,
         // Not one of ours: the next trap is fatal.
-        // SAFETY: the default action.
+        // SAFETY: `signal` may be called in a handler, and SIG_DFL is a valid action.
         None => unsafe {
             libc::signal(libc::SIGILL, libc::SIG_DFL);
         },
@@ -81,7 +81,7 @@ unsafe fn execute(at: *const u8, registers: &[i64; 23], state: &mut State) -> Op
         // TDPBF16PS: modrm.reg += modrm.rm · the second source.
         (2, 0x5C) if mode == 3 => {
             let (a, b) = (state.tiles[rm], *state.tiles.get(second)?);
-            // SAFETY: AVX-512 was detected before tiles were.
+            // SAFETY: `Isa`'s detection asks for AVX-512 before it asks for tiles, and the kernels run only after it.
             unsafe { multiply(&mut state.tiles[reg], &a, &b) };
             return state.configured.then_some(5);
         }
@@ -140,7 +140,8 @@ unsafe fn execute(at: *const u8, registers: &[i64; 23], state: &mut State) -> Op
         _ => return None,
     };
     let start = base.wrapping_add_signed(displacement);
-    // SAFETY: the interrupted program's own operands.
+    // SAFETY: these are the operands of the interrupted program's own instruction: its author promised 16 rows of 64 bytes
+    // (64 bytes for a configuration) there, as for a processor that has tiles.
     unsafe {
         match (prefix, opcode) {
             // LDTILECFG: only the one configuration that the kernels use.

@@ -191,8 +191,8 @@ impl Direct {
                     panels: part(panels, cuts, rest % cuts),
                     scratch,
                 };
-                // SAFETY: tasks differ in image, pixels or panels, so no two write the same element; `isa` was
-                // detected when the plan was made.
+                // SAFETY: the planner gave `output` room for all images; tasks differ in image, pixels or panels, so no two
+                // write the same element. `Network::compile` makes plans only for an `isa` that was detected.
                 unsafe { dispatch(self.isa, task) }
             });
         });

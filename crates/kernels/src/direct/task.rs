@@ -291,13 +291,16 @@ unsafe fn multiply<S: Simd>(plan: &Direct, group: usize, panels: Range<usize>, r
                             Start::Out
                         },
                         activation: if is_last { activation } else { Activation::None },
-                        // SAFETY: inside the room that the caller promised.
+                        // SAFETY: the block begins before `count` and the panel before the group's last column, so this
+                        // is inside the room that the caller promised.
                         out: unsafe { to.add(block * S::MR * stride + panel * S::NR) },
                         out_stride: stride,
                         rows: (count - block * S::MR).min(S::MR),
                         cols: weights.columns(panel),
                     };
-                    // SAFETY: as `TileArgs` demands, by how the table was filled.
+                    // SAFETY: `point` and `point_at_lines` filled `table` with whole blocks of `S::MR` pointers a tap,
+                    // each to `channels` values; `Panels` holds taps · channels rows; `rows` and `cols` stop at the room's
+                    // edge, and the panel's columns are this task's (the caller's promise).
                     unsafe { S::tile(&args) }
                 }
                 offset += depth;

@@ -68,7 +68,9 @@ const UNROLL: usize = 8;
 #[inline(always)]
 pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &TileArgs) {
     let nr = NV * S::LANES;
-    // SAFETY: all reads and writes are those that `TileArgs` allows; partial columns go through a local array.
+    // SAFETY: by `TileArgs` the source has ROWS rows (no more than S::MR or S::BLOCK_MR) of `depth` values a tap, weights are
+    // whole panels, a bias has NR values; of `out` only `rows` rows are touched, and columns beyond `cols` go through a
+    // local array, which has room for the NV vectors of any instruction set.
     unsafe {
         let mut acc = [[S::splat(0.0); NV]; ROWS];
         match args.start {

@@ -393,8 +393,9 @@ impl Winograd {
                     patch,
                     scheme: PhantomData,
                 };
-                // SAFETY: the space was sized for the group; tasks have tiles of their own; `isa` was detected when
-                // the plan was made.
+                // SAFETY: `lengths` of this group's tiles sized the space just above, `slice` and `low` are its; each
+                // task has tiles, and so rows, of its own. `Network::new` makes plans only for an `isa` that was
+                // detected.
                 unsafe { dispatch(self.isa, task) }
             });
         });
@@ -403,8 +404,8 @@ impl Winograd {
         each(matrices * parts, &|index| {
             let matrix = index / parts;
             let panels = part(panels, parts, index % parts);
-            // SAFETY: the matrices begin so far apart. (`run_scheme` pairs operands with weights, so elements are as wide
-            // as the products take them.)
+            // SAFETY: `lengths` made room for n² matrices so far apart, and `matrix` is below n². (`run_scheme` pairs
+            // operands with weights, so elements are as wide as the products take them.)
             let (from, to) = unsafe {
                 let from = inputs.get().cast::<O::Unit>().add(matrix * from_slice);
                 (from, products.get().add(matrix * to_slice))
@@ -422,7 +423,9 @@ impl Winograd {
                         to,
                         width,
                     };
-                    // SAFETY: as above; tasks have matrices and panels of their own.
+                    // SAFETY: the inputs' tasks have ended, so all rows are set; `lengths` rounded rows up to whole
+                    // register tiles and columns to whole panels; tasks have matrices and panels of their own. `isa`
+                    // was detected.
                     unsafe { dispatch(self.isa, task) }
                 }
                 Weights::Pairs { unit, split, panels: weights } => {
@@ -439,7 +442,8 @@ impl Winograd {
                         to,
                         width,
                     };
-                    // SAFETY: as above; the unit was detected with the instruction set.
+                    // SAFETY: as for whole operands; what is `low` further on is read only where operands
+                    // are split, and `lengths` made room for it there. `Unit::of` gives the unit of an instruction set that was detected.
                     unsafe { task.run() }
                 }
             }
@@ -457,7 +461,8 @@ impl Winograd {
                 out: images.output,
                 scheme: PhantomData,
             };
-            // SAFETY: as above; a tile's outputs are its own.
+            // SAFETY: the products' tasks have ended, so all rows are set; `Network::run` checked that `output` has room
+            // for all images; a tile's outputs are its own. `isa` was detected.
             unsafe { dispatch(self.isa, task) }
         });
     }

@@ -47,7 +47,8 @@ impl Job for ProductTask<'_> {
                         // SAFETY: a hint, valid or not.
                         unsafe { S::prefetch(next.wrapping_add(line * LINE)) };
                     }
-                    // SAFETY: a row of the matrix, with a register tile's rows from there on.
+                    // SAFETY: `tile` is a multiple of the register tile below `rows`, which the caller rounded up to one,
+                    // so a register tile's rows are there from this one on.
                     let first = unsafe { self.from.add(self.blocks.at(self.rows, tile, offset)) };
                     let args = TileArgs {
                         source: if stride == BLOCK {
@@ -59,13 +60,14 @@ impl Job for ProductTask<'_> {
                         weights: self.weights.at(panel, offset),
                         start: if offset == 0 { Start::Zero } else { Start::Out },
                         activation: Activation::None,
-                        // SAFETY: inside the room that the caller promised.
+                        // SAFETY: row `tile` and the first column of a panel of the room that the caller promised.
                         out: unsafe { self.to.add(tile * self.width + panel * S::NR) },
                         out_stride: self.width,
                         rows: S::BLOCK_MR.min(self.tiles - tile),
                         cols: S::NR,
                     };
-                    // SAFETY: as `TileArgs` demands: whole panels, rows of a block.
+                    // SAFETY: `blocks` sets rows BLOCK or half of it apart, as the source says, each with `depth` values
+                    // from `offset` on; `Panels` has whole panels of NR columns; the columns are this task's.
                     unsafe { S::tile(&args) }
                 }
             }
@@ -100,7 +102,8 @@ impl PairProductTask<'_> {
             for panel in self.panels.clone() {
                 for offset in (0..self.channels).step_by(depth) {
                     for tile in (0..self.rows).step_by(self.unit.mr()) {
-                        // SAFETY: whole register tiles of the matrix and of the room.
+                        // SAFETY: `tile` is a multiple of the unit's rows below `rows`, which the caller rounded up to
+                        // one, and `width` is whole panels: a register tile is there, in the matrix and in the room.
                         let (rows, out) = unsafe {
                             let rows = self.from.add(self.blocks.at(self.rows, tile, offset));
                             (rows, self.to.add(tile * self.width + panel * NR))
