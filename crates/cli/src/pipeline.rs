@@ -2,7 +2,8 @@
 //!
 //! While the base works on one batch, the next is decoded. Both are tasks of one rayon pool: the thread that finds no
 //! tile to convolve takes an image to decode, and the other way round, so all cores are busy and none is fought over.
-//! Memory: two batches of pixels and one of features, whatever the number of files.
+//! Memory: two batches of pixels and one of features, whatever the number of files, and what `load` holds meanwhile.
+//! It may wait for memory that other loads hold: those need no thread of the pool but their own.
 
 use anyhow::{Context as _, Result};
 use backbone::Extractor;
@@ -17,27 +18,26 @@ pub(crate) struct Pipeline<'a> {
 }
 
 /// Pixels of some files, ready for the base.
-struct Batch<'i, I, T> {
+struct Batch<'i, I, T, E> {
     /// (good files, height, width, 3).
     pixels: Vec<f32>,
     /// Every file of the batch in order; the good ones also in `pixels`.
-    items: Vec<(&'i I, Result<T, String>)>,
+    items: Vec<(&'i I, Result<T, E>)>,
 }
 
 impl Pipeline<'_> {
     /// Runs `items` in order until the end or until `stop` says so, finishing the batches in hand.
     ///
-    /// `load` fills one image's pixels, or says in one line why it can't. `sink` gets every item in order, with its
-    /// feature row or that line. Returns whether all items were done.
+    /// `load` fills one image's pixels, or says why it can't. `sink` gets every item in order, with its feature row or that. Returns whether all items were done.
     ///
     /// # Errors
     /// The engine's, or what `sink` gives.
-    pub(crate) fn run<I: Sync, T: Send + Sync>(
+    pub(crate) fn run<I: Sync, T: Send + Sync, E: Send + Sync>(
         &self,
         items: &[I],
-        load: impl Fn(&I, &mut [f32]) -> Result<T, String> + Sync,
+        load: impl Fn(&I, &mut [f32]) -> Result<T, E> + Sync,
         stop: impl Fn() -> bool,
-        mut sink: impl FnMut(&I, Result<(T, &[f32]), String>) -> Result<()>,
+        mut sink: impl FnMut(&I, Result<(T, &[f32]), E>) -> Result<()>,
     ) -> Result<bool> {
         let decode = |chunk| self.decode(chunk, &load);
         let row_values = self.extractor.row_values();
@@ -59,7 +59,7 @@ impl Pipeline<'_> {
             for (item, loaded) in batch.items {
                 match loaded {
                     Ok(loaded) => sink(item, Ok((loaded, rows.next().unwrap_or_default())))?,
-                    Err(reason) => sink(item, Err(reason))?,
+                    Err(error) => sink(item, Err(error))?,
                 }
             }
             decoded = next;
@@ -67,11 +67,11 @@ impl Pipeline<'_> {
         Ok(chunks.next().is_none())
     }
 
-    fn decode<'i, I: Sync, T: Send>(
+    fn decode<'i, I: Sync, T: Send, E: Send>(
         &self,
         items: &'i [I],
-        load: &(impl Fn(&I, &mut [f32]) -> Result<T, String> + Sync),
-    ) -> Batch<'i, I, T> {
+        load: &(impl Fn(&I, &mut [f32]) -> Result<T, E> + Sync),
+    ) -> Batch<'i, I, T, E> {
         let values = self.extractor.image_values();
         let mut pixels = vec![0.0f32; items.len() * values];
         let items: Vec<_> = items

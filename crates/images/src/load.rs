@@ -57,6 +57,12 @@ impl LoadSpec {
         Ok(())
     }
 
+    /// Bytes that [`LoadSpec::fill`] takes at most, the image itself included.
+    pub(crate) fn working_bytes(&self, from: ImageSize) -> u64 {
+        let working = crate::resize::working_bytes(from, self.size, self.interpolation);
+        working.saturating_add(from.values() as u64)
+    }
+
     fn check(&self, out: &[f32]) -> Result<(), ImageError> {
         if out.len() == self.values() {
             Ok(())

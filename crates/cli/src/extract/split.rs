@@ -4,16 +4,18 @@ use anyhow::{Context as _, Result};
 use backbone::weights::Weights;
 use backbone::{EngineInfo, Extractor};
 use cache::leaks::{self, Leak};
-use cache::{Input, Manifest, Opened, RowSource, RunStats, SplitWriter, WeightsId};
-use images::{ImageError, LoadSpec, SplitScan};
+use cache::{Input, Judged, Manifest, Opened, RowSource, RunStats, SplitWriter, WeightsId};
+use images::{Cause, ImageError, LoadSpec, Memory, SplitScan};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::config::Config;
 use crate::console::Console;
+use crate::failure::short_of_something;
 use crate::interrupt::Interrupt;
 use crate::pipeline::Pipeline;
 use crate::shared_pictures::{self, describe_leak};
@@ -30,6 +32,7 @@ pub(super) struct Session<'a> {
     weights: WeightsId,
     weights_source: String,
     spec: LoadSpec,
+    memory: Memory,
     extractor: Extractor,
     pool: &'a rayon::ThreadPool,
     console: Console,
@@ -83,6 +86,7 @@ impl<'a> Session<'a> {
             weights,
             weights_source: source,
             spec,
+            memory: Memory::default(),
             extractor,
             pool,
             console,
@@ -179,24 +183,29 @@ impl<'a> Session<'a> {
             pool: self.pool,
             batch_size: self.config.batch_size,
         };
+        let pending: Vec<(usize, &Input)> =
+            writer.pending().iter().filter_map(|&at| Some((at, writer.input(at)?))).collect();
         let (mut computed, mut skipped) = (0usize, Vec::new());
+        let short = OnceCell::new();
         let finished = pipeline.run(
-            writer.pending(),
-            |&position, pixels| match writer.input(position) {
-                Some(input) => load(input, &self.spec, pixels).map_err(|e| e.reason()),
-                None => Err("not an input of this run".to_owned()),
-            },
-            || self.interrupt.requested(),
-            |&position, outcome| {
+            &pending,
+            |(_, input), pixels| load(input, &self.memory, &self.spec, pixels),
+            || self.interrupt.requested() || short.get().is_some(),
+            |&(position, input), outcome| {
                 match outcome {
                     Ok((source, row)) => {
                         writer.write_row(position, row, source)?;
                         computed += 1;
                     }
-                    Err(reason) => {
-                        let name = writer.input(position).map_or("", |input| input.name.as_str());
-                        skipped.push(format!("{split}/{name}: {reason}"));
-                        writer.skip(position, &reason)?;
+                    Err(Refused { error, .. }) if error.cause() == Cause::Machine => {
+                        // It stays to do. The first such error is the one that is told.
+                        let _ = short.set(error);
+                        return Ok(());
+                    }
+                    Err(refused) => {
+                        let reason = refused.reason();
+                        skipped.push(format!("{split}/{}: {reason}", input.name));
+                        writer.skip(position, &reason, refused.judged)?;
                     }
                 }
                 bar.inc(1);
@@ -206,6 +215,11 @@ impl<'a> Session<'a> {
         bar.finish_and_clear();
         self.warn_list(skipped.iter().cloned());
         let finished = finished.with_context(|| format!("split '{split}'"))?;
+        drop(pending);
+        if let Some(error) = short.into_inner() {
+            writer.abandon()?;
+            return Err(short_of_something(error, "the same command goes on from there"));
+        }
         if !finished {
             let (rows, total) = (writer.reused() + computed + skipped.len(), writer.total());
             writer.abandon()?;
@@ -297,19 +311,45 @@ impl<'a> Session<'a> {
     }
 }
 
-/// One file's pixels, and what the cache keeps of the file.
-fn load(input: &Input, spec: &LoadSpec, pixels: &mut [f32]) -> Result<RowSource, ImageError> {
-    let bytes = images::read_file(&input.path)?;
-    let image = images::decode_rgb(&bytes)?;
-    spec.fill(&image, pixels)?;
+/// Why a file gives no row, and what was looked at to say so.
+struct Refused {
+    error: ImageError,
+    judged: Judged,
+}
+
+impl Refused {
+    fn reason(&self) -> String {
+        match self.error.cause() {
+            Cause::Passing => format!("{}; the next run tries again", self.error.reason()),
+            Cause::File | Cause::Machine => self.error.reason(),
+        }
+    }
+}
+
+/// One file's pixels, and what the cache keeps of the file. It is read once: what is decoded is what is hashed.
+fn load(
+    input: &Input,
+    memory: &Memory,
+    spec: &LoadSpec,
+    pixels: &mut [f32],
+) -> Result<RowSource, Refused> {
+    let bytes = memory.read(&input.path).map_err(|error| {
+        let judged = match error.cause() {
+            Cause::File => Judged::Path,
+            Cause::Passing | Cause::Machine => Judged::Nothing,
+        };
+        Refused { error, judged }
+    })?;
+    let (sha256, count) = (Sha256::digest(&*bytes).into(), bytes.len() as u64);
+    let decoded = memory.decode(&bytes, spec).and_then(|image| {
+        spec.fill(&image, pixels)?;
+        Ok(image)
+    });
+    let image = decoded
+        .map_err(|error| Refused { error, judged: Judged::Bytes { sha256, bytes: count } })?;
     let (width, height) = (image.width, image.height);
-    Ok(RowSource {
-        sha256: Sha256::digest(&bytes).into(),
-        bytes: bytes.len() as u64,
-        width,
-        height,
-        phash: leaks::perceptual_hash(&image.data, width as usize, height as usize),
-    })
+    let phash = leaks::perceptual_hash(&image.data, width as usize, height as usize);
+    Ok(RowSource { sha256, bytes: count, width, height, phash })
 }
 
 /// `cats 791, dogs 790`; a class without images stands out.
