@@ -14,6 +14,7 @@ mod hostile_heads;
 mod hostile_names;
 mod hostile_pictures;
 mod interrupted;
+mod merged_again;
 mod npy;
 mod numerics;
 mod odd_images;

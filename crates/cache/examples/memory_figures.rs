@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cache::{
-    Dtype, Input, OpenOptions, Opened, RowSource, RunStats, Settings, SplitReader, WeightsId, open,
+    Dtype, Input, OpenOptions, Opened, RowSource, RunStats, Settings, Skip, SplitReader, WeightsId,
+    open,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -69,7 +70,7 @@ fn main() -> Result<(), Failure> {
     for i in 0..count {
         row[i % elements] += 1.0;
         if i == count / 2 {
-            writer.skip(i, "a bad one, so that half of the rows move")?;
+            writer.skip(i, &Skip::judged("a bad one, so that half of the rows move", b"bad"))?;
             continue;
         }
         let source =

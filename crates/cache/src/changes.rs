@@ -38,6 +38,8 @@ pub struct Changes {
     pub modified: Names,
     /// Inputs of the same name in another class or at another place of the list.
     pub moved: Names,
+    /// Inputs that the old run could not read, and that can be read now.
+    pub unread: Names,
     /// For a shard: its own inputs are the same, those of the other shards are not.
     pub other_shards: bool,
 }
@@ -48,7 +50,13 @@ impl Changes {
         *self == Self::default()
     }
 
-    /// Whether the inputs are the same, whatever the settings.
+    /// Whether nothing changed but that some inputs can be read now.
+    pub(crate) fn only_unread(&self) -> bool {
+        let unread = Names::default();
+        self.unread.count > 0 && (Self { unread, ..self.clone() }).is_empty()
+    }
+
+    /// Whether the inputs are the same, whatever the settings and whatever can be read now.
     pub(crate) fn same_inputs(&self) -> bool {
         [&self.added, &self.removed, &self.modified, &self.moved].iter().all(|n| n.count == 0)
     }
@@ -65,6 +73,7 @@ impl fmt::Display for Changes {
             ("removed", &self.removed),
             ("changed", &self.modified),
             ("moved", &self.moved),
+            ("readable now", &self.unread),
         ];
         for (what, names) in kinds {
             if names.count > 0 {

@@ -7,8 +7,8 @@ use crate::complete::Complete;
 use crate::digest::{Hex, sha256_file};
 use crate::journal::{Entry, Replay};
 use crate::settings::Settings;
-use crate::stamps::{Known, Stamp, unchanged};
-use crate::target::Target;
+use crate::stamps::{Known, Stamp, readable, unchanged};
+use crate::target::{Content, Contents, Target};
 
 /// An input of an older run.
 struct Old<'a> {
@@ -17,6 +17,23 @@ struct Old<'a> {
     has_row: bool,
     /// `None`: not yet read, so no content to compare.
     known: Option<Known>,
+    /// Why there is no row, where that is known.
+    reason: Option<&'a str>,
+}
+
+impl Old<'_> {
+    /// Whether it gave no row because it could not be read.
+    fn was_unreadable(&self) -> bool {
+        !self.has_row && self.known.is_some_and(|k| k.sha256.is_none())
+    }
+
+    /// Whether an index says the same of it.
+    fn is(&self, content: &Content) -> bool {
+        self.known.is_none_or(|k| {
+            (k.bytes, k.sha256, self.reason)
+                == (content.bytes, content.sha256, content.reason.as_deref())
+        })
+    }
 }
 
 /// What differs, and which rows may be kept.
@@ -34,14 +51,21 @@ pub(crate) fn with_part(part: &Replay, target: &Target, now: &[Option<Stamp>]) -
             Entry::Row(f) => {
                 Some(Known { stamp: f.stamp, bytes: Some(f.bytes), sha256: Some(f.sha256.0) })
             }
-            // Before rows move, the skipped are tried again, and it does not matter what they were.
-            Entry::Skipped(f) if part.layout.is_compact() || part.moving_to.is_some() => {
-                let (bytes, sha256) = (f.stamp.map(|s| s.size), f.sha256.map(|s| s.0));
-                Some(Known { stamp: f.stamp, bytes, sha256 })
+            // Before rows move, the skipped are tried again, and it does not matter what they were. What could not be
+            // read is tried again once the cache is complete.
+            Entry::Skipped(f)
+                if (part.layout.is_compact() || part.moving_to.is_some()) && f.sha256.is_some() =>
+            {
+                let sha256 = f.sha256.map(|s| s.0);
+                Some(Known { stamp: f.stamp, bytes: f.bytes(), sha256 })
             }
             _ => None,
         };
-        Old { name, class: *class, has_row: matches!(entry, Entry::Row(_)), known }
+        let reason = match entry {
+            Entry::Skipped(f) => Some(f.reason.as_str()),
+            _ => None,
+        };
+        Old { name, class: *class, has_row: matches!(entry, Entry::Row(_)), known, reason }
     });
     let list = (part.head.inputs_total, part.head.inputs_sha256.0);
     compare(&part.head.settings, list, old.collect(), target, now)
@@ -56,7 +80,9 @@ pub(crate) fn with_complete(
     let lines = complete.entries.iter().zip(&complete.stamps);
     let old = lines.map(|(e, &stamp)| {
         let known = Some(Known { stamp, bytes: e.bytes, sha256: e.sha256 });
-        Old { name: &e.file, class: e.label, has_row: e.row.is_some(), known }
+        let has_row = e.row.is_some();
+        let reason = (!has_row).then_some(e.reason.as_str());
+        Old { name: &e.file, class: e.label, has_row, known, reason }
     });
     let m = &complete.manifest;
     let list = (m.inputs_total, Hex::parse(&m.inputs_sha256).map_or([0; 32], |h| h.0));
@@ -89,8 +115,19 @@ fn compare(
         last = last.max(Some(i));
         // With other settings no row can be kept, so there is no need to read files.
         let same = !changes.settings.is_empty()
-            || !target.files_at_hand
-            || o.known.is_none_or(|k| unchanged(&input.path, now.get(at).copied().flatten(), &k));
+            || match (&target.contents, &o.known) {
+                (Contents::Known(all), _) => all.get(at).is_some_and(|content| o.is(content)),
+                (Contents::Files, None) => true,
+                (Contents::Files, Some(_)) if o.was_unreadable() => {
+                    if readable(&input.path) {
+                        changes.unread.push(&input.name);
+                    }
+                    true
+                }
+                (Contents::Files, Some(known)) => {
+                    unchanged(&input.path, now.get(at).copied().flatten(), known)
+                }
+            };
         if !same {
             changes.modified.push(&input.name);
         } else if o.has_row {
@@ -118,7 +155,7 @@ fn find_renamed(
     now: &[Option<Stamp>],
     reuse: &mut [Option<usize>],
 ) {
-    if target.settings.augmentation.is_some() || !target.files_at_hand {
+    if target.settings.augmentation.is_some() || !target.files_at_hand() {
         return;
     }
     let mut by_content = HashMap::new();

@@ -42,7 +42,13 @@ impl Complete {
         Ok(Some(Self { manifest, entries, stamps }))
     }
 
-    /// Writes the stamps anew.
+    /// The stamps of the inputs whose content is known.
+    pub(crate) fn known_stamps(&self, now: &[Option<Stamp>]) -> Vec<Option<Stamp>> {
+        let both = now.iter().zip(&self.entries);
+        both.map(|(stamp, entry)| stamp.filter(|_| entry.sha256.is_some())).collect()
+    }
+
+    /// Writes the stamps again.
     pub(crate) fn renew_stamps(
         &self,
         disk: &dyn Disk,

@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use crate::disk::Disk;
 use crate::error::CacheError;
 use crate::faulty::{Fault, FaultyDisk};
-use crate::input::{Existing, Input, OnError, RowSource};
+use crate::input::{Existing, Input, OnError, RowSource, Skip};
 use crate::manifest::{Manifest, RunStats, Shard};
 use crate::merge::merge_on;
 use crate::open::{Opened, open_on};
 use crate::reader::SplitReader;
 use crate::settings::{Dtype, Settings, WeightsId};
-use crate::target::Target;
+use crate::target::{Contents, Target};
 use crate::writer::SplitWriter;
 
 const ENOSPC: i32 = 28;
@@ -117,7 +117,8 @@ fn compute(writer: &SplitWriter, position: usize) -> Result<(), CacheError> {
     let input = writer.input(position).unwrap();
     let bytes = fs::read(&input.path).unwrap();
     if bytes.starts_with(b"bad") {
-        return writer.skip(position, &format!("no picture: {}", String::from_utf8_lossy(&bytes)));
+        let reason = format!("no picture: {}", String::from_utf8_lossy(&bytes));
+        return writer.skip(position, &Skip::judged(reason, &bytes));
     }
     let sha256 = crate::digest::sha256(&bytes);
     let values: Vec<f32> = sha256[..6].iter().map(|&b| f32::from(b) / 7.0).collect();
@@ -138,7 +139,7 @@ impl Job<'_> {
             self.shard,
             settings(self.numerics),
             self.pictures.inputs(),
-            true,
+            Contents::Files,
         )?;
         open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, dir, target, self.existing, OnError::Skip)
     }

@@ -58,7 +58,8 @@ impl Job<'_> {
         let (disk, files) = (self.disk, self.files);
         let labels = stage(disk, &files.labels, |out| self.write_labels(rows, out))?;
         let index = stage(disk, &files.index, |out| index::write_csv(self.index(), out))?;
-        stage(disk, &files.stamps, |out| stamps::write(&index.sha256, self.stamps, out))?;
+        let stamps = self.known_stamps();
+        stage(disk, &files.stamps, |out| stamps::write(&index.sha256, &stamps, out))?;
         let mut shape = vec![rows as usize];
         shape.extend(&settings.row_shape);
         let inputs = self.entries.len() as u64;
@@ -158,6 +159,16 @@ impl Job<'_> {
         Ok(hashes)
     }
 
+    /// The stamps of the inputs whose content is known.
+    fn known_stamps(&self) -> Vec<Option<Stamp>> {
+        let judged = |entry: &Entry| match entry {
+            Entry::Skipped(fact) => fact.sha256.is_some(),
+            _ => true,
+        };
+        let both = self.stamps.iter().zip(self.entries.iter());
+        both.map(|(stamp, entry)| stamp.filter(|_| judged(entry))).collect()
+    }
+
     /// The inputs that have a row, in order.
     fn stored(&self) -> impl Iterator<Item = &Input> {
         let both = self.target.inputs.iter().zip(self.entries.iter());
@@ -205,7 +216,7 @@ impl Job<'_> {
                 }
                 Entry::Skipped(fact) => {
                     line.reason.clone_from(&fact.reason);
-                    line.bytes = fact.stamp.map(|s| s.size);
+                    line.bytes = fact.bytes();
                     line.sha256 = fact.sha256.map(|s| s.0);
                 }
                 Entry::Pending | Entry::Busy => {}

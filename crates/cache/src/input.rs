@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::choice::choice;
+use crate::digest::sha256;
 use crate::manifest::Shard;
 
 /// One file that shall become a row.
@@ -11,7 +12,8 @@ pub struct Input {
     /// Path relative to the split's folder, `/` between parts, escaped losslessly by the caller where it is not UTF-8:
     /// `cats/cat.0.jpg`. Unique in the list.
     pub name: String,
-    /// Where it lies on disk.
+    /// Where it is on disk. It need not be readable, nor a file at all: [`crate::SplitWriter::skip`] says why it gives no
+    /// row, and the cache looks itself whether it can be read by now.
     pub path: PathBuf,
     /// Index into the settings' class names.
     pub class: usize,
@@ -32,10 +34,46 @@ pub struct RowSource {
     pub phash: Option<u64>,
 }
 
+/// Why an input gives no row, and whether that is for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// Why, in one line: the same for the same file.
+    pub reason: String,
+    /// The bytes that were judged. While the file has these, it stays bad without another look.
+    ///
+    /// `None` where no judgement was possible: the file could not be read (gone, no permission, an error of the device, too
+    /// many open files), or there was no memory to decode it. Nothing is kept of such a file but the reason, and each
+    /// later [`crate::open`] tries whether it can be read: then it is an input to be computed.
+    pub judged: Option<Judged>,
+}
+
+/// Bytes that were found to be no picture that gives a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// How many.
+    pub bytes: u64,
+    /// Their sha256.
+    pub sha256: [u8; 32],
+}
+
+impl Skip {
+    /// A failure that the file's content decides: these bytes give no row, today and tomorrow.
+    pub fn judged(reason: impl Into<String>, bytes: &[u8]) -> Self {
+        let judged = Judged { bytes: bytes.len() as u64, sha256: sha256(bytes) };
+        Self { reason: reason.into(), judged: Some(judged) }
+    }
+
+    /// A failure that may pass: the content was not judged.
+    pub fn passing(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), judged: None }
+    }
+}
+
 /// What to do with what lies in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Existing {
-    /// Go on with an interrupted run of the same settings and inputs; refuse anything else.
+    /// Go on with an interrupted run of the same settings and inputs; try again inputs that could not be read and can be
+    /// now; refuse anything else.
     #[default]
     Refuse,
     /// Compute everything anew. What lies there stays until the new cache is complete.

@@ -73,9 +73,20 @@ impl RowFact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SkipFact {
     pub(crate) reason: String,
+    /// As the file was when the run began; `None` where it could not be judged.
     pub(crate) stamp: Option<Stamp>,
-    /// Of the content, where it could be read.
+    /// Of the bytes that were judged; `None` where the failure may pass.
     pub(crate) sha256: Option<Hex<32>>,
+    /// How many bytes those were. Journals of earlier versions have them in the stamp alone.
+    #[serde(default)]
+    pub(crate) bytes: Option<u64>,
+}
+
+impl SkipFact {
+    /// A size only together with the content's digest: of a file that was not judged nothing is known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.sha256.and(self.bytes.or(self.stamp.map(|s| s.size)))
+    }
 }
 
 /// One line.
@@ -387,7 +398,7 @@ mod tests {
         let fact = RowFact::new(Hex([0; 16]), &source, None);
         let row = || Entry::Row(Box::new(fact.clone()));
         let reason = "bad".to_owned();
-        let bad = SkipFact { reason, stamp: None, sha256: None };
+        let bad = SkipFact { reason, stamp: None, sha256: None, bytes: None };
         let skip = || Entry::Skipped(Box::new(bad.clone()));
         let entries = [row(), skip(), row(), skip(), row()];
         let layout = Layout::compact(&entries);

@@ -45,7 +45,7 @@ mod faulty;
 pub use changes::{Changes, Names};
 pub use error::CacheError;
 pub use index::IndexEntry;
-pub use input::{Existing, Input, OnError, OpenOptions, RowSource};
+pub use input::{Existing, Input, Judged, OnError, OpenOptions, RowSource, Skip};
 pub use manifest::{
     FORMAT_VERSION, FileRecord, Files, Manifest, Run, RunStats, Shard, check_compatible,
     harmless_differences,

@@ -13,10 +13,18 @@ use crate::open::{Opened, open_on};
 use crate::reader::SplitReader;
 use crate::setup::source;
 use crate::splits::stems;
-use crate::target::{Target, shard_range};
+use crate::target::{Content, Contents, Target, shard_range};
 
 /// Joins all shards of a split into bitwise the files that one run would have made (but for times in the manifest).
 /// The shards stay. An interrupted merge goes on where it was.
+///
+/// A joined split or an unfinished one that is there already is compared with the shards by the sha256 of each input's
+/// file, as the indices have it: rows of files that changed are not kept. [`Existing::Update`] takes them from the shards.
+///
+/// # Errors
+/// [`CacheError::Shards`] for shards that don't make a whole, [`CacheError::Changed`] for a joined split of other content
+/// under [`Existing::Refuse`], [`CacheError::Damaged`] for a shard that isn't what its manifest says, and what the disk
+/// says.
 pub fn merge(dir: &Path, split: &str, existing: Existing) -> Result<Manifest, CacheError> {
     merge_on(Arc::new(RealDisk), dir, split, existing)
 }
@@ -33,7 +41,7 @@ pub(crate) fn merge_on(
         |why: String| CacheError::Shards { path: dir.to_owned(), split: split.to_owned(), why };
     let shards = read_shards(dir, split)?;
     let first = shards.first().ok_or_else(|| refuse("there are none".to_owned()))?.manifest();
-    let mut inputs = Vec::new();
+    let (mut inputs, mut contents) = (Vec::new(), Vec::new());
     for reader in &shards {
         let m = reader.manifest();
         let name = names::stem(split, m.shard);
@@ -56,11 +64,13 @@ pub(crate) fn merge_on(
                 m.inputs
             )));
         }
-        let named =
-            |e: crate::IndexEntry| Input { name: e.file, path: PathBuf::new(), class: e.label };
-        inputs.extend(reader.index()?.into_iter().map(named));
+        for entry in reader.index()? {
+            contents.push(Content::of(&entry));
+            inputs.push(Input { name: entry.file, path: PathBuf::new(), class: entry.label });
+        }
     }
-    let target = Target::new(split, None, first.settings.clone(), inputs, false)?;
+    let contents = Contents::Known(contents);
+    let target = Target::new(split, None, first.settings.clone(), inputs, contents)?;
     if crate::digest::Hex(target.list.1).to_string() != first.inputs_sha256 {
         return Err(refuse(
             "the names in the shards' indices are not those of the list they were made from"

@@ -16,7 +16,7 @@ use crate::names::{SplitFiles, part};
 use crate::settings::Settings;
 use crate::setup::{self, Ready, Reuse};
 use crate::stamps::Stamp;
-use crate::target::Target;
+use crate::target::{Contents, Target};
 use crate::writer::SplitWriter;
 
 /// What [`open`] found.
@@ -40,7 +40,7 @@ pub fn open(
     inputs: Vec<Input>,
     options: OpenOptions,
 ) -> Result<Opened, CacheError> {
-    let target = Target::new(split, options.shard, settings, inputs, true)?;
+    let target = Target::new(split, options.shard, settings, inputs, Contents::Files)?;
     open_on(Arc::new(RealDisk), dir, target, options.existing, options.on_error)
 }
 
@@ -61,9 +61,10 @@ pub(crate) fn open_on(
         (Ok(true), Existing::Overwrite) if is_done(&files, &target) => Existing::Refuse,
         (other, _) => other.map(|_| existing)?,
     };
-    let stamps: Vec<Option<Stamp>> = match target.files_at_hand {
-        true => target.inputs.iter().map(|i| Stamp::of(&i.path)).collect(),
-        false => vec![None; target.inputs.len()],
+    let stamps: Vec<Option<Stamp>> = if target.files_at_hand() {
+        target.inputs.iter().map(|i| Stamp::of(&i.path)).collect()
+    } else {
+        vec![None; target.inputs.len()]
     };
     let ready = match decide(&disk, &files, &target, &stamps, existing)? {
         Decision::UpToDate(manifest) => return Ok(Opened::UpToDate(manifest)),
@@ -127,15 +128,30 @@ fn decide(
         other => other?,
     };
     let complete = complete.map(|c| (compare::with_complete(&c, target, stamps), c));
+    // What could not be read is tried again as soon as it can be: that is part of the run that left it out. But not at the
+    // cost of an unfinished run of something else.
+    let mut existing = existing;
+    let mut up_to_date = false;
+    if let Some((Comparison { changes, .. }, _)) = &complete {
+        up_to_date = changes.is_empty();
+        if existing == Existing::Refuse && changes.only_unread() {
+            if part.as_ref().is_none_or(|(c, _)| c.changes.is_empty()) {
+                existing = Existing::Update;
+            } else {
+                up_to_date = true;
+            }
+        }
+    }
     let mut unsound = None;
-    if let Some((comparison, c)) = &complete
-        && comparison.changes.is_empty()
+    if let Some((_, c)) = &complete
+        && up_to_date
     {
         let checked = complete::open_features(&files.features, &c.manifest)
             .and_then(|_| complete::read_labels(&files.labels, &c.manifest));
         match checked {
             Ok(_) => {
-                if target.files_at_hand && c.stamps != stamps {
+                let stamps = &c.known_stamps(stamps);
+                if target.files_at_hand() && c.stamps != *stamps {
                     // Untouched content under new times: remember them, so that the next run need not hash. Only that
                     // is lost where it fails, in a read-only folder for instance.
                     let _ = c.renew_stamps(&**disk, files, stamps);

@@ -47,19 +47,18 @@ pub(crate) struct Known {
     pub(crate) sha256: Option<[u8; 32]>,
 }
 
-/// Whether the file at `path` (with the stamp `now`) still has the content that was `known`.
+/// Whether the file at `path` (with the stamp `now`) still has the content that was `known`. Of a file that was never read
+/// to its end nothing is known: it isn't unchanged.
 pub(crate) fn unchanged(path: &Path, now: Option<Stamp>, known: &Known) -> bool {
-    if now.is_some() && now == known.stamp {
-        return true;
-    }
-    match (known.bytes, known.sha256) {
-        (Some(bytes), Some(sha)) => {
-            now.is_some_and(|n| n.size == bytes)
-                && sha256_file(path).is_ok_and(|found| found == (bytes, sha))
-        }
-        // A file that was never read to its end: with no stamp to compare, its size must do.
-        (bytes, _) => known.stamp.is_none() && now.map(|n| n.size) == bytes,
-    }
+    let (Some(bytes), Some(sha)) = (known.bytes, known.sha256) else { return false };
+    (now.is_some() && now == known.stamp)
+        || (now.is_some_and(|n| n.size == bytes)
+            && sha256_file(path).is_ok_and(|found| found == (bytes, sha)))
+}
+
+/// Whether the file at `path` can be read to its end.
+pub(crate) fn readable(path: &Path) -> bool {
+    sha256_file(path).is_ok()
 }
 
 /// Writes `<split>.stamps`: a line with the index's sha256, then a line an input.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::digest::Hasher;
 use crate::error::CacheError;
+use crate::index::IndexEntry;
 use crate::input::Input;
 use crate::manifest::Shard;
 use crate::names;
@@ -22,17 +23,46 @@ pub(crate) struct Target {
     pub(crate) base: usize,
     /// Inputs of the whole split, and the digest of their list.
     pub(crate) list: (u64, [u8; 32]),
-    /// Whether the inputs' files are at hand (not so when shards are merged).
-    pub(crate) files_at_hand: bool,
+    /// What tells whether an input is the one that an older run had.
+    pub(crate) contents: Contents,
+}
+
+/// What tells whether an input is the one that an older run had.
+#[derive(Debug)]
+pub(crate) enum Contents {
+    /// Its file.
+    Files,
+    /// What an index says of it, for each input of the whole list: shards are merged without their pictures.
+    Known(Vec<Content>),
+}
+
+/// What an index line says of an input's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) bytes: Option<u64>,
+    pub(crate) sha256: Option<[u8; 32]>,
+    /// Why there is no row; `None` where there is one.
+    pub(crate) reason: Option<String>,
+}
+
+impl Content {
+    pub(crate) fn of(entry: &IndexEntry) -> Self {
+        let reason = entry.row.is_none().then(|| entry.reason.clone());
+        Self { bytes: entry.bytes, sha256: entry.sha256, reason }
+    }
 }
 
 impl Target {
+    pub(crate) fn files_at_hand(&self) -> bool {
+        matches!(self.contents, Contents::Files)
+    }
+
     pub(crate) fn new(
         split: &str,
         shard: Option<Shard>,
         settings: Settings,
         mut inputs: Vec<Input>,
-        files_at_hand: bool,
+        contents: Contents,
     ) -> Result<Self, CacheError> {
         names::check_split(split)?;
         shard.map_or(Ok(()), names::check_shard)?;
@@ -42,7 +72,7 @@ impl Target {
         let (base, end) = shard_range(inputs.len(), shard);
         inputs.truncate(end);
         inputs.drain(..base);
-        Ok(Self { split: split.to_owned(), shard, settings, inputs, base, list, files_at_hand })
+        Ok(Self { split: split.to_owned(), shard, settings, inputs, base, list, contents })
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use half::f16;
 
-use crate::digest::{Hex, row_hash, sha256_file};
+use crate::digest::{Hex, row_hash};
 use crate::disk::{self, Disk};
 use crate::error::CacheError;
 use crate::finish::{Job, now_unix};
 use crate::index::IndexEntry;
-use crate::input::{Input, OnError, RowSource};
+use crate::input::{Input, Judged, OnError, RowSource, Skip};
 use crate::journal::{Entry, Journal, Record, RowFact, SkipFact};
 use crate::lock::Lock;
 use crate::manifest::{Manifest, Run, RunStats};
@@ -152,20 +152,31 @@ impl SplitWriter {
         self.sync_if_due(&mut state)
     }
 
-    /// Notes that an input gives no row, and why (one line, the same for the same file). Under [`OnError::Fail`] it notes
-    /// nothing and gives the error to stop with.
-    pub fn skip(&self, position: usize, reason: &str) -> Result<(), CacheError> {
+    /// Notes that an input gives no row, and why. Under [`OnError::Fail`] it notes nothing and gives the error to stop
+    /// with.
+    ///
+    /// # Errors
+    /// [`CacheError::BadInput`] under [`OnError::Fail`]; [`CacheError::Usage`] for an input that is not pending; what the
+    /// disk says.
+    pub fn skip(&self, position: usize, skip: &Skip) -> Result<(), CacheError> {
         let clean = |c: char| if c.is_control() { ' ' } else { c };
-        let reason: String = reason.chars().map(clean).take(MAX_REASON).collect();
+        let reason: String = skip.reason.chars().map(clean).take(MAX_REASON).collect();
         if self.on_error == OnError::Fail {
             let file =
                 self.input(position).map_or_else(|| position.to_string(), |i| i.name.clone());
             return Err(CacheError::BadInput { file, reason });
         }
         let at = self.claim(position)?;
-        let path = &self.target.inputs[at].path;
-        let sha256 = sha256_file(path).ok().map(|(_, sha)| Hex(sha));
-        self.note_skipped(at, SkipFact { reason, stamp: self.stamps[at], sha256 })
+        let fact = match skip.judged {
+            Some(Judged { bytes, sha256 }) => SkipFact {
+                reason,
+                stamp: self.stamps[at],
+                sha256: Some(Hex(sha256)),
+                bytes: Some(bytes),
+            },
+            None => SkipFact { reason, stamp: None, sha256: None, bytes: None },
+        };
+        self.note_skipped(at, fact)
     }
 
     /// As [`Self::skip`] for a file that is not at hand: what its index line says is known.
@@ -175,9 +186,8 @@ impl SplitWriter {
         entry: &IndexEntry,
     ) -> Result<(), CacheError> {
         let at = self.claim(position)?;
-        let stamp = entry.bytes.map(|size| Stamp { size, mtime: 0, ctime: 0 });
-        let sha256 = entry.sha256.map(Hex);
-        self.note_skipped(at, SkipFact { reason: entry.reason.clone(), stamp, sha256 })
+        let (reason, sha256) = (entry.reason.clone(), entry.sha256.map(Hex));
+        self.note_skipped(at, SkipFact { reason, stamp: None, sha256, bytes: entry.bytes })
     }
 
     fn note_skipped(&self, at: usize, fact: SkipFact) -> Result<(), CacheError> {

@@ -2,8 +2,8 @@
 //!
 //! While the base works on one batch, the next is decoded. Both are tasks of one rayon pool: the thread that finds no
 //! tile to convolve takes an image to decode, and the other way round, so all cores are busy and none is fought over.
-//! Memory: two batches of pixels and one of features, whatever the number of files, and what `load` holds meanwhile.
-//! It may wait for memory that other loads hold: those need no thread of the pool but their own.
+//! Memory: two batches of pixels and one of features, whatever the number of files, and what `load` holds meanwhile. It may
+//! wait for memory that other loads hold, since those need no thread of the pool but their own to go on.
 
 use anyhow::{Context as _, Result};
 use backbone::Extractor;

@@ -1,11 +1,12 @@
 //! What changed is noticed and told; `update` and `overwrite` do what they say.
 
 use std::fs;
+use std::path::Path;
 
 use crate::common::{compute, inputs, many, run, settings, snapshot, writer};
 use cache::{
-    CacheError, Dtype, Existing, OnError, OpenOptions, Opened, RunStats, Settings, SplitReader,
-    check_compatible, open,
+    CacheError, Dtype, Existing, Input, OnError, OpenOptions, Opened, RunStats, Settings, Skip,
+    SplitReader, check_compatible, open,
 };
 
 const FILES: &[(&str, &str)] =
@@ -164,7 +165,7 @@ fn fail_stops_at_a_bad_file() {
     let options = OpenOptions { on_error: OnError::Fail, ..OpenOptions::default() };
     let files = inputs(data.path(), FILES);
     let w = writer(open(dir.path(), "train", settings(&[2], Dtype::F32), files, options));
-    let error = w.skip(3, "not a\npicture").unwrap_err();
+    let error = w.skip(3, &Skip::judged("not a\npicture", b"bad")).unwrap_err();
     assert_eq!(error.to_string(), "dogs/d: not a picture");
 }
 
@@ -252,4 +253,113 @@ fn an_empty_split_is_complete() {
         open(dir.path(), "train", settings(&[2], Dtype::F32), Vec::new(), OpenOptions::default())
             .unwrap();
     assert!(matches!(again, Opened::UpToDate(_)));
+}
+
+/// A run in which `unread` cannot be read, as under a passing error of the device.
+fn run_without(dir: &Path, files: &[Input], unread: &str) {
+    let w = writer(open(
+        dir,
+        "train",
+        settings(&[2], Dtype::F32),
+        files.to_vec(),
+        OpenOptions::default(),
+    ));
+    for &position in w.pending() {
+        if w.input(position).unwrap().name == unread {
+            w.skip(position, &Skip::passing("cannot read: Input/output error")).unwrap();
+        } else {
+            compute(&w, position, 2).unwrap();
+        }
+    }
+    w.finish(RunStats::default()).unwrap();
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_tried_again_once_it_can_be() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let settings = settings(&[2], Dtype::F32);
+    for existing in [Existing::Refuse, Existing::Update] {
+        let fresh = dir.path().join(existing.name());
+        run_without(&fresh, &files, "cats/b");
+        let bad = SplitReader::open(&fresh, "train").unwrap().index().unwrap().swap_remove(1);
+        assert_eq!((bad.row, bad.bytes, bad.sha256), (None, None, None));
+        assert!(
+            fs::read_to_string(fresh.join("train.stamps")).unwrap().lines().nth(2) == Some("-")
+        );
+        // The same file, untouched: its row is computed, and nothing else.
+        let (manifest, done) = run(&fresh, &settings, &files, existing).unwrap();
+        assert_eq!((done, manifest.rows, manifest.run.rows_reused), (2, 3, 2), "{existing}");
+        assert_eq!(run(&fresh, &settings, &files, existing).unwrap().1, 0);
+        let never = dir.path().join("never").join(existing.name());
+        run(&never, &settings, &files, Existing::Refuse).unwrap();
+        assert_eq!(snapshot(&fresh), snapshot(&never));
+    }
+}
+
+#[test]
+fn a_file_that_still_cannot_be_read_costs_nothing_and_stays_listed() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let settings = settings(&[2], Dtype::F32);
+    let path = &files[1].path;
+    fs::remove_file(path).unwrap();
+    std::os::unix::fs::symlink(path.with_extension("gone"), path).unwrap();
+    run_without(dir.path(), &files, "cats/b");
+    let before = snapshot(dir.path());
+    for existing in [Existing::Refuse, Existing::Update] {
+        assert_eq!(run(dir.path(), &settings, &files, existing).unwrap().1, 0);
+        assert_eq!(snapshot(dir.path()), before);
+    }
+    // An unfinished run of something else isn't given up for it.
+    fs::write(path.with_extension("gone"), "2").unwrap();
+    let other = Settings { seed: 9, ..settings.clone() };
+    let options = OpenOptions { existing: Existing::Overwrite, ..OpenOptions::default() };
+    let w = writer(open(dir.path(), "train", other, files.clone(), options));
+    compute(&w, 0, 2).unwrap();
+    w.abandon().unwrap();
+    let journal = fs::read(dir.path().join("train.journal")).unwrap();
+    assert_eq!(run(dir.path(), &settings, &files, Existing::Refuse).unwrap().1, 0);
+    assert_eq!(fs::read(dir.path().join("train.journal")).unwrap(), journal);
+    assert_eq!(run(dir.path(), &settings, &files, Existing::Update).unwrap().1, 2);
+}
+
+#[test]
+fn a_row_whose_file_cannot_be_read_any_more_is_not_dropped_in_silence() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let settings = settings(&[2], Dtype::F32);
+    run(dir.path(), &settings, &files, Existing::Refuse).unwrap();
+    fs::remove_file(&files[0].path).unwrap();
+    std::os::unix::fs::symlink("nowhere", &files[0].path).unwrap();
+    let error = run(dir.path(), &settings, &files, Existing::Refuse).unwrap_err().to_string();
+    assert!(error.contains("1 file changed (cats/a)"), "{error}");
+    // Under update the caller is asked for it again, and what it says is in the index.
+    let options = OpenOptions { existing: Existing::Update, ..OpenOptions::default() };
+    let w = writer(open(dir.path(), "train", settings, files, options));
+    assert_eq!(w.pending(), [0, 3]);
+    w.skip(0, &Skip::passing("a broken link")).unwrap();
+    compute(&w, 3, 2).unwrap();
+    let manifest = w.finish(RunStats::default()).unwrap();
+    assert_eq!((manifest.rows, manifest.skipped, manifest.inputs), (2, 2, 4));
+    let line = SplitReader::open(dir.path(), "train").unwrap().index().unwrap().swap_remove(0);
+    assert_eq!((line.file.as_str(), line.reason.as_str()), ("cats/a", "a broken link"));
+}
+
+#[test]
+fn what_is_kept_of_a_bad_file_is_of_the_bytes_that_were_judged() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = inputs(data.path(), FILES);
+    let settings = settings(&[2], Dtype::F32);
+    let w =
+        writer(open(dir.path(), "train", settings.clone(), files.clone(), OpenOptions::default()));
+    (0..3).for_each(|position| compute(&w, position, 2).unwrap());
+    // It is replaced between the look at it and the note.
+    fs::write(&files[3].path, "good").unwrap();
+    w.skip(3, &Skip::judged("no picture", b"bad")).unwrap();
+    w.finish(RunStats::default()).unwrap();
+    let line = SplitReader::open(dir.path(), "train").unwrap().index().unwrap().swap_remove(3);
+    assert_eq!((line.bytes, line.sha256), (Some(3), Some(crate::common::source(b"bad").sha256)));
+    let error = run(dir.path(), &settings, &files, Existing::Refuse).unwrap_err().to_string();
+    assert!(error.contains("1 file changed (dogs/d)"), "{error}");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cache::{
     CacheError, Dtype, Existing, Input, Manifest, OpenOptions, Opened, RowSource, RunStats,
-    Settings, SplitWriter, WeightsId, open,
+    Settings, Skip, SplitWriter, WeightsId, open,
 };
 use sha2::{Digest, Sha256};
 
@@ -70,7 +70,7 @@ pub fn source(bytes: &[u8]) -> RowSource {
 pub fn compute(writer: &SplitWriter, position: usize, elements: usize) -> Result<(), CacheError> {
     let bytes = fs::read(&writer.input(position).unwrap().path).unwrap();
     if bytes.starts_with(b"bad") {
-        return writer.skip(position, "no picture");
+        return writer.skip(position, &Skip::judged("no picture", &bytes));
     }
     let source = source(&bytes);
     let row: Vec<f32> =

@@ -44,6 +44,9 @@ pub(crate) struct MergeArgs {
     /// A split to join; may be given several times [default: all that have shards].
     #[arg(long, value_name = "NAME")]
     pub(crate) split: Vec<String>,
+    /// Keep the joined rows of pictures that did not change, take the others from the shards.
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) update: bool,
     /// Replace joined files that are there already.
     #[arg(long)]
     pub(crate) overwrite: bool,

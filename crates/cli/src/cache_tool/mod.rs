@@ -161,7 +161,11 @@ fn merge(args: &MergeArgs) -> Result<ExitCode> {
             "make them with extract --shard I/N",
         ));
     }
-    let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
+    let existing = match (args.overwrite, args.update) {
+        (true, _) => Existing::Overwrite,
+        (_, true) => Existing::Update,
+        _ => Existing::Refuse,
+    };
     let mut values = Vec::new();
     for split in &splits {
         let manifest = cache::merge(dir, split, existing)?;

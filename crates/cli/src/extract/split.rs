@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use backbone::weights::Weights;
 use backbone::{EngineInfo, Extractor};
 use cache::leaks::{self, Leak};
-use cache::{Input, Judged, Manifest, Opened, RowSource, RunStats, SplitWriter, WeightsId};
+use cache::{Input, Manifest, Opened, RowSource, RunStats, Skip, SplitWriter, WeightsId};
 use images::{Cause, ImageError, LoadSpec, Memory, SplitScan};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -197,15 +197,14 @@ impl<'a> Session<'a> {
                         writer.write_row(position, row, source)?;
                         computed += 1;
                     }
-                    Err(Refused { error, .. }) if error.cause() == Cause::Machine => {
-                        // It stays to do. The first such error is the one that is told.
+                    Err(Refused::Short(error)) => {
+                        // The first such error is the one that is told.
                         let _ = short.set(error);
                         return Ok(());
                     }
-                    Err(refused) => {
-                        let reason = refused.reason();
-                        skipped.push(format!("{split}/{}: {reason}", input.name));
-                        writer.skip(position, &reason, refused.judged)?;
+                    Err(Refused::Skipped(skip)) => {
+                        skipped.push(format!("{split}/{}: {}", input.name, skip.reason));
+                        writer.skip(position, &skip)?;
                     }
                 }
                 bar.inc(1);
@@ -311,18 +310,27 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Why a file gives no row, and what was looked at to say so.
-struct Refused {
-    error: ImageError,
-    judged: Judged,
+/// Why a file gave no row.
+enum Refused {
+    /// It is left out.
+    Skipped(Skip),
+    /// The machine is short of something: it stays to do.
+    Short(ImageError),
 }
 
-impl Refused {
-    fn reason(&self) -> String {
-        match self.error.cause() {
-            Cause::Passing => format!("{}; the next run tries again", self.error.reason()),
-            Cause::File | Cause::Machine => self.error.reason(),
+/// What a file is left out for that could not be read.
+fn unread(error: ImageError) -> Refused {
+    let reason = error.reason();
+    match (error.cause(), &error) {
+        (Cause::Machine, _) => Refused::Short(error),
+        (Cause::Passing, _) => {
+            Refused::Skipped(Skip::passing(format!("{reason}; the next run tries again")))
         }
+        (Cause::File, ImageError::FileTooLarge { path, bytes }) => {
+            Refused::Skipped(Skip::judged_by_size(reason, path, *bytes))
+        }
+        // No bytes that could be judged: a broken link, a pipe.
+        (Cause::File, _) => Refused::Skipped(Skip::passing(reason)),
     }
 }
 
@@ -333,23 +341,20 @@ fn load(
     spec: &LoadSpec,
     pixels: &mut [f32],
 ) -> Result<RowSource, Refused> {
-    let bytes = memory.read(&input.path).map_err(|error| {
-        let judged = match error.cause() {
-            Cause::File => Judged::Path,
-            Cause::Passing | Cause::Machine => Judged::Nothing,
-        };
-        Refused { error, judged }
-    })?;
-    let (sha256, count) = (Sha256::digest(&*bytes).into(), bytes.len() as u64);
+    let bytes = memory.read(&input.path).map_err(unread)?;
     let decoded = memory.decode(&bytes, spec).and_then(|image| {
         spec.fill(&image, pixels)?;
         Ok(image)
     });
-    let image = decoded
-        .map_err(|error| Refused { error, judged: Judged::Bytes { sha256, bytes: count } })?;
+    let image = decoded.map_err(|e| Refused::Skipped(Skip::judged(e.reason(), &bytes)))?;
     let (width, height) = (image.width, image.height);
-    let phash = leaks::perceptual_hash(&image.data, width as usize, height as usize);
-    Ok(RowSource { sha256, bytes: count, width, height, phash })
+    Ok(RowSource {
+        sha256: Sha256::digest(&*bytes).into(),
+        bytes: bytes.len() as u64,
+        width,
+        height,
+        phash: leaks::perceptual_hash(&image.data, width as usize, height as usize),
+    })
 }
 
 /// `cats 791, dogs 790`; a class without images stands out.
