@@ -1,9 +1,9 @@
 //! What goes into a cache: a sorted list of files, and what is known of each once it is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::choice::choice;
-use crate::digest::sha256;
+use crate::digest::{sha256, sha256_file};
 use crate::manifest::Shard;
 
 /// One file that shall become a row.
@@ -63,6 +63,16 @@ impl Skip {
         Self { reason: reason.into(), judged: Some(judged) }
     }
 
+    /// A failure that the file's size decides, for files too large to be read at once: its digest is taken piece by piece.
+    /// Where the file hasn't that size any more, or can't be read, the failure counts as passing.
+    pub fn judged_by_size(reason: impl Into<String>, path: &Path, bytes: u64) -> Self {
+        let judged = sha256_file(path)
+            .ok()
+            .filter(|(found, _)| *found == bytes)
+            .map(|(bytes, sha256)| Judged { bytes, sha256 });
+        Self { reason: reason.into(), judged }
+    }
+
     /// A failure that may pass: the content was not judged.
     pub fn passing(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), judged: None }
@@ -105,4 +115,19 @@ pub struct OpenOptions {
     pub shard: Option<Shard>,
     /// What to do with an input that gives no row.
     pub on_error: OnError,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_judged_only_of_the_file_that_has_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"12345").unwrap();
+        let judged = |bytes| Skip::judged_by_size("too large", file.path(), bytes);
+        assert_eq!(judged(5), Skip::judged("too large", b"12345"));
+        assert_eq!(judged(4), Skip::passing("too large"));
+        assert_eq!(Skip::judged_by_size("r", &file.path().join("none"), 5), Skip::passing("r"));
+    }
 }

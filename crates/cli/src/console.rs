@@ -63,7 +63,8 @@ pub(crate) fn error_line(line: &str) {
 /// shell's `*` can make arguments of anybody's file names.
 pub(crate) fn parse<A: clap::Parser>() -> A {
     A::try_parse().unwrap_or_else(|error| {
-        let shown = std::env::args_os().map(|arg| util::visible(&arg.to_string_lossy()).into_owned());
+        let shown =
+            std::env::args_os().map(|arg| util::visible(&arg.to_string_lossy()).into_owned());
         match A::try_parse_from(shown) {
             Err(error) => error.exit(),
             // Wrong only because of such a character.

@@ -68,7 +68,8 @@ impl Interrupt {
             error_line(&format!("hint: {hint}"));
         });
         let said = Instant::now();
-        while words.as_ref().is_ok_and(|words| !words.is_finished()) && said.elapsed() < LAST_WORDS {
+        while words.as_ref().is_ok_and(|words| !words.is_finished()) && said.elapsed() < LAST_WORDS
+        {
             thread::sleep(Duration::from_millis(1));
         }
         // Without the usual cleaning up, which may wait for what the run holds.

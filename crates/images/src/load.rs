@@ -57,10 +57,9 @@ impl LoadSpec {
         Ok(())
     }
 
-    /// Bytes that [`LoadSpec::fill`] takes at most, the image itself included.
+    /// Bytes that [`LoadSpec::fill`] takes at most, beside the image.
     pub(crate) fn working_bytes(&self, from: ImageSize) -> u64 {
-        let working = crate::resize::working_bytes(from, self.size, self.interpolation);
-        working.saturating_add(from.values() as u64)
+        crate::resize::working_bytes(from, self.size, self.interpolation)
     }
 
     fn check(&self, out: &[f32]) -> Result<(), ImageError> {

@@ -61,7 +61,8 @@ impl Memory {
     pub fn decode(&self, bytes: &[u8], spec: &LoadSpec) -> Result<Decoded<'_>, ImageError> {
         let mut held = None;
         let image = decode_after(bytes, &mut |header| {
-            let bytes = header.bytes.max(spec.working_bytes(header.size));
+            let resizing = spec.working_bytes(header.size).saturating_add(header.kept);
+            let bytes = header.bytes.max(resizing);
             if bytes > MAX_IMAGE_BYTES {
                 return Err(ImageError::TooMuchMemory { size: header.size, bytes });
             }

@@ -45,6 +45,45 @@ fn jpeg(width: usize, height: usize, sampling: Subsampling, progressive: bool) -
     }
 }
 
+/// The other formats, in every kind of pixels that can be written.
+fn others(width: u32, height: u32) -> Vec<(String, Vec<u8>)> {
+    use image::{DynamicImage, ImageFormat as F};
+    let image = DynamicImage::ImageRgb8(image::RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([(x * 7) as u8, (y * 3) as u8, (x ^ y) as u8])
+    }));
+    let kinds: [(&str, DynamicImage); 5] = [
+        ("grey", image.to_luma8().into()),
+        ("rgba", image.to_rgba8().into()),
+        ("grey16", image.to_luma16().into()),
+        ("rgb16", image.to_rgb16().into()),
+        ("rgb", image),
+    ];
+    let mut all = Vec::new();
+    for (kind, image) in &kinds {
+        for format in [F::Bmp, F::Tiff, F::Pnm, F::WebP] {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            // Not every format has every kind, and WebP no such long sides.
+            if image.write_to(&mut bytes, format).is_ok() {
+                all.push((format!("{format:?} {kind}"), bytes.into_inner()));
+            }
+        }
+    }
+    if let (Ok(columns), Ok(rows)) = (u16::try_from(width), u16::try_from(height)) {
+        for interlaced in [false, true] {
+            let mut bytes = Vec::new();
+            let mut encoder = gif::Encoder::new(&mut bytes, columns, rows, &[1, 2, 3]).unwrap();
+            let pixels = vec![0; width as usize * height as usize];
+            let mut frame = gif::Frame::from_indexed_pixels(columns, rows, pixels, None);
+            frame.interlaced = interlaced;
+            encoder.write_frame(&frame).unwrap();
+            drop(encoder);
+            all.push((format!("Gif interlaced {interlaced}"), bytes));
+        }
+    }
+    assert!(all.len() > 8, "{}", all.len());
+    all
+}
+
 /// Everything that decoding and resizing `bytes` held at a time, against what was claimed for it.
 fn check(name: &str, bytes: &[u8], spec: &LoadSpec) {
     let memory = Memory::new(0, 8 << 30);
@@ -72,7 +111,8 @@ fn no_more_is_taken_than_claimed_and_no_more_claimed_than_there_is() {
             check(&path.file_name().unwrap().to_string_lossy(), &fs::read(&path).unwrap(), &small);
         }
     }
-    for color in [ColorType::Grayscale, ColorType::GrayscaleAlpha, ColorType::Rgb, ColorType::Rgba] {
+    for color in [ColorType::Grayscale, ColorType::GrayscaleAlpha, ColorType::Rgb, ColorType::Rgba]
+    {
         for depth in [BitDepth::Eight, BitDepth::Sixteen] {
             for (width, height) in [(1500, 1400), (2_000_000, 1), (1, 2_000_000), (300_000, 7)] {
                 let name = format!("png {color:?} {depth:?}");
@@ -80,12 +120,24 @@ fn no_more_is_taken_than_claimed_and_no_more_claimed_than_there_is() {
             }
         }
     }
-    for sampling in [Subsampling::S444, Subsampling::S422, Subsampling::S420] {
+    for sampling in [
+        Subsampling::S444,
+        Subsampling::S422,
+        Subsampling::S420,
+        Subsampling::S440,
+        Subsampling::S411,
+        Subsampling::S441,
+    ] {
         for progressive in [false, true] {
             for (width, height) in [(1500, 1400), (60_000, 20), (20, 60_000)] {
                 let name = format!("jpeg {sampling:?} progressive {progressive}");
                 check(&name, &jpeg(width, height, sampling, progressive), &small);
             }
+        }
+    }
+    for (width, height) in [(1500, 1400), (300_000, 7), (7, 60_000)] {
+        for (name, bytes) in others(width, height) {
+            check(&name, &bytes, &small);
         }
     }
     let wide = png(400_000, 2, ColorType::Rgb, BitDepth::Eight);

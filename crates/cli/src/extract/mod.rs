@@ -35,8 +35,7 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let console = Console { quiet: args.quiet, json: args.json };
     let config = Config::new(args)?;
     backbone::check_device(&config.engine)?;
-    let interrupt =
-        Interrupt::listen(GRACE, "run the same command again to go on from there")?;
+    let interrupt = Interrupt::listen(GRACE, "run the same command again to go on from there")?;
     let pool = threads::pool(config.threads)?;
 
     let started = Instant::now();

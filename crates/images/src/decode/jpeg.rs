@@ -41,7 +41,11 @@ pub(super) fn decode(
     if pixels as u64 * channels as u64 * 2 > MAX_BYTES {
         return Err(unsupported(FORMAT, TOO_LARGE));
     }
-    claim(Header { size: ImageSize { width, height }, bytes: working_bytes(width, height, channels) })?;
+    claim(Header {
+        size: ImageSize { width, height },
+        bytes: working_bytes(width, height, &header.components),
+        kept: pixels as u64 * 3,
+    })?;
     decoder.set_output_format(layout);
     let decoded = decoder.decode_image().map_err(error)?;
     if (decoded.width, decoded.height) != (width as usize, height as usize)
@@ -63,15 +67,23 @@ pub(super) fn decode(
     Ok(Rgb8Image { width, height, data, format: FORMAT })
 }
 
-/// At most: coefficients of two bytes a sample, planes before and after their enlargement, and what is returned, all padded
-/// to whole blocks of the coarsest sampling.
-fn working_bytes(width: u32, height: u32, channels: usize) -> u64 {
-    const COARSEST: u64 = 32;
+/// At most: coefficients of two bytes a sample, planes of one, both padded to whole blocks of the coarsest sampling, and what
+/// is returned, before and after it becomes RGB.
+fn working_bytes(width: u32, height: u32, components: &[ComponentInfo]) -> u64 {
+    const BLOCK: u64 = 8;
     const LEAST: u64 = 1 << 20;
-    let padded = |side: u32| u64::from(side).next_multiple_of(COARSEST);
-    let samples = padded(width) * padded(height) * channels as u64;
-    let pixels = u64::from(width) * u64::from(height);
-    samples * 4 + pixels * (channels as u64 + 3) + LEAST
+    let horizontal = |c: &ComponentInfo| u64::from(c.horizontal_sampling.max(1));
+    let vertical = |c: &ComponentInfo| u64::from(c.vertical_sampling.max(1));
+    let most = |of: &dyn Fn(&ComponentInfo) -> u64| components.iter().map(of).max().unwrap_or(1);
+    let across = u64::from(width).div_ceil(BLOCK * most(&horizontal));
+    let down = u64::from(height).div_ceil(BLOCK * most(&vertical));
+    let samples: u64 = components
+        .iter()
+        .map(|c| across * horizontal(c) * BLOCK * down * vertical(c) * BLOCK)
+        .sum();
+    let channels = components.len() as u64;
+    let returned = if channels == 3 { 3 } else { channels + 3 };
+    samples * 3 + u64::from(width) * u64::from(height) * returned + LEAST
 }
 
 /// Whether the first and the black component have the full resolution and the other two all or half of it on each

@@ -51,6 +51,8 @@ pub(crate) struct Header {
     pub(crate) size: ImageSize,
     /// Bytes that decoding takes at most, the decoded image included, the file's bytes not.
     pub(crate) bytes: u64,
+    /// Bytes of these that the decoded image keeps.
+    pub(crate) kept: u64,
 }
 
 /// As [`decode_rgb`]; `claim` is called once the header is read, and may wait for memory or refuse.
@@ -94,10 +96,10 @@ fn claim_pixels(
     const LEAST: u64 = 1 << 18;
     let pixels = u64::from(width) * u64::from(height);
     let bytes = pixels.saturating_mul(per_pixel).saturating_add(beside).saturating_add(LEAST);
-    claim(Header { size: ImageSize { width, height }, bytes })
+    claim(Header { size: ImageSize { width, height }, bytes, kept: pixels * 3 })
 }
 
-/// Keeps the first `kept` bytes of every `of`, in place.
+/// Keeps the first `kept` bytes of every `of`, in place; the memory stays reserved.
 fn keep_first(data: &mut Vec<u8>, kept: usize, of: usize) {
     let groups = data.len() / of;
     for group in 0..groups {

@@ -34,13 +34,15 @@ pub(super) fn decode(
     if size as u64 > MAX_BYTES {
         return Err(unsupported(FORMAT, TOO_LARGE));
     }
-    // The decoder keeps some rows besides, in a buffer that grows by doubling.
+    // The decoder keeps some rows besides, in a buffer that doubles: the old and the new one for a moment.
     let row = (size as u64).div_ceil(u64::from(height));
-    let rows = row.saturating_mul(u64::from(height.min(BUFFERED_ROWS))) * 2;
+    let rows = row.saturating_mul(u64::from(height.min(BUFFERED_ROWS)) * 3);
     let grey = !matches!(reader.output_color_type().0, ColorType::Rgb | ColorType::Rgba);
     let returned = if grey { pixels as u64 * 3 } else { 0 };
     let bytes = (size as u64).saturating_add(returned).saturating_add(rows) + BESIDE;
-    claim(Header { size: ImageSize { width, height }, bytes })?;
+    // Colours stay where they were decoded to.
+    let kept = if grey { returned } else { size as u64 };
+    claim(Header { size: ImageSize { width, height }, bytes, kept })?;
     let mut raw = vec![0; size];
     let frame = reader.next_frame(&mut raw).map_err(error)?;
     raw.truncate(frame.buffer_size());

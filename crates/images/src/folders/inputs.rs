@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Ignored, ScanError};
 use super::walk::walk;
+use super::{Ignored, ScanError};
 
 /// Files as they were given (whatever their suffix, whether they exist or not), folders walked recursively in
 /// sorted order for files with an image suffix. What is hidden or has another suffix comes back with the reason.

@@ -155,9 +155,8 @@ pub fn scan_split(dir: &Path) -> Result<SplitScan, ScanError> {
 pub fn find_splits(data: &Path) -> Result<Vec<String>, ScanError> {
     const NAMES: [&str; 4] = ["train", "validation", "val", "test"];
     let mut entries = list(data)?;
-    let unknown = |e: &Entry| {
-        matches!(e.kind, Kind::Unknown(_)) && NAMES.iter().any(|name| e.name == *name)
-    };
+    let unknown =
+        |e: &Entry| matches!(e.kind, Kind::Unknown(_)) && NAMES.iter().any(|name| e.name == *name);
     if let Some(at) = entries.iter().position(unknown) {
         let mut entry = entries.swap_remove(at);
         if let Kind::Unknown(source) = std::mem::replace(&mut entry.kind, Kind::Other) {

@@ -148,7 +148,9 @@ fn what_is_named_like_an_image_is_an_input_whatever_it_is() {
         ["cats/a.jpg", "cats/gone.jpg", "cats/self.png", "dogs/a.jpg", "dogs/socket.gif"]
     );
     assert_eq!(reasons(&root, &scan.ignored), ["dogs/socket: not an image suffix"]);
-    for (file, reason) in scan.files.iter().zip(["", "No such file", "Too many levels", "", "a pipe, socket"]) {
+    for (file, reason) in
+        scan.files.iter().zip(["", "No such file", "Too many levels", "", "a pipe, socket"])
+    {
         let read = crate::read_file(&file.path);
         assert_eq!(read.is_ok(), reason.is_empty(), "{file:?}");
         assert!(read.err().is_none_or(|e| e.reason().contains(reason)), "{file:?}");
