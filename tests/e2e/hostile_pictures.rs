@@ -105,11 +105,18 @@ fn a_folder_that_cannot_be_listed_ends_the_run() {
     let whole = bytes(&features);
     let closed = data.join("train/dogs/closed");
     fs::set_permissions(&features, fs::Permissions::from_mode(0o777)).unwrap();
+    for file in files(&features) {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap();
+    }
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     let outcome = as_ordinary_user(quick(&data, &features).flags("--update"), &[root.path()]);
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
     let Some(outcome) = outcome else { return };
-    outcome.refuses(&["cannot list the folder", "closed", "Permission denied"]);
+    outcome.refuses(&[
+        "error: split 'train': cannot list the folder",
+        "closed",
+        "Permission denied",
+    ]);
     assert!(bytes(&features) == whole);
 }
 
@@ -154,6 +161,7 @@ fn too_few_open_files_stop_the_run_and_spoil_nothing() {
     let mut child = begun(&data, &features);
     if !no_more_files(&child) {
         child.kill().unwrap();
+        child.wait().unwrap();
         println!("skipped: no prlimit");
         return;
     }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::decode::decode_after;
+use crate::decode::{Header, decode_after};
 use crate::read::read_after;
 use crate::{ImageError, LoadSpec, Rgb8Image};
 
@@ -61,16 +61,24 @@ impl Memory {
     pub fn decode(&self, bytes: &[u8], spec: &LoadSpec) -> Result<Decoded<'_>, ImageError> {
         let mut held = None;
         let image = decode_after(bytes, &mut |header| {
-            let resizing = spec.working_bytes(header.size).saturating_add(header.kept);
-            let bytes = header.bytes.max(resizing);
-            if bytes > MAX_IMAGE_BYTES {
-                return Err(ImageError::TooMuchMemory { size: header.size, bytes });
-            }
+            let bytes = needed(header, spec.working_bytes(header.size))?;
             held = Some(self.images.take(bytes));
             Ok(())
         })?;
         Ok(Decoded { image, _held: held })
     }
+}
+
+/// Bytes for decoding an image and then resizing it, which takes `resizing` beside the image.
+///
+/// # Errors
+/// [`ImageError::TooMuchMemory`] when they are over [`MAX_IMAGE_BYTES`].
+pub(crate) fn needed(header: Header, resizing: u64) -> Result<u64, ImageError> {
+    let bytes = header.bytes.max(header.kept.saturating_add(resizing));
+    if bytes > MAX_IMAGE_BYTES {
+        return Err(ImageError::TooMuchMemory { size: header.size, bytes });
+    }
+    Ok(bytes)
 }
 
 /// A file's bytes, which count until they are dropped.
@@ -210,5 +218,35 @@ mod tests {
             small.join().unwrap();
         });
         assert_eq!(budget.state().free, 10);
+    }
+
+    #[test]
+    fn extreme_proportions_are_refused_before_they_are_decoded() {
+        use crate::{ImageSize, Interpolation, Preprocess};
+        let spec = LoadSpec {
+            size: ImageSize::square(150),
+            interpolation: Interpolation::Lanczos,
+            preprocess: Preprocess::Rescale,
+        };
+        // The header alone, of a PNG of the most pixels that are allowed, all in one row.
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 178_956_970, 1);
+        encoder.set_color(png::ColorType::Grayscale);
+        drop(encoder.write_header().unwrap());
+        let at = file.windows(4).position(|kind| kind == b"IEND").unwrap() - 4;
+        file.splice(at..at, [0, 0, 0, 0, b'I', b'D', b'A', b'T', 0x35, 0xaf, 0x06, 0x1e]);
+        let memory = Memory::default();
+        let error = memory.decode(&file, &spec).unwrap_err();
+        assert!(matches!(error, ImageError::TooMuchMemory { .. }), "{error}");
+        assert!(error.reason().ends_with("over the limit of 4,294,967,296"), "{error}");
+        assert_eq!(memory.in_use(), 0);
+        assert!(crate::thumbnail_jpeg(&file, 100).is_err());
+        let square = header(ImageSize::square(13_377), 6);
+        assert!(needed(square, spec.working_bytes(square.size)).is_ok());
+    }
+
+    fn header(size: crate::ImageSize, per_pixel: u64) -> Header {
+        let pixels = u64::from(size.width) * u64::from(size.height);
+        Header { size, bytes: pixels * per_pixel, kept: pixels * per_pixel }
     }
 }
