@@ -6,8 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-
-use crate::disk;
+use util::regular;
 
 /// Bytes written as lower-case hex in JSON and CSV.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,7 +90,7 @@ impl Hasher {
 
 /// Size and sha256 of a regular file.
 pub(crate) fn sha256_file(path: &Path) -> io::Result<(u64, [u8; 32])> {
-    let mut file = disk::open_regular(path)?;
+    let mut file = regular::open(path)?;
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 1 << 17];
     let mut size = 0;

@@ -2,9 +2,11 @@
 //! against what is not a regular file.
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+
+use util::{atomic, regular};
 
 /// A file that is being written. Positioned reads and writes only, so threads share it.
 pub(crate) trait DiskFile: Debug + Send + Sync {
@@ -15,19 +17,21 @@ pub(crate) trait DiskFile: Debug + Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes the file `len` bytes long with the space reserved, where the file system can.
     fn allocate(&self, len: u64) -> io::Result<()>;
-    /// Data and size reach the device.
+    /// Data and size reach the device. After an error what it covered may be lost, and a later success says nothing of it.
     fn sync(&self) -> io::Result<()>;
+    /// Whether `path` names this very file.
+    fn is_at(&self, path: &Path) -> bool;
 }
 
 /// Operations on names.
 pub(crate) trait Disk: Debug + Send + Sync {
-    /// A new empty file in place of what regular file was there.
+    /// A new empty file in place of what regular file or link was there.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
-    /// An existing regular file, for reading and writing.
+    /// An existing regular file, for reading and writing; a link is refused.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
-    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// The folder's entries reach the device.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 }
@@ -82,6 +86,25 @@ pub(crate) fn replace(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()>
     }
 }
 
+/// Makes a folder and those above it that are missing, each on disk before anything is put into it.
+pub(crate) fn create_folders(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let above = atomic::folder_of(path);
+    create_folders(disk, above)?;
+    match disk.create_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            // Another process was faster; or a file has the name.
+            if !path.is_dir() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+        }
+        other => other?,
+    }
+    disk.sync_dir(above)
+}
+
 /// Removes a file, if it is there.
 pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.remove(path) {
@@ -95,32 +118,34 @@ pub(crate) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// An error that names the kind when `path` is there and is no regular file: opening a FIFO would block for ever.
+/// An error that names the kind when `path` is there and is no regular file, also behind a link.
 pub(crate) fn check_regular(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
-        Ok(meta) => regular(&meta),
+        Ok(meta) => regular::check(&meta),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
     }
 }
 
-fn regular(meta: &fs::Metadata) -> io::Result<()> {
-    if meta.is_file() {
-        Ok(())
-    } else if meta.is_dir() {
-        Err(io::Error::new(io::ErrorKind::IsADirectory, "expected a regular file, found a folder"))
-    } else {
-        let text = "expected a regular file, found a pipe, socket or device";
-        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+/// Opens a regular file of a finished cache, for reading only.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<Box<dyn DiskFile>> {
+    Ok(Box::new(RealFile(regular::open(path)?)))
+}
+
+/// Whether `path` names this very file, and no link to it.
+#[cfg(unix)]
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
     }
 }
 
-/// Opens a regular file for reading.
-pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    regular(&fs::metadata(path)?)?;
-    let file = File::open(path)?;
-    regular(&file.metadata()?)?;
-    Ok(file)
+/// Whether there is a file at `path`: its identity can't be asked, but an open file can't be replaced here.
+#[cfg(not(unix))]
+pub(crate) fn is_at(_: &File, path: &Path) -> bool {
+    exists(path)
 }
 
 /// The disk itself.
@@ -129,20 +154,21 @@ pub(crate) struct RealDisk;
 
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        // A link that somebody put here must not lead the writes elsewhere: take it away, then create anew.
+        // A link that somebody put here must not lead the writes elsewhere: take it away, then make a new file.
         match fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_file() || meta.is_symlink() => fs::remove_file(path)?,
-            Ok(meta) => regular(&meta)?,
+            Ok(meta) if meta.is_symlink() => fs::remove_file(path)?,
+            Ok(meta) => {
+                regular::check(&meta)?;
+                fs::remove_file(path)?;
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile(regular::create_new(path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        regular(&fs::metadata(path)?)?;
-        Ok(Box::new(RealFile(OpenOptions::new().read(true).write(true).open(path)?)))
+        Ok(Box::new(RealFile(regular::open_to_write(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -153,30 +179,13 @@ impl Disk for RealDisk {
         fs::remove_file(path)
     }
 
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        sync_dir(path)
+        atomic::sync_folder(path)
     }
-}
-
-#[cfg(unix)]
-fn sync_dir(path: &Path) -> io::Result<()> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    match File::open(path)?.sync_all() {
-        // Some network file systems cannot; their server orders the entries itself.
-        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        other => other,
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_dir(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[derive(Debug)]
@@ -220,6 +229,35 @@ impl DiskFile for RealFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        let synced = self.0.sync_data();
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if synced.is_err() {
+            // The system counts the pages that it failed to write as written. Ask it to forget them, so that the next
+            // reader sees what the device has.
+            let _ = rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed);
+        }
+        synced
+    }
+
+    fn is_at(&self, path: &Path) -> bool {
+        is_at(&self.0, path)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Both are asked of the system: what cannot be put on disk is an error.
+    #[test]
+    fn syncs_reach_the_system() {
+        let dir = tempfile::tempdir().unwrap();
+        RealDisk.sync_dir(dir.path()).unwrap();
+        assert!(RealDisk.sync_dir(&dir.path().join("none")).is_err());
+        let file = RealDisk.create(&dir.path().join("file")).unwrap();
+        file.sync().unwrap();
+        let (pipe, _) = std::io::pipe().unwrap();
+        let pipe = File::from(std::os::fd::OwnedFd::from(pipe));
+        assert!(RealFile(pipe).sync().is_err());
     }
 }

@@ -38,6 +38,14 @@ pub enum CacheError {
         /// Host of the holder.
         host: String,
     },
+    /// What is at the place of the lock is somebody's file, or a link to one.
+    #[error("{path} is not a lock of this program: expected none or its own, found {found}")]
+    ForeignLock {
+        /// Where the lock should be.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
     /// What lies in the folder was made from other settings or other inputs.
     #[error("{path} was made from something else: {changes}")]
     Changed {
@@ -133,7 +141,14 @@ impl CacheError {
     }
 
     pub(crate) fn damaged(path: &Path, why: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), why: why.into() }
+        // It may quote what is in the file, which may be anything.
+        const LIMIT: usize = 500;
+        let mut why: String = why.into();
+        if let Some((end, _)) = why.char_indices().nth(LIMIT) {
+            why.truncate(end);
+            why.push('…');
+        }
+        Self::Damaged { path: path.to_owned(), why }
     }
 
     /// What the user can do, where something is known to help: one sentence, without a leading `hint:`.
@@ -148,6 +163,7 @@ impl CacheError {
             Self::LockedElsewhere { path, host, .. } => {
                 return Some(format!("if no run goes on at {host}, remove {}", path.display()));
             }
+            Self::ForeignLock { .. } => "it was left as it is: look whose it is, and move it away",
             Self::Changed { changes, .. } if changes.settings.is_empty() => {
                 "--update keeps the rows of unchanged files and computes the rest; --overwrite computes everything anew"
             }
@@ -158,7 +174,7 @@ impl CacheError {
                 "extract --update recomputes what is damaged, extract --overwrite computes everything anew"
             }
             Self::Missing { .. } => {
-                "run extract first; if a run was interrupted, run the same command again to go on"
+                "run extract first; if a run was interrupted, run the same command again to go on, or cache recover if only the names were missing"
             }
             Self::Incompatible { .. } => {
                 "run extract for both splits with the same settings (--overwrite)"
@@ -193,6 +209,10 @@ fn io_hint(source: &io::Error) -> Option<String> {
             "a file stands where a folder is needed; choose another folder with --features"
         }
         K::IsADirectory => "a folder stands where a file is needed; move it away",
+        // Of this program, not of the system: see util::regular.
+        K::InvalidInput if source.raw_os_error().is_none() => {
+            "something else stands where a file is needed; move it away"
+        }
         _ => return None,
     };
     Some(text.to_owned())

@@ -15,6 +15,7 @@ use crate::error::CacheError;
 use crate::index::{self, IndexEntry};
 use crate::input::Input;
 use crate::journal::{Entry, Journal, Layout, Record};
+use crate::lock::Lock;
 use crate::manifest::{FORMAT_VERSION, FileRecord, Files, Manifest, Run};
 use crate::names::{SplitFiles, file_name, part};
 use crate::npy;
@@ -26,9 +27,13 @@ use crate::target::Target;
 /// Blocks, the unit of verification, have about this many bytes.
 const BLOCK_BYTES: usize = 4 << 20;
 
-/// Rows of one block.
-pub(crate) fn block_rows(row_bytes: usize) -> usize {
-    (BLOCK_BYTES / row_bytes.max(1)).max(1)
+/// Most blocks: their hashes must have room in a manifest.
+const MAX_BLOCKS: u64 = 1 << 19;
+
+/// Rows of one block. They are larger than usual where a features file is larger than 2 TiB.
+pub(crate) fn block_rows(row_bytes: usize, rows: u64) -> u64 {
+    let usual = (BLOCK_BYTES / row_bytes.max(1)).max(1) as u64;
+    usual.max(rows.div_ceil(MAX_BLOCKS))
 }
 
 /// Everything that `finish` works on.
@@ -41,7 +46,27 @@ pub(crate) struct Job<'a> {
     pub(crate) journal: &'a mut Journal,
     /// Each a row or skipped.
     pub(crate) entries: &'a mut [Entry],
+    pub(crate) lock: &'a Lock,
     pub(crate) run: Run,
+}
+
+/// An error unless lock, part and journal are still the files at their names: else somebody else writes there by now, and
+/// what has these names is theirs.
+pub(crate) fn check_in_place(
+    lock: &Lock,
+    part: &Part,
+    journal: &Journal,
+) -> Result<(), CacheError> {
+    let gone = if !part.is_in_place() {
+        &part.path
+    } else if !journal.is_in_place() {
+        journal.path()
+    } else if !lock.is_held() {
+        lock.path()
+    } else {
+        return Ok(());
+    };
+    Err(CacheError::OutputVanished { path: gone.to_owned() })
 }
 
 impl Job<'_> {
@@ -88,7 +113,7 @@ impl Job<'_> {
                 index: index.record(&files.index),
             },
             data_offset: offset,
-            block_rows: block_rows(self.part.row_bytes) as u64,
+            block_rows: block_rows(self.part.row_bytes, rows),
             block_sha256,
             run,
         };
@@ -99,6 +124,7 @@ impl Job<'_> {
         })?;
         self.part.sync()?;
         sync_dir(self.disk, self.files)?;
+        check_in_place(self.lock, self.part, self.journal)?;
         self.journal.append(&Record::Commit)?;
         self.journal.sync()?;
         give_names(self.disk, self.files)?;
@@ -114,7 +140,6 @@ impl Job<'_> {
         if self.part.layout.same(&to, self.entries) {
             return Ok(());
         }
-        self.part.sync()?;
         self.journal.append(&Record::Compact)?;
         self.journal.sync()?;
         move_rows(self.part, self.journal, to, self.entries)?;
@@ -134,7 +159,8 @@ impl Job<'_> {
 
     /// sha256 of each block; every row must still be what was written.
     fn hash_blocks(&self, rows: u64) -> Result<Vec<String>, CacheError> {
-        let (row_bytes, block_rows) = (self.part.row_bytes, block_rows(self.part.row_bytes));
+        let row_bytes = self.part.row_bytes;
+        let block_rows = block_rows(row_bytes, rows) as usize;
         let mut buffer = vec![0; row_bytes * block_rows.min(rows as usize)];
         let mut hashes = Vec::new();
         let mut stored = self.entries.iter().enumerate().filter_map(|(at, e)| match e {
@@ -264,8 +290,9 @@ pub(crate) fn give_names(disk: &dyn Disk, files: &SplitFiles) -> Result<(), Cach
         sync_dir(disk, files)?;
         disk::replace(disk, &staged_manifest, &files.manifest)
             .map_err(CacheError::io("give the final name to", &staged_manifest))?;
-        sync_dir(disk, files)?;
     }
+    // Also where an earlier run gave the last name: it may have died before this.
+    sync_dir(disk, files)?;
     // The last step, for with it the memory of this run goes. Should a power cut bring it back, this is done again.
     disk::remove_if_there(disk, &files.journal).map_err(CacheError::io("remove", &files.journal))
 }

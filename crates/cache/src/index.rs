@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
+use util::regular;
 
 use crate::digest::Hex;
-use crate::disk;
 use crate::error::CacheError;
 use crate::manifest::Manifest;
 
@@ -16,9 +16,10 @@ pub(crate) const COLUMNS: [&str; 11] = [
     "phash",
 ];
 /// Longest accepted field, in bytes.
-const MAX_FIELD: usize = 1 << 16;
-/// Largest accepted index, in bytes: its lines are read into memory.
-const MAX_INDEX: u64 = 4 << 30;
+pub(crate) const MAX_FIELD: usize = 1 << 16;
+/// Largest accepted index, in bytes: 30 million bad files with the longest reasons and names of 4 kB. Its lines are read
+/// into memory.
+pub(crate) const MAX_INDEX: u64 = 256 << 30;
 
 /// One line of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,7 +84,7 @@ pub(crate) fn write_csv(
 
 /// Reads an index and checks it against the manifest: as many lines as inputs, rows 0, 1, 2 … in order, known classes.
 pub(crate) fn read(path: &Path, manifest: &Manifest) -> Result<Vec<IndexEntry>, CacheError> {
-    let file = disk::open_regular(path).map_err(|error| match error.kind() {
+    let file = regular::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             CacheError::damaged(path, "expected the file that the manifest names, found none")
         }
@@ -116,12 +117,12 @@ pub(crate) fn parse_lines(
     most: u64,
 ) -> Result<(Vec<IndexEntry>, u64), String> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(from);
-    let header = reader.headers().map_err(|e| e.to_string())?.clone();
+    let header = reader.headers().map_err(|e| e.to_string())?;
     if header.iter().take(COLUMNS.len()).ne(COLUMNS) {
         return Err(format!(
             "expected the columns {}, found {}",
             COLUMNS.join(","),
-            shorten(&header)
+            shorten(header)
         ));
     }
     let mut entries: Vec<IndexEntry> = Vec::new();
@@ -151,7 +152,7 @@ pub(crate) fn parse_lines(
 }
 
 fn shorten(record: &csv::StringRecord) -> String {
-    let text: Vec<&str> = record.iter().collect();
+    let text: Vec<&str> = record.iter().take(2 * COLUMNS.len()).collect();
     text.join(",").chars().take(100).collect()
 }
 

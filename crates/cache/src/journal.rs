@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use util::regular;
 
 use crate::digest::{Hex, RowHash, sha256};
 use crate::disk::{self, DiskFile, write_all_at};
@@ -17,7 +18,10 @@ use crate::settings::Settings;
 use crate::stamps::Stamp;
 
 /// Longest accepted line, in bytes.
-const MAX_LINE: usize = 4 << 20;
+pub(crate) const MAX_LINE: usize = 4 << 20;
+/// How often rows may move in one journal. It takes a power cut and a file that turns bad to make it more than once, and each
+/// time costs work for every input. What comes after does not count: rows are known by their hash, wherever they are.
+const MAX_MOVES: u32 = 16;
 const VERSION: u32 = 1;
 
 /// What the run is about.
@@ -173,6 +177,8 @@ pub(crate) struct Replay {
     pub(crate) sessions: u64,
     /// Bytes of the valid lines.
     pub(crate) valid_len: u64,
+    /// How often rows moved.
+    pub(crate) moves: u32,
 }
 
 impl Replay {
@@ -181,7 +187,7 @@ impl Replay {
         if !disk::exists(path) {
             return Ok(None);
         }
-        let file = disk::open_regular(path).map_err(CacheError::io("open", path))?;
+        let file = regular::open(path).map_err(CacheError::io("open", path))?;
         Self::parse(BufReader::with_capacity(1 << 17, file), path).map(Some)
     }
 
@@ -207,6 +213,7 @@ impl Replay {
             committed: false,
             sessions: 0,
             valid_len: lines.valid_len,
+            moves: 0,
         };
         while let Some(record) = lines.next_record().map_err(CacheError::io("read", path))? {
             if !replay.apply(record) {
@@ -237,7 +244,11 @@ impl Replay {
                 Some(entry) => *entry = Entry::Skipped(Box::new(fact)),
                 None => return false,
             },
-            Record::Compact => self.moving_to = Some(Layout::compact(&self.entries)),
+            Record::Compact if self.moves == MAX_MOVES => return false,
+            Record::Compact => {
+                self.moves += 1;
+                self.moving_to = Some(Layout::compact(&self.entries));
+            }
             Record::Compacted => match self.moving_to.take() {
                 Some(layout) => self.layout = layout,
                 None => return false,
@@ -295,6 +306,8 @@ pub(crate) struct Journal {
     file: Box<dyn DiskFile>,
     /// Bytes of whole lines. A write that failed half-way is overwritten by the next.
     len: u64,
+    /// How many of them are on disk for sure, with what they speak of.
+    synced: u64,
 }
 
 impl Journal {
@@ -305,7 +318,7 @@ impl Journal {
         len: u64,
     ) -> Result<Self, CacheError> {
         file.set_len(len).map_err(CacheError::io("cut", path))?;
-        Ok(Self { path: path.to_owned(), file, len })
+        Ok(Self { path: path.to_owned(), file, len, synced: len })
     }
 
     /// Writes head and inputs into an empty file.
@@ -315,7 +328,7 @@ impl Journal {
         head: Head,
         inputs: &[Input],
     ) -> Result<Self, CacheError> {
-        let mut journal = Self { path: path.to_owned(), file, len: 0 };
+        let mut journal = Self { path: path.to_owned(), file, len: 0, synced: 0 };
         journal.append(&Record::Head(Box::new(head)))?;
         let records = inputs.iter().map(|i| Record::Input(i.name.clone(), i.class));
         journal.append_all(records)?;
@@ -351,8 +364,34 @@ impl Journal {
         Ok(())
     }
 
-    pub(crate) fn sync(&self) -> Result<(), CacheError> {
-        self.file.sync().map_err(CacheError::io("put on disk", &self.path))
+    /// Puts the lines on disk. What they speak of is there already.
+    ///
+    /// # Errors
+    /// Those of the device: then the lines since the last success are taken back, see [`Self::take_back`].
+    pub(crate) fn sync(&mut self) -> Result<(), CacheError> {
+        if let Err(e) = self.file.sync() {
+            self.take_back();
+            return Err(CacheError::io("put on disk", &self.path)(e));
+        }
+        self.synced = self.len;
+        Ok(())
+    }
+
+    /// Forgets the lines since the last successful sync. After a failed one they, or the rows they speak of, may be read
+    /// back for a while although the device doesn't have them: the next run must not build on them.
+    pub(crate) fn take_back(&mut self) {
+        // Where even this fails, the error that came before says that the device is broken.
+        let _ = self.file.set_len(self.synced);
+        self.len = self.synced;
+    }
+
+    /// Whether its path still names this file.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.file.is_at(&self.path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file goes on under its lasting name.

@@ -1,11 +1,18 @@
-//! One writer at a time: an operating-system lock on `<split>.lock`, whose text tells others who holds it.
+//! One writer at a time: `<split>.lock`, whose text tells others who holds it.
+//!
+//! Where the file system has locks of the operating system, that lock decides, and it ends with its process. Where it has
+//! none (Lustre as it is often mounted, some NFS), the name decides: whoever creates the file holds the lock. A lock that a
+//! dead process left is moved aside first, and given back if it turns out to be another's. Two writers could still meet
+//! there after a pause at the worst moment, so [`Lock::is_held`] is asked again before files get their names.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use util::regular;
 
 use crate::disk;
 use crate::error::CacheError;
@@ -16,6 +23,14 @@ pub(crate) struct Holder {
     pub(crate) pid: u32,
     pub(crate) host: String,
     pub(crate) started_unix: u64,
+    /// Whether the holder has the operating system's lock, too. Then nobody else can get that while the holder lives,
+    /// whatever its host is called.
+    #[serde(default = "yes")]
+    pub(crate) system_lock: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A held lock; dropping it removes the file and lets go. The system lets go of a killed process's lock by itself.
@@ -25,65 +40,118 @@ pub(crate) struct Lock {
     file: File,
 }
 
+/// How the operating system is asked for its lock: the seam for tests of file systems that have none.
+type TryLock = fn(&File) -> Result<(), TryLockError>;
+
+/// How often the lock is tried before giving up among many who come and go.
+const ATTEMPTS: u32 = 200;
 /// How often and how long a writer waits for somebody who only looks at the lock.
 const LOOKS: u32 = 3;
 const LOOK: Duration = Duration::from_millis(10);
+/// How often it looks at an empty lock, which is one whose maker is about to write its name.
+const LOOKS_AT_EMPTY: u32 = 50;
+/// How long it waits, without the system's lock, before it looks whether the file is still its own.
+const SETTLE: Duration = Duration::from_millis(30);
+/// Largest text of a lock, in bytes.
+const MAX_TEXT: u64 = 4096;
 
 impl Lock {
+    /// Takes the lock at `path`, which must be free, left by a dead process, or absent.
+    ///
+    /// # Errors
+    /// [`CacheError::Locked`], [`CacheError::LockedElsewhere`]; [`CacheError::ForeignLock`] for a file that is no lock,
+    /// which stays as it is; what the disk says.
     pub(crate) fn acquire(path: &Path) -> Result<Self, CacheError> {
+        Self::acquire_by(path, File::try_lock)
+    }
+
+    fn acquire_by(path: &Path, try_lock: TryLock) -> Result<Self, CacheError> {
         let host = host();
-        // The holder removes the file when it lets go: a file opened just before is then no longer the one at the path.
-        for attempt in 0..100 {
-            disk::check_regular(path).map_err(CacheError::io("lock", path))?;
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false);
-            let file = options.open(path).map_err(CacheError::io("create the lock", path))?;
-            let by_system = match file.try_lock() {
+        let locked =
+            |h: Holder| CacheError::Locked { path: path.to_owned(), pid: h.pid, host: h.host };
+        let (mut looks, mut looks_at_empty) = (0, 0);
+        for _ in 0..ATTEMPTS {
+            let Some((file, created)) = open_or_create(path)? else { continue };
+            let by_system = match try_lock(&file) {
                 Ok(()) => true,
                 // Somebody who only looks (see `holder`) lets go at once.
-                Err(TryLockError::WouldBlock) if attempt < LOOKS => {
+                Err(TryLockError::WouldBlock) if looks < LOOKS => {
+                    looks += 1;
                     std::thread::sleep(LOOK);
                     continue;
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let holder = read(&file).unwrap_or_else(|| unknown(&host));
-                    return Err(CacheError::Locked {
-                        path: path.to_owned(),
-                        pid: holder.pid,
-                        host: holder.host,
-                    });
+                    return Err(locked(match Text::read(&file) {
+                        Ok(Text::Holder(holder)) => holder,
+                        _ => unknown(&host),
+                    }));
                 }
-                // A file system without locks: the text alone must do.
                 Err(TryLockError::Error(_)) => false,
             };
-            if !still_there(&file, path) {
+            // A holder removes the file when it lets go: what was opened just before is no longer the one at the path.
+            if !disk::is_at(&file, path) {
                 continue;
             }
-            if let Some(holder) = read(&file) {
-                let path = path.to_owned();
-                if holder.host != host {
-                    return Err(CacheError::LockedElsewhere {
-                        path,
-                        pid: holder.pid,
-                        host: holder.host,
-                    });
+            match Text::read(&file).map_err(CacheError::io("read the lock", path))? {
+                Text::Foreign(found) => {
+                    return Err(CacheError::ForeignLock { path: path.to_owned(), found });
                 }
-                // With the system's lock in hand, the named process is dead, or its number was given to another.
-                if !by_system && alive(holder.pid) {
-                    return Err(CacheError::Locked { path, pid: holder.pid, host: holder.host });
+                Text::Empty if by_system || created => {}
+                Text::Empty if looks_at_empty < LOOKS_AT_EMPTY => {
+                    looks_at_empty += 1;
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
+                Text::Empty => {
+                    move_aside(path, &file).map_err(CacheError::io("remove the old", path))?;
+                    continue;
+                }
+                Text::Holder(holder) => {
+                    let dead = (by_system && holder.system_lock)
+                        || (holder.host == host && !alive(holder.pid));
+                    if !dead && holder.host == host {
+                        return Err(locked(holder));
+                    }
+                    if !dead {
+                        let Holder { pid, host, .. } = holder;
+                        return Err(CacheError::LockedElsewhere {
+                            path: path.to_owned(),
+                            pid,
+                            host,
+                        });
+                    }
+                    if !by_system {
+                        move_aside(path, &file).map_err(CacheError::io("remove the old", path))?;
+                        continue;
+                    }
                 }
             }
             let mut lock = Self { path: path.to_owned(), file };
-            lock.write(&host).map_err(CacheError::io("write the lock", path))?;
-            return Ok(lock);
+            lock.write(&host, by_system).map_err(CacheError::io("write the lock", path))?;
+            if !by_system {
+                std::thread::sleep(SETTLE);
+            }
+            if lock.is_held() {
+                return Ok(lock);
+            }
         }
-        Err(CacheError::Locked { path: path.to_owned(), pid: 0, host })
+        Err(locked(unknown(&host)))
     }
 
-    fn write(&mut self, host: &str) -> std::io::Result<()> {
+    /// Whether the file at the path is still this one.
+    pub(crate) fn is_held(&self) -> bool {
+        disk::is_at(&self.file, &self.path)
+    }
+
+    /// The lock file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&mut self, host: &str, system_lock: bool) -> io::Result<()> {
         let started_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let holder = Holder { pid: std::process::id(), host: host.to_owned(), started_unix };
-        let text = serde_json::to_string(&holder)?;
+        let (pid, host) = (std::process::id(), host.to_owned());
+        let text = serde_json::to_string(&Holder { pid, host, started_unix, system_lock })?;
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(text.as_bytes())
@@ -93,45 +161,93 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Only the own file: somebody may have removed the folder and made another.
-        if still_there(&self.file, &self.path) {
-            let _ = self.file.set_len(0);
+        if self.is_held() {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
+/// The file, and whether it was made just now; `None` when it came or went in between.
+fn open_or_create(path: &Path) -> Result<Option<(File, bool)>, CacheError> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => Err(CacheError::ForeignLock {
+            path: path.to_owned(),
+            found: "a symbolic link".to_owned(),
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match regular::create_new(path) {
+            Ok(file) => Ok(Some((file, true))),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(e) => Err(CacheError::io("create the lock", path)(e)),
+        },
+        _ => match regular::open_to_write(path) {
+            Ok(file) => Ok(Some((file, false))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(CacheError::io("open the lock", path)(e)),
+        },
+    }
+}
+
+/// Takes the name from a lock that nobody holds.
+fn move_aside(path: &Path, stale: &File) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if !disk::is_at(stale, path) {
+        return Ok(());
+    }
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".stale-{}-{}-{count}", host(), std::process::id()));
+    let aside = PathBuf::from(aside);
+    match fs::rename(path, &aside) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    }
+    if !disk::is_at(stale, &aside) {
+        // Somebody was faster, and this is their lock. Where the name is taken meanwhile, they notice.
+        let _ = fs::hard_link(&aside, path);
+    }
+    fs::remove_file(&aside)
+}
+
 /// Who writes at this moment, for `info`.
 pub(crate) fn holder(path: &Path) -> Option<Holder> {
-    let file = disk::open_regular(path).ok()?;
-    let holder = read(&file)?;
-    let free = holder.host == host() && file.try_lock_shared().is_ok();
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    let file = regular::open(path).ok()?;
+    let Text::Holder(holder) = Text::read(&file).ok()? else { return None };
+    let free = (holder.system_lock && file.try_lock_shared().is_ok())
+        || (holder.host == host() && !alive(holder.pid));
     (!free).then_some(holder)
 }
 
 fn unknown(host: &str) -> Holder {
-    Holder { pid: 0, host: host.to_owned(), started_unix: 0 }
+    Holder { pid: 0, host: host.to_owned(), started_unix: 0, system_lock: true }
 }
 
-fn read(mut file: &File) -> Option<Holder> {
-    const LONGEST: u64 = 4096;
-    let mut text = String::new();
-    file.seek(SeekFrom::Start(0)).ok()?;
-    file.take(LONGEST).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+/// What is in a lock file.
+enum Text {
+    /// Nothing: about to be written, or a power cut came before its text was on disk.
+    Empty,
+    Holder(Holder),
+    /// Something else, with a word on what: somebody's file.
+    Foreign(String),
 }
 
-#[cfg(unix)]
-fn still_there(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
+impl Text {
+    fn read(mut file: &File) -> io::Result<Self> {
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0))?;
+        file.take(MAX_TEXT + 1).read_to_end(&mut text)?;
+        // After a power cut some file systems give zeros for what was not on disk.
+        if text.iter().all(|&byte| byte == 0) {
+            return Ok(Self::Empty);
+        }
+        if text.len() as u64 > MAX_TEXT {
+            return Ok(Self::Foreign(format!("more than {MAX_TEXT} bytes")));
+        }
+        Ok(match serde_json::from_slice(&text) {
+            Ok(holder) => Self::Holder(holder),
+            Err(_) => Self::Foreign(format!("{} bytes of something else", text.len())),
+        })
     }
-}
-
-#[cfg(not(unix))]
-fn still_there(_: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 #[cfg(unix)]
@@ -153,4 +269,133 @@ fn alive(pid: u32) -> bool {
 #[cfg(not(unix))]
 fn alive(_: u32) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// A file system without locks.
+    fn no_locks(_: &File) -> Result<(), TryLockError> {
+        Err(TryLockError::Error(io::ErrorKind::Unsupported.into()))
+    }
+
+    fn text(pid: u32, host: &str, system_lock: bool) -> String {
+        let holder = Holder { pid, host: host.to_owned(), started_unix: 1, system_lock };
+        serde_json::to_string(&holder).unwrap()
+    }
+
+    /// The number of a process that is over.
+    fn dead_pid() -> u32 {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        child.id()
+    }
+
+    /// Many threads take the lock again and again; now and then one "dies" and leaves it behind. Never do two hold it.
+    fn race(try_lock: TryLock, rounds: usize) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.lock");
+        let dead = dead_pid();
+        let (inside, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let (path, inside, taken) = (&path, &inside, &taken);
+                scope.spawn(move || {
+                    while taken.load(Ordering::SeqCst) < rounds {
+                        let lock = match Lock::acquire_by(path, try_lock) {
+                            Ok(lock) => lock,
+                            Err(CacheError::Locked { .. }) => {
+                                std::thread::sleep(Duration::from_micros(300 * (thread + 1)));
+                                continue;
+                            }
+                            Err(e) => panic!("{e}"),
+                        };
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+                        std::thread::sleep(Duration::from_micros(500));
+                        assert!(lock.is_held());
+                        let n = taken.fetch_add(1, Ordering::SeqCst);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        if n.is_multiple_of(3) {
+                            // A killed process: its text stays, the system's lock goes.
+                            fs::write(path, text(dead, &host(), n.is_multiple_of(2))).unwrap();
+                            let copy = lock.file.try_clone().unwrap();
+                            copy.unlock().unwrap();
+                            std::mem::forget(lock);
+                        }
+                    }
+                });
+            }
+        });
+        let _ = fs::remove_file(&path);
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn never_two_at_once_with_the_systems_lock() {
+        race(File::try_lock, 300);
+    }
+
+    #[test]
+    fn never_two_at_once_on_a_file_system_without_locks() {
+        race(no_locks, 120);
+    }
+
+    #[test]
+    fn a_lock_from_the_kernel_is_worth_more_than_the_name_of_a_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.lock");
+        // A container that was killed; its pid may well live here, as another process.
+        fs::write(&path, text(1, "killed-container", true)).unwrap();
+        assert_eq!(holder(&path), None);
+        drop(Lock::acquire(&path).unwrap());
+        // Without locks of its own, the kernel of that host says nothing to this one, and the other way round.
+        for (left, try_lock) in [(false, File::try_lock as TryLock), (true, no_locks)] {
+            fs::write(&path, text(1, "other", left)).unwrap();
+            let error = Lock::acquire_by(&path, try_lock).unwrap_err();
+            assert!(matches!(error, CacheError::LockedElsewhere { .. }), "{error}");
+        }
+        fs::write(&path, text(std::process::id(), &host(), false)).unwrap();
+        for try_lock in [File::try_lock as TryLock, no_locks] {
+            let error = Lock::acquire_by(&path, try_lock).unwrap_err();
+            assert!(matches!(error, CacheError::Locked { .. }), "{error}");
+        }
+        fs::write(&path, text(dead_pid(), &host(), false)).unwrap();
+        drop(Lock::acquire_by(&path, no_locks).unwrap());
+        // Emptied by a power cut.
+        for left in [&b""[..], &[0; 100]] {
+            fs::write(&path, left).unwrap();
+            drop(Lock::acquire_by(&path, no_locks).unwrap());
+            assert!(!path.exists());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_lock_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, precious) = (dir.path().join("train.lock"), dir.path().join("precious"));
+        for text in [&b"precious"[..], b"{", b"{\"pid\": 1}", &[b' '; 5000]] {
+            for try_lock in [File::try_lock as TryLock, no_locks] {
+                fs::write(&path, text).unwrap();
+                let error = Lock::acquire_by(&path, try_lock).unwrap_err();
+                assert!(matches!(error, CacheError::ForeignLock { .. }), "{error}");
+                assert_eq!(fs::read(&path).unwrap(), text);
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        for text in ["", "precious"] {
+            // A link to nothing is no way to make a file either.
+            if !text.is_empty() {
+                fs::write(&precious, text).unwrap();
+            }
+            let error = Lock::acquire(&path).unwrap_err();
+            assert!(error.to_string().contains("a symbolic link"), "{error}");
+            assert_eq!(fs::read_to_string(&precious).unwrap_or_default(), text);
+            assert_eq!(precious.exists(), !text.is_empty());
+        }
+    }
 }

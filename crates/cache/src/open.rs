@@ -51,7 +51,7 @@ pub(crate) fn open_on(
     existing: Existing,
     on_error: OnError,
 ) -> Result<Opened, CacheError> {
-    disk.create_dir_all(dir).map_err(CacheError::io("create the folder", dir))?;
+    disk::create_folders(&*disk, dir).map_err(CacheError::io("create the folder", dir))?;
     let files = SplitFiles::new(dir, &target.split, target.shard);
     files.check_regular()?;
     let lock = Lock::acquire(&files.lock)?;

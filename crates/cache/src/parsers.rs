@@ -94,3 +94,187 @@ pub fn journal_lines(bytes: &[u8]) -> Outcome {
     }
     journal(&whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    /// Every parser works a bounded time per byte: no large hostile file takes longer.
+    #[track_caller]
+    fn soon<T>(what: &str, bytes: usize, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let out = work();
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(2), "{what}: {bytes} bytes took {took:?}");
+        out
+    }
+
+    fn lines(records: impl Iterator<Item = String>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for json in records {
+            bytes.extend_from_slice(format!("{} {json}\n", checksum(json.as_bytes())).as_bytes());
+        }
+        bytes
+    }
+
+    fn head() -> String {
+        let settings = serde_json::to_string(&crate::crash_tests::settings(1)).unwrap();
+        let hash = "00".repeat(32);
+        format!(
+            r#"{{"head":{{"version":1,"split":"train","shard":null,"settings":{settings},"inputs_total":1,"inputs_sha256":"{hash}","begun_by":"refuse"}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_journal_that_moves_its_rows_again_and_again() {
+        const INPUTS: usize = 100_000;
+        let begin = [head()].into_iter();
+        let inputs = (0..INPUTS).map(|i| format!(r#"{{"input":["{i}",0]}}"#));
+        let session = [r#"{"session":{"started_unix":1}}"#.to_owned()].into_iter();
+        let moves = (0..50_000).flat_map(|i| {
+            let fact = format!(r#"{{"skip":[{i},{{"reason":"","stamp":null,"sha256":null}}]}}"#);
+            [fact, r#""compact""#.to_owned(), r#""compacted""#.to_owned()]
+        });
+        let bytes = lines(begin.chain(inputs).chain(session).chain(moves));
+        let replay = soon("a journal", bytes.len(), || {
+            Replay::parse(Cursor::new(&bytes), Path::new("")).unwrap()
+        });
+        assert_eq!(replay.entries.len(), INPUTS);
+    }
+
+    #[test]
+    fn a_journal_of_long_and_of_useless_lines() {
+        let long = format!(r#"{{"input":["{}",0]}}"#, "x".repeat(1 << 20));
+        let bytes = lines([head()].into_iter().chain((0..16).map(|_| long.clone())));
+        assert_eq!(soon("long lines", bytes.len(), || journal(&bytes)), Ok(true));
+        let begin = [head(), r#"{"input":["a",0]}"#.to_owned()];
+        let session = (0..300_000).map(|_| r#"{"session":{"started_unix":1}}"#.to_owned());
+        let bytes = lines(begin.into_iter().chain(session));
+        assert!(
+            soon("sessions", bytes.len(), || Replay::parse(Cursor::new(&bytes), Path::new("")))
+                .is_ok()
+        );
+        // A line without an end is not read further than a line may be long.
+        let mut bytes = lines([head()].into_iter());
+        bytes.resize(64 << 20, b'x');
+        assert!(
+            soon("no end", bytes.len(), || Replay::parse(Cursor::new(&bytes), Path::new("")))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn manifests_with_huge_lists_and_strings() {
+        let settings = serde_json::to_string(&crate::crash_tests::settings(1)).unwrap();
+        let whole = |shape: &str, settings: &str, blocks: &str, extra: &str| {
+            let hash = "00".repeat(32);
+            let file =
+                |name: &str| format!(r#"{{"name":"train{name}","bytes":1,"sha256":"{hash}"}}"#);
+            format!(
+                r#"{{"format":"feature-cache","format_version":1,"split":"train","settings":{settings},"shape":{shape},
+                "rows":1,"skipped":0,"class_counts":[1,0],"inputs":1,"inputs_total":1,"inputs_sha256":"{hash}","shard":null,
+                "files":{{"features":{},"labels":{},"index":{}}},"data_offset":128,"block_rows":1,"block_sha256":{blocks},
+                "run":{{"started_unix":1,"finished_unix":1,"seconds":1,"rows_computed":1,"rows_reused":0,"rows_per_second":1,
+                "sessions":1,"extra":{extra}}}}}"#,
+                file("_features.npy"),
+                file("_labels.npy"),
+                file("_index.csv")
+            )
+        };
+        let many = |item: &str, n: usize| format!("[{}{item}]", format!("{item},").repeat(n - 1));
+        let numbers = many("1", 8_000_000);
+        let refused = |what: &str, text: String| {
+            let files = SplitFiles::new(Path::new(""), "train", None);
+            let error = soon(what, text.len(), || {
+                parse_manifest(text.as_bytes(), &files, "train", None).unwrap_err().to_string()
+            });
+            assert!(error.len() < 1000, "{what}: a message of {} bytes", error.len());
+        };
+        refused("a shape", whole(&numbers, &settings, "[]", "{}"));
+        let shapes = settings.replace("[2,3]", &numbers);
+        assert_ne!(shapes, settings);
+        refused("a row's shape", whole("[1,2,3]", &shapes, "[]", "{}"));
+        let classes = settings.replace(r#"["cats","dogs"]"#, &many(r#""c""#, 2_000_000));
+        assert_ne!(classes, settings);
+        refused("classes", whole("[1,2,3]", &classes, "[]", "{}"));
+        refused(
+            "blocks",
+            whole("[1,2,3]", &settings, &many(&format!("{:?}", "0".repeat(64)), 200_000), "{}"),
+        );
+        refused("a number", whole(&format!("[{}]", "9".repeat(16 << 20)), &settings, "[]", "{}"));
+        refused(
+            "extra",
+            whole("[1,2,3]", &settings, "[]", &format!(r#"{{"a":{}}}"#, many("{}", 1_000_000))),
+        );
+        refused("depth", whole("[1,2,3]", &settings, "[]", &"[".repeat(16 << 20)));
+        let name = "x".repeat(16 << 20);
+        refused(
+            "a name",
+            whole("[1,2,3]", &settings, "[]", "{}")
+                .replace(r#""split":"train""#, &format!(r#""split":"{name}""#)),
+        );
+        refused(
+            "a file",
+            whole("[1,2,3]", &settings, "[]", "{}").replace("train_index.csv", &name),
+        );
+        refused(
+            "a format",
+            whole("[1,2,3]", &settings, "[]", "{}")
+                .replace(r#":"feature-cache""#, &format!(r#":"{name}""#)),
+        );
+    }
+
+    #[test]
+    fn indices_of_one_field_of_many_lines_and_of_quotes() {
+        let columns = index::COLUMNS.join(",") + "\n";
+        let classes = ["cats", "dogs"].map(str::to_owned);
+        let read = |what: &str, text: String| {
+            soon(what, text.len(), || index::parse_lines(text.as_bytes(), &classes, u64::MAX))
+        };
+        let refused = |what: &str, text: String| {
+            let error = crate::CacheError::damaged(Path::new(""), read(what, text).unwrap_err());
+            let error = error.to_string();
+            assert!(error.len() < 1000, "{what}: a message of {} bytes", error.len());
+        };
+        refused("a field", format!("{columns}0,\"{}", "x".repeat(64 << 20)));
+        refused("quotes", format!("{columns}0,{}", "\"\"".repeat(16 << 20)));
+        refused("fields", format!("{columns}{}", ",".repeat(1 << 20)));
+        refused("columns", ",".repeat(1 << 20));
+        refused("a number", format!("{columns}{},a,cats,0,ok,,,,,,\n", "9".repeat(16 << 20)));
+        refused("a class", format!("{columns}0,a,{},0,ok,,,,,,\n", "c".repeat(60_000)));
+        refused("a status", format!("{columns}0,a,cats,0,{},,,,,,\n", "c".repeat(60_000)));
+        let many: String = (0..500_000).map(|row| format!("{row},a,cats,0,ok,,,,,,\n")).collect();
+        assert_eq!(read("lines", columns.clone() + &many).unwrap().1, 500_000);
+        refused("empty lines", columns + &"\n".repeat(16 << 20) + "x\n");
+    }
+
+    #[test]
+    fn labels_and_headers() {
+        let mut bytes = npy::header("<i8", &[2_000_000]);
+        bytes.resize(bytes.len() + 16_000_000, 0);
+        assert_eq!(soon("labels", bytes.len(), || labels(&bytes)), Ok(true));
+        for fill in [b"(".as_slice(), b"1,", b" ", b"'", b"{'shape': ("] {
+            let mut bytes = b"\x93NUMPY\x02\x00\xff\xff\xff\x00".to_vec();
+            bytes.extend(fill.repeat((16 << 20) / fill.len()));
+            assert_eq!(soon("a header", bytes.len(), || npy_header(&bytes)), Ok(false));
+        }
+    }
+
+    #[test]
+    fn stamps() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.stamps");
+        let hash = "00".repeat(32);
+        for (what, text) in [
+            ("lines", format!("{hash}\n{}", "1 1 1\n".repeat(500_000))),
+            ("one line", format!("{hash}\n{}", "1".repeat(30 << 20))),
+            ("blanks", format!("{hash}\n{}", " ".repeat(30 << 20))),
+            ("larger than its inputs", format!("{hash}\n{}", "-\n".repeat(30 << 20))),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let read = soon(what, text.len(), || crate::stamps::read(&path, &hash, 500_000));
+            assert_eq!(read[0].is_some(), what == "lines", "{what}");
+        }
+    }
+}

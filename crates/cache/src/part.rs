@@ -75,6 +75,11 @@ impl Part {
         self.file.sync().map_err(CacheError::io("put on disk", &self.path))
     }
 
+    /// Whether its path still names this file.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.file.is_at(&self.path)
+    }
+
     /// Reads `row` (whole rows) from the place of row number `slot` on; whether all of it was there.
     pub(crate) fn read_slots(&self, slot: u64, rows: &mut [u8]) -> Result<bool, CacheError> {
         let read = read_at_most(&*self.file, rows, self.offset(slot));
@@ -111,7 +116,8 @@ impl Part {
 
     /// Moves rows down to the places of `to`, in ascending order. A kill anywhere in it leaves each row whole at its old
     /// or its new place (the old is overwritten only by rows after it), so that the same call goes on. Rows that are at
-    /// neither place become pending.
+    /// neither place become pending. Rows at their new place are written again, since an earlier call may have failed to
+    /// put them on disk.
     pub(crate) fn move_rows(
         &mut self,
         to: Layout,
@@ -121,10 +127,10 @@ impl Part {
         for (at, entry) in entries.iter_mut().enumerate() {
             let Entry::Row(fact) = entry else { continue };
             let (old, new) = (self.layout.slot(at), to.slot(at));
-            if self.holds(new, fact.hash, &mut row)? {
+            if old == new && self.holds(old, fact.hash, &mut row)? {
                 continue;
             }
-            if old != new && self.holds(old, fact.hash, &mut row)? {
+            if self.holds(new, fact.hash, &mut row)? || self.holds(old, fact.hash, &mut row)? {
                 self.write_slot(new, &row)?;
             } else {
                 *entry = Entry::Pending;

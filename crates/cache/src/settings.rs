@@ -116,7 +116,10 @@ impl Settings {
     /// Elements of one row; an error when the shape is empty, has a zero or is absurdly large.
     pub fn row_elements(&self) -> Result<usize, CacheError> {
         let shape = &self.row_shape;
-        let bad = |why: &str| CacheError::Usage(format!("the row shape {shape:?} {why}"));
+        let bad = |why: &str| {
+            let first = shape.get(..MAX_ROW_AXES).unwrap_or(shape);
+            CacheError::Usage(format!("the row shape {first:?} ({} axes) {why}", shape.len()))
+        };
         if shape.is_empty() || shape.len() > MAX_ROW_AXES {
             return Err(bad("must have 1 to 8 axes"));
         }

@@ -2,7 +2,8 @@
 //! finished.
 //!
 //! Both are made under `.new` names and renamed, the features first: a `.new` journal alone means that its features have
-//! their name already; with its features beside it, that neither is ready.
+//! their name already; with its features beside it, that neither is ready. The folder is put on disk after each step, so
+//! that a power cut leaves no other combination.
 
 use std::sync::Arc;
 
@@ -45,7 +46,12 @@ pub(crate) fn recover(disk: &dyn Disk, files: &SplitFiles) -> Result<bool, Cache
         drop_new(disk, files)?;
     }
     match Replay::read(&files.journal) {
-        Ok(Some(replay)) if replay.committed => give_names(disk, files).map(|()| true),
+        Ok(Some(replay)) if replay.committed => {
+            // The run that wrote it may have died before this was on disk.
+            let file = disk.open(&files.journal).map_err(CacheError::io("open", &files.journal))?;
+            file.sync().map_err(CacheError::io("put on disk", &files.journal))?;
+            give_names(disk, files).map(|()| true)
+        }
         // What else is wrong with a journal is told when its turn comes.
         _ => Ok(false),
     }
@@ -53,10 +59,12 @@ pub(crate) fn recover(disk: &dyn Disk, files: &SplitFiles) -> Result<bool, Cache
 
 /// Removes a half-made setup: the journal first, so that it is never alone.
 fn drop_new(disk: &dyn Disk, files: &SplitFiles) -> Result<(), CacheError> {
-    for path in [new(&files.journal), new(&files.features)] {
-        disk::remove_if_there(disk, &path).map_err(CacheError::io("remove", &path))?;
+    let (features, journal) = (new(&files.features), new(&files.journal));
+    if disk::exists(&journal) {
+        disk.remove(&journal).map_err(CacheError::io("remove", &journal))?;
+        sync_dir(disk, files)?;
     }
-    Ok(())
+    disk::remove_if_there(disk, &features).map_err(CacheError::io("remove", &features))
 }
 
 /// Removes an unfinished run.
@@ -116,8 +124,10 @@ pub(crate) fn build(
     }
     let mut ready = built?;
     let (new_features, new_journal) = (new(&files.features), new(&files.journal));
+    sync_dir(&**disk, files)?;
     disk::replace(&**disk, &new_features, &part(&files.features))
         .map_err(CacheError::io("rename", &new_features))?;
+    sync_dir(&**disk, files)?;
     disk::replace(&**disk, &new_journal, &files.journal)
         .map_err(CacheError::io("rename", &new_journal))?;
     sync_dir(&**disk, files)?;
@@ -141,6 +151,7 @@ fn fill(
         .map_err(CacheError::io("reserve the space for all rows in", &path))?;
     let part = Part::new(path, file, &target.settings, Layout::default())?;
     part.write_header(&target.settings, rows)?;
+    sync_dir(&**disk, files)?;
     let path = new(&files.journal);
     let file = disk.create(&path).map_err(CacheError::io("create", &path))?;
     let head =
@@ -149,7 +160,7 @@ fn fill(
     journal.append(&Record::Session { started_unix: now_unix() })?;
     let mut entries = vec![Entry::Pending; target.inputs.len()];
     copy_from_part(&**disk, files, target, reuse, &part, &mut entries, stamps)?;
-    copy_from_complete(&**disk, files, reuse, &part, &mut entries, stamps)?;
+    copy_from_complete(files, reuse, &part, &mut entries, stamps)?;
     let facts = entries.iter().enumerate().filter_map(|(at, e)| match e {
         Entry::Row(fact) => Some(Record::Row(at, (**fact).clone())),
         _ => None,
@@ -196,7 +207,6 @@ fn copy_from_part(
 }
 
 fn copy_from_complete(
-    disk: &dyn Disk,
     files: &SplitFiles,
     reuse: &Reuse<'_>,
     to: &Part,
@@ -207,7 +217,8 @@ fn copy_from_complete(
     if !disk::exists(&files.features) {
         return Ok(());
     }
-    let file = disk.open(&files.features).map_err(CacheError::io("open", &files.features))?;
+    let file =
+        disk::open_to_read(&files.features).map_err(CacheError::io("open", &files.features))?;
     // In the order of the old rows, so that each block is read and checked once.
     let mut wanted: Vec<(u64, usize, usize)> = positions
         .iter()

@@ -68,7 +68,7 @@ pub fn info(dir: &Path) -> Result<Vec<SplitInfo>, CacheError> {
     Ok(all.collect())
 }
 
-fn progress(replay: &Replay) -> (u64, u64) {
+pub(crate) fn progress(replay: &Replay) -> (u64, u64) {
     let rows = replay.entries.iter().filter(|e| matches!(e, Entry::Row(_))).count();
     (rows as u64, replay.entries.len() as u64)
 }

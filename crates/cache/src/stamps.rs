@@ -5,9 +5,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use util::regular;
 
 use crate::digest::{Hex, sha256_file};
-use crate::disk;
 
 /// Size and times of a file, as the system tells them. Equal stamps mean that the file was not touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +84,12 @@ pub(crate) fn read(path: &Path, index_sha256: &str, inputs: usize) -> Vec<Option
 
 fn try_read(path: &Path, index_sha256: &str, inputs: usize) -> Option<Vec<Option<Stamp>>> {
     const LONGEST: u64 = 80;
-    let file = disk::open_regular(path).ok()?;
-    let mut lines = BufReader::new(file.take((inputs as u64 + 1).saturating_mul(LONGEST))).lines();
+    let file = regular::open(path).ok()?;
+    let most = (inputs as u64 + 1).saturating_mul(LONGEST);
+    if file.metadata().ok()?.len() > most {
+        return None;
+    }
+    let mut lines = BufReader::new(file.take(most)).lines();
     if lines.next()?.ok()? != index_sha256 {
         return None;
     }

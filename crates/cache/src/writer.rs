@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use half::f16;
 
 use crate::digest::{Hex, row_hash};
-use crate::disk::{self, Disk};
+use crate::disk::Disk;
 use crate::error::CacheError;
-use crate::finish::{Job, now_unix};
+use crate::finish::{Job, check_in_place, now_unix};
 use crate::index::IndexEntry;
 use crate::input::{Input, Judged, OnError, RowSource, Skip};
 use crate::journal::{Entry, Journal, Record, RowFact, SkipFact};
+use crate::limits::{MAX_EXTRA, MAX_REASON};
 use crate::lock::Lock;
 use crate::manifest::{Manifest, Run, RunStats};
 use crate::names::SplitFiles;
@@ -24,8 +25,6 @@ use crate::target::Target;
 
 /// Rows are put on disk at least this often while they come: what a power cut can cost, well below 5 seconds.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
-/// Longest reason that is kept, in characters.
-const MAX_REASON: usize = 1000;
 
 /// A split that is being written. Rows may come in any order and from any thread; the files get their names in
 /// [`SplitWriter::finish`]. Dropping it loses nothing either: what is finished is kept, and the next
@@ -43,8 +42,10 @@ pub struct SplitWriter {
     sessions: u64,
     started_unix: u64,
     on_error: OnError,
+    /// [`SYNC_EVERY`], but for tests.
+    pub(crate) sync_every: Duration,
     // Last, so that it is let go after all files are closed.
-    _lock: Lock,
+    lock: Lock,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,8 @@ struct State {
     entries: Vec<Entry>,
     synced: Instant,
     dirty: bool,
+    /// A sync failed: nothing more is taken.
+    broken: bool,
 }
 
 impl SplitWriter {
@@ -69,7 +72,7 @@ impl SplitWriter {
         let todo = entries.iter().enumerate().filter(|(_, e)| **e == Entry::Pending);
         let pending = todo.map(|(at, _)| target.base + at).collect();
         let rows_reused = entries.iter().filter(|e| matches!(e, Entry::Row(_))).count();
-        let state = State { journal, entries, synced: Instant::now(), dirty: true };
+        let state = State { journal, entries, synced: Instant::now(), dirty: true, broken: false };
         Self {
             disk,
             files,
@@ -82,7 +85,8 @@ impl SplitWriter {
             sessions,
             started_unix: now_unix(),
             on_error,
-            _lock: lock,
+            sync_every: SYNC_EVERY,
+            lock,
         }
     }
 
@@ -146,7 +150,7 @@ impl SplitWriter {
         let record = Record::Row(at, fact.clone());
         if let Err(e) = written.and_then(|()| state.journal.append(&record)) {
             state.entries[at] = Entry::Pending;
-            return Err(self.vanished().unwrap_or(e));
+            return Err(self.vanished(&state).unwrap_or(e));
         }
         state.entries[at] = Entry::Row(Box::new(fact));
         self.sync_if_due(&mut state)
@@ -159,8 +163,7 @@ impl SplitWriter {
     /// [`CacheError::BadInput`] under [`OnError::Fail`]; [`CacheError::Usage`] for an input that is not pending; what the
     /// disk says.
     pub fn skip(&self, position: usize, skip: &Skip) -> Result<(), CacheError> {
-        let clean = |c: char| if c.is_control() { ' ' } else { c };
-        let reason: String = skip.reason.chars().map(clean).take(MAX_REASON).collect();
+        let reason = clean(&skip.reason);
         if self.on_error == OnError::Fail {
             let file =
                 self.input(position).map_or_else(|| position.to_string(), |i| i.name.clone());
@@ -186,7 +189,7 @@ impl SplitWriter {
         entry: &IndexEntry,
     ) -> Result<(), CacheError> {
         let at = self.claim(position)?;
-        let (reason, sha256) = (entry.reason.clone(), entry.sha256.map(Hex));
+        let (reason, sha256) = (clean(&entry.reason), entry.sha256.map(Hex));
         self.note_skipped(at, SkipFact { reason, stamp: None, sha256, bytes: entry.bytes })
     }
 
@@ -194,7 +197,7 @@ impl SplitWriter {
         let mut state = self.state();
         if let Err(e) = state.journal.append(&Record::Skip(at, fact.clone())) {
             state.entries[at] = Entry::Pending;
-            return Err(self.vanished().unwrap_or(e));
+            return Err(self.vanished(&state).unwrap_or(e));
         }
         state.entries[at] = Entry::Skipped(Box::new(fact));
         self.sync_if_due(&mut state)
@@ -202,16 +205,24 @@ impl SplitWriter {
 
     /// Puts everything on disk now.
     pub fn checkpoint(&self) -> Result<(), CacheError> {
-        self.sync(&mut self.state())
+        let mut state = self.state();
+        self.sync(&mut state)
     }
 
     /// Completes the split: every input must have a row or a reason. The files appear under their final names.
     /// After an error nothing that was finished is lost, and the next [`crate::open`] goes on.
     pub fn finish(mut self, stats: RunStats) -> Result<Manifest, CacheError> {
-        if let Some(e) = self.vanished() {
-            return Err(e);
+        let extra = serde_json::to_vec(&stats.extra).map_or(u64::MAX, |json| json.len() as u64);
+        // Indented it may be twice as long, or more where it is nested.
+        if extra > MAX_EXTRA / 16 {
+            return Err(CacheError::Usage(format!(
+                "what is to be kept of the run has {extra} bytes as JSON, at most {} can be read again",
+                MAX_EXTRA / 16
+            )));
         }
-        let state = self.state();
+        let mut state = self.state();
+        // What is on disk now is safe from a failure of what follows.
+        self.sync(&mut state)?;
         let missing: Vec<usize> = (0..state.entries.len())
             .filter(|&at| matches!(state.entries[at], Entry::Pending | Entry::Busy))
             .collect();
@@ -234,6 +245,7 @@ impl SplitWriter {
             part: &mut self.part,
             journal: &mut state.journal,
             entries: &mut state.entries,
+            lock: &self.lock,
             run,
         };
         job.finish()
@@ -285,7 +297,7 @@ impl SplitWriter {
 
     fn sync_if_due(&self, state: &mut State) -> Result<(), CacheError> {
         state.dirty = true;
-        if state.synced.elapsed() < SYNC_EVERY {
+        if state.synced.elapsed() < self.sync_every {
             return Ok(());
         }
         self.sync(state)
@@ -293,22 +305,29 @@ impl SplitWriter {
 
     /// Rows first, then the journal that speaks of them.
     fn sync(&self, state: &mut State) -> Result<(), CacheError> {
-        if let Some(e) = self.vanished() {
+        if let Some(e) = self.vanished(state) {
             return Err(e);
         }
+        if state.broken {
+            // Rows that are counted as done here may be lost.
+            let why = "it could not be put on disk before; what is safe is kept for the next run";
+            return Err(CacheError::io("go on with", &self.part.path)(std::io::Error::other(why)));
+        }
         if state.dirty {
-            self.part.sync()?;
-            state.journal.sync()?;
+            let synced = self.part.sync().inspect_err(|_| state.journal.take_back());
+            if let Err(e) = synced.and_then(|()| state.journal.sync()) {
+                state.broken = true;
+                return Err(e);
+            }
             state.dirty = false;
         }
         state.synced = Instant::now();
         Ok(())
     }
 
-    /// Writes to a file that was removed succeed; so look whether it is still there.
-    fn vanished(&self) -> Option<CacheError> {
-        let gone = [&self.part.path, &self.files.journal].into_iter().find(|p| !disk::exists(p))?;
-        Some(CacheError::OutputVanished { path: gone.clone() })
+    /// Writes to a file that was removed or replaced succeed; so look whether it is still there.
+    fn vanished(&self, state: &State) -> Option<CacheError> {
+        check_in_place(&self.lock, &self.part, &state.journal).err()
     }
 
     fn f16_bytes(&self, position: usize, values: &[f32]) -> Result<Vec<u8>, CacheError> {
@@ -324,6 +343,12 @@ impl SplitWriter {
         }
         Ok(bytes)
     }
+}
+
+/// A reason as the index has it.
+fn clean(reason: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    reason.chars().map(visible).take(MAX_REASON).collect()
 }
 
 /// Little-endian bytes, without a copy where the machine stores them so.

@@ -125,15 +125,52 @@ fn locks_in_the_same_process_and_of_other_hosts() {
     drop(w);
     let lock = dir.path().join("train.lock");
     assert!(!lock.exists());
-    fs::write(&lock, r#"{"pid":7,"host":"elsewhere.example","started_unix":1}"#).unwrap();
+    // A process on another host, of which only the text tells.
+    let elsewhere = r#"{"pid":7,"host":"elsewhere.example","started_unix":1,"system_lock":false}"#;
+    fs::write(&lock, elsewhere).unwrap();
     let error = again(Existing::Overwrite).unwrap_err();
     assert!(error.to_string().contains("process 7 on another host, elsewhere.example"), "{error}");
     assert!(error.hint().unwrap().contains("train.lock"));
-    // Its own host's dead processes, garbage and emptiness are no obstacle, nor is a number that lives again.
+    // Dead processes, of this host or of a container that had another name, and emptiness are no obstacle, nor is a number
+    // that lives again: the system gave its lock.
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let own = format!(r#"{{"pid":1,"host":"{}","started_unix":1}}"#, host.trim());
-    for text in ["", "{", own.as_str()] {
+    let container = own.replace(host.trim(), "killed-container");
+    for text in ["", own.as_str(), container.as_str()] {
         fs::write(&lock, text).unwrap();
         again(Existing::Overwrite).unwrap();
     }
+    fs::write(&lock, "{").unwrap();
+    let error = again(Existing::Overwrite).unwrap_err();
+    assert!(matches!(error, CacheError::ForeignLock { .. }) && error.hint().is_some(), "{error}");
+    assert_eq!(fs::read(&lock).unwrap(), b"{");
+}
+
+#[test]
+fn a_writer_whose_files_were_replaced_gives_no_names() {
+    let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files = many(data.path(), 3);
+    let settings = settings(&[ROW], Dtype::F32);
+    let start = |existing| {
+        let options = OpenOptions { existing, ..OpenOptions::default() };
+        writer(open(dir.path(), "train", settings.clone(), files.clone(), options))
+    };
+    let first = start(Existing::Refuse);
+    (0..3).for_each(|position| compute(&first, position, ROW).unwrap());
+    // A second writer that took no notice of the first: here somebody removed its lock.
+    fs::remove_file(dir.path().join("train.lock")).unwrap();
+    let second = start(Existing::Overwrite);
+    compute(&second, 0, ROW).unwrap();
+    let error = first.finish(Default::default()).unwrap_err();
+    assert!(matches!(error, CacheError::OutputVanished { .. }), "{error}");
+    assert!(!dir.path().join("train.json").exists());
+    // Nor did it take the second's lock with it.
+    assert!(dir.path().join("train.lock").exists());
+    (1..3).for_each(|position| compute(&second, position, ROW).unwrap());
+    assert_eq!(second.finish(Default::default()).unwrap().rows, 3);
+    // Only the lock was replaced: the files are still the first's, but that may end at any moment.
+    let third = start(Existing::Overwrite);
+    (0..3).for_each(|position| compute(&third, position, ROW).unwrap());
+    fs::remove_file(dir.path().join("train.lock")).unwrap();
+    assert!(matches!(third.finish(Default::default()), Err(CacheError::OutputVanished { .. })));
 }

@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Verify(FolderArgs),
     /// Join the shards of `extract --shard` into the files of one run.
     Merge(MergeArgs),
+    /// Give the final names to files that were complete when their run was killed: needs neither images nor weights.
+    Recover(RecoverArgs),
     /// List pictures that lie in two splits: the same file, or the picture re-encoded, resized or mirrored.
     Leaks(LeaksArgs),
 }
@@ -51,6 +53,19 @@ pub(crate) struct MergeArgs {
     #[arg(long)]
     pub(crate) overwrite: bool,
     /// Print the manifests as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    /// Folder with the arrays.
+    #[arg(long, value_name = "DIR", default_value = "features")]
+    pub(crate) features: PathBuf,
+    /// A split to recover; may be given several times [default: all].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Vec<String>,
+    /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

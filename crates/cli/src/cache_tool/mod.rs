@@ -3,7 +3,7 @@
 mod args;
 
 use anyhow::Result;
-use cache::{Existing, Manifest, SplitReader, State};
+use cache::{Existing, Manifest, Recovery, SplitReader, State};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,18 +14,19 @@ use crate::failure::{exit_with, hinted};
 use crate::interrupt::Interrupt;
 use crate::shared_pictures::{self, describe_leak};
 use crate::{progress, text};
-use args::{CacheArgs, Command, LeaksArgs, MergeArgs};
+use args::{CacheArgs, Command, LeaksArgs, MergeArgs, RecoverArgs};
 
 /// Runs `cache` with the process's arguments.
 pub fn main() -> ExitCode {
     let args: CacheArgs = parse();
     exit_with(|| {
-        // All but merge write nothing, and merge can be ended at any time: nothing is waited for.
+        // Most write nothing, and merge and recover can be ended at any time: nothing is waited for.
         Interrupt::listen(Duration::ZERO, "run the same command again")?;
         match args.command {
             Command::Info(args) => info(&args.features, args.json),
             Command::Verify(args) => verify(&args.features, args.json),
             Command::Merge(args) => merge(&args),
+            Command::Recover(args) => recover(&args),
             Command::Leaks(args) => leaks(&args),
         }
     })
@@ -180,6 +181,65 @@ fn merge(args: &MergeArgs) -> Result<ExitCode> {
     }
     console.json(&Value::Array(values))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn recover(args: &RecoverArgs) -> Result<ExitCode> {
+    let console = console(args.json);
+    let all = cache::recover(&args.features, &args.split)?;
+    if let Some(split) = args.split.iter().find(|&name| all.iter().all(|one| one.split != *name)) {
+        return Err(hinted(
+            format!("features folder '{}': found no split '{split}'", args.features.display()),
+            "cache info lists what is there",
+        ));
+    }
+    if all.is_empty() {
+        return Err(nothing(&args.features));
+    }
+    let mut values = Vec::new();
+    let mut failures = Vec::new();
+    for one in all {
+        let shard =
+            one.shard.map_or(String::new(), |s| format!(" (shard {} of {})", s.index, s.count));
+        let name = format!("{}{shard}", one.split);
+        let rows_of = |rows: u64| text::count(rows as usize, "row", "rows");
+        let mut value = match one.outcome {
+            Ok(Recovery::Complete { rows }) => {
+                console.say(format!("{name}: complete, {}", rows_of(rows)))?;
+                json!({ "state": "complete", "rows": rows })
+            }
+            Ok(Recovery::Recovered { rows }) => {
+                console.say(format!("{name}: recovered, {}", rows_of(rows)))?;
+                json!({ "state": "recovered", "rows": rows })
+            }
+            Ok(Recovery::Unfinished { rows, inputs }) => {
+                console.say(format!(
+                    "{name}: unfinished, {rows} of {inputs} images done; extract with the same command again goes on"
+                ))?;
+                json!({ "state": "unfinished", "rows": rows, "inputs": inputs })
+            }
+            Err(error) => {
+                error_line(&format!("{name}: {error}"));
+                let value = json!({ "state": "failed", "error": error.to_string() });
+                failures.push(error);
+                value
+            }
+        };
+        value["split"] = json!(one.split);
+        value["shard"] = json!(one.shard);
+        values.push(value);
+    }
+    console.json(&Value::Array(values))?;
+    match failures.first() {
+        None => Ok(ExitCode::SUCCESS),
+        Some(first) => Err(hinted(
+            format!(
+                "{} not recovered in '{}'",
+                text::count(failures.len(), "split was", "splits were"),
+                args.features.display()
+            ),
+            first.hint().unwrap_or_else(|| "cache info lists what is there".to_owned()),
+        )),
+    }
 }
 
 fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
