@@ -93,6 +93,30 @@ def close(found, expected, tolerance):
     assert difference <= tolerance, f"{difference} > {tolerance}"
 
 
+def path(name):
+    """docs/images.md: a name's bytes on disk."""
+    return re.sub(rb"\\(\\|x[0-9a-f]{2})", lambda m: b"\\" if m[1] == b"\\" else bytes([int(m[1][1:], 16)]), name.encode())
+
+
+def test_names_that_look_like_formulas_are_read_back_whole():
+    classes = [b"+1", b"-x", b"=1+1", b"@SUM(A1)", b"a;=1", b"back\\slash", b"new\nline", b"\xff"]
+    folder = os.fsencode(WORK / "formulas" / "train")
+    for i, name in enumerate(classes):
+        for file in [b"=a.png", b"b, \"c\".png"]:
+            png(Path(os.fsdecode(os.path.join(folder, name, file))), picture(1000 + i))
+    features = WORK / "features-formulas"
+    run("extract", "--data", WORK / "formulas", "--features", features, "--weights", "random:0", "--image-size", SIDE)
+    stored = json.loads((features / "train.json").read_text())["settings"]["classes"]
+    lines = index(features, "train")
+    assert [path(name) for name in stored] == sorted(classes)
+    assert all(line["class"] == stored[int(line["label"])] for line in lines)
+    expected = [os.path.join(name, file) for name in sorted(classes) for file in [b"=a.png", b"b, \"c\".png"]]
+    assert [path(line["file"]) for line in lines] == expected
+    for line in lines:
+        for cell in line.values():
+            assert cell[:1] not in "=+-@\t\r" or cell == "" or float(cell) is not None, cell
+
+
 def test_numpy_loads_the_features():
     for split, n in COUNTS.items():
         features = np.load(extract("default") / f"{split}_features.npy")

@@ -1,4 +1,7 @@
 //! What goes to the terminal: results to standard output, remarks and warnings to standard error.
+//!
+//! Names and messages come from other people's files. So whatever is printed goes through here, a line at a time, and
+//! characters that would steer the terminal, or a second line inside of the one, are shown and have no effect.
 
 use std::io::{self, Write as _};
 
@@ -24,7 +27,7 @@ impl Console {
 
     /// The JSON result, if `--json` was given.
     pub(crate) fn json(self, value: &serde_json::Value) -> io::Result<()> {
-        if self.json { unless_closed(out(&format!("{value:#}"))) } else { Ok(()) }
+        if self.json { unless_closed(out_json(value)) } else { Ok(()) }
     }
 
     /// A warning; never suppressed.
@@ -43,10 +46,32 @@ fn unless_closed(written: io::Result<()>) -> io::Result<()> {
 
 /// One line to standard output.
 pub(crate) fn out(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
+    writeln!(io::stdout().lock(), "{}", util::visible(line))
+}
+
+/// One JSON value to standard output.
+pub(crate) fn out_json(value: &serde_json::Value) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{}", util::visible_json(&format!("{value:#}")))
 }
 
 /// One line to standard error. Where even that fails there is nobody left to tell.
 pub(crate) fn error_line(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", util::visible(line));
+}
+
+/// The process's arguments. Where they are wrong the process ends, and what is quoted of them is made visible, for a
+/// shell's `*` can make arguments of anybody's file names.
+pub(crate) fn parse<A: clap::Parser>() -> A {
+    A::try_parse().unwrap_or_else(|error| {
+        let shown =
+            std::env::args_os().map(|arg| util::visible(&arg.to_string_lossy()).into_owned());
+        match A::try_parse_from(shown) {
+            Err(error) => error.exit(),
+            // Wrong only because of such a character.
+            Ok(_) => {
+                error_line(&format!("error: {}", error.kind()));
+                std::process::exit(error.exit_code())
+            }
+        }
+    })
 }

@@ -9,7 +9,7 @@ const EXIT_FAILED: u8 = 1;
 /// Done, but some inputs were skipped.
 pub(crate) const EXIT_SKIPPED: u8 = 3;
 
-/// An error of the command line itself, with what mends it.
+/// An error of the command line itself, with what fixes it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Hinted {
@@ -22,6 +22,11 @@ pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> any
     Hinted { message: message.into(), hint: hint.into() }.into()
 }
 
+/// The error of a run that can't go on for want of something that has nothing to do with the file at hand.
+pub(crate) fn short_of_something(error: images::ImageError, then: &str) -> anyhow::Error {
+    hinted(error.to_string(), format!("allow more open files (ulimit -n) or free memory; {then}"))
+}
+
 /// Runs a binary and turns its outcome into an exit code; errors go to standard error, `error:` first, then `hint:`.
 pub(crate) fn exit_with(run: impl FnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
     let error = match run() {
@@ -32,7 +37,10 @@ pub(crate) fn exit_with(run: impl FnOnce() -> anyhow::Result<ExitCode>) -> ExitC
     if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
-    error_line(&format!("error: {}", message(&error)));
+    // Below some errors are the attempts that led to them, a line each, indented.
+    for (i, line) in format!("error: {}", message(&error)).split("\n  ").enumerate() {
+        error_line(&format!("{}{line}", if i == 0 { "" } else { "  " }));
+    }
     if let Some(hint) = hint(&error) {
         error_line(&format!("hint: {hint}"));
     }

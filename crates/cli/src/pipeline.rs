@@ -2,7 +2,8 @@
 //!
 //! While the base works on one batch, the next is decoded. Both are tasks of one rayon pool: the thread that finds no
 //! tile to convolve takes an image to decode, and the other way round, so all cores are busy and none is fought over.
-//! Memory: two batches of pixels and one of features, whatever the number of files.
+//! Memory: two batches of pixels and one of features, whatever the number of files, and what `load` holds meanwhile. It may
+//! wait for memory that other loads hold, since those need no thread of the pool but their own to go on.
 
 use anyhow::{Context as _, Result};
 use backbone::Extractor;
@@ -27,8 +28,7 @@ struct Batch<'i, I, T, E> {
 impl Pipeline<'_> {
     /// Runs `items` in order until the end or until `stop` says so, finishing the batches in hand.
     ///
-    /// `load` fills one image's pixels, or says why it can't. `sink` gets every item in order, with its feature row or
-    /// that reason. Returns whether all items were done.
+    /// `load` fills one image's pixels, or says why it can't. `sink` gets every item in order, with its feature row or that. Returns whether all items were done.
     ///
     /// # Errors
     /// The engine's, or what `sink` gives.
@@ -59,7 +59,7 @@ impl Pipeline<'_> {
             for (item, loaded) in batch.items {
                 match loaded {
                     Ok(loaded) => sink(item, Ok((loaded, rows.next().unwrap_or_default())))?,
-                    Err(reason) => sink(item, Err(reason))?,
+                    Err(error) => sink(item, Err(error))?,
                 }
             }
             decoded = next;

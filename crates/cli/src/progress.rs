@@ -27,7 +27,7 @@ fn counted(console: Console, split: &str, total: usize, unit: &str) -> ProgressB
         .with_style(style(&format!(
             "{{prefix:>10}} {{bar:32}} {{pos}}/{{len}} {unit}  {{rate}}/s  {{eta}} left"
         )))
-        .with_prefix(split.to_owned())
+        .with_prefix(util::visible(split).into_owned())
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -66,7 +66,7 @@ impl backbone::weights::Progress for Transfer {
             )),
             None => ProgressBar::new_spinner().with_style(style("{prefix:>10} {spinner} {bytes}")),
         };
-        bar.set_prefix(what.to_owned());
+        bar.set_prefix(util::visible(what).into_owned());
         self.with_bar(|slot| *slot = Some(bar));
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::ImageSize;
 use crate::decode::{Format, MAX_PIXELS};
+use crate::memory::MAX_IMAGE_BYTES;
 use crate::read::MAX_FILE_BYTES;
 
 /// Why a file could not be read, decoded or prepared.
@@ -20,13 +21,13 @@ pub enum ImageError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A directory, pipe, socket or device stands where a regular file was expected.
-    #[error("cannot read '{}': expected a regular file, found a {found}", .path.display())]
+    /// A folder, pipe, socket or device is where a regular file was expected.
+    #[error("cannot read '{}': {source}", .path.display())]
     NotRegular {
         /// The path.
         path: PathBuf,
-        /// What is there ("directory", "named pipe", ...).
-        found: &'static str,
+        /// What was expected and found.
+        source: std::io::Error,
     },
     /// The file is larger than [`MAX_FILE_BYTES`].
     #[error("cannot read '{}': {bytes} bytes are over the limit of {MAX_FILE_BYTES}", .path.display())]
@@ -75,6 +76,14 @@ pub enum ImageError {
         /// Height that the header states.
         height: u64,
     },
+    /// An image that would take more memory than [`MAX_IMAGE_BYTES`] to decode and resize: one of extreme proportions.
+    #[error("{size} needs {} bytes to decode and resize, over the limit of {}", crate::error::grouped(*bytes), crate::error::grouped(MAX_IMAGE_BYTES))]
+    TooMuchMemory {
+        /// Size that the header states.
+        size: ImageSize,
+        /// What decoding and resizing would take.
+        bytes: u64,
+    },
     /// The caller's buffer does not hold the values of one image.
     #[error("output buffer: expected {expected} values, found {found}")]
     BufferLength {
@@ -83,7 +92,7 @@ pub enum ImageError {
         /// The length that was passed.
         found: usize,
     },
-    /// An image without pixels, or a wished size of 0.
+    /// An image without pixels, or a requested size of 0.
     #[error("cannot resize from {from} to {to}: both sides must be at least 1")]
     NoPixels {
         /// What there is.
@@ -99,12 +108,69 @@ pub enum ImageError {
     },
 }
 
+/// What an error says of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// What is at the path gives no image, and won't while it stays what it is.
+    File,
+    /// The system could not read it now: its next reading may succeed.
+    Passing,
+    /// The machine is short of something that every file needs: open files or memory. It says nothing of the file.
+    Machine,
+}
+
+impl Cause {
+    /// By the system's error. What isn't known to last counts as passing, so that no good file is bad for good.
+    fn of(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        if error.kind() == K::OutOfMemory || is_short_of_files(error) {
+            return Self::Machine;
+        }
+        match error.kind() {
+            // Nothing is there, or nothing that can be opened by this name.
+            K::NotFound | K::NotADirectory | K::InvalidFilename => Self::File,
+            _ if is_link_loop(error) => Self::File,
+            _ => Self::Passing,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_short_of_files(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}
+
+#[cfg(unix)]
+fn is_link_loop(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ELOOP)
+}
+
+#[cfg(not(unix))]
+fn is_short_of_files(error: &std::io::Error) -> bool {
+    // ERROR_TOO_MANY_OPEN_FILES, ERROR_NO_SYSTEM_RESOURCES
+    matches!(error.raw_os_error(), Some(4 | 1450))
+}
+
+#[cfg(not(unix))]
+fn is_link_loop(error: &std::io::Error) -> bool {
+    // ERROR_CANT_RESOLVE_FILENAME
+    error.raw_os_error() == Some(1921)
+}
+
 impl ImageError {
+    /// What the error says of the file: `docs/images.md` has the table.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Io { source, .. } => Cause::of(source),
+            _ => Cause::File,
+        }
+    }
+
     /// One line without the path, such as `truncated JPEG`.
     pub fn reason(&self) -> String {
         let text = match self {
             Self::Io { source, .. } => format!("cannot read: {source}"),
-            Self::NotRegular { found, .. } => format!("not a regular file but a {found}"),
+            Self::NotRegular { source, .. } => source.to_string(),
             Self::FileTooLarge { bytes, .. } => format!(
                 "{} bytes are over the limit of {}",
                 grouped(*bytes),
@@ -153,6 +219,25 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_000), "1,000");
         assert_eq!(grouped(178_956_970), "178,956,970");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn errors_of_the_system_are_the_files_the_moments_or_the_machines() {
+        let cause = |code| {
+            let source = std::io::Error::from_raw_os_error(code);
+            ImageError::Io { path: "a.jpg".into(), source }.cause()
+        };
+        for code in [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG] {
+            assert_eq!(cause(code), Cause::File, "{code}");
+        }
+        let passing = [libc::EIO, libc::ESTALE, libc::EACCES, libc::EPERM, libc::ETIMEDOUT];
+        for code in passing.into_iter().chain([libc::EAGAIN, libc::EBUSY, libc::ENXIO, 4095]) {
+            assert_eq!(cause(code), Cause::Passing, "{code}");
+        }
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS] {
+            assert_eq!(cause(code), Cause::Machine, "{code}");
+        }
     }
 
     #[test]

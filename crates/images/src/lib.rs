@@ -1,7 +1,7 @@
 //! A folder on disk to pixels: which files there are, and what values a base is fed for each.
 //!
-//! [`scan_split`] lists a split's classes and files, [`read_file`] reads one, and [`LoadSpec::load_bytes`]
-//! decodes, resizes and preprocesses it into `(height, width, 3)` f32 values. Everything follows Pillow and
+//! [`scan_split`] lists a split's classes and files, [`Memory`] reads and decodes them within a bound for all threads, and
+//! [`LoadSpec::fill`] resizes and preprocesses an image into `(height, width, 3)` f32 values. Everything follows Pillow and
 //! Keras as closely as possible; `docs/images.md` states the rules and the measured differences.
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ mod error;
 mod folders;
 mod interpolation;
 mod load;
+mod memory;
 mod named;
 mod preprocess;
 mod read;
@@ -18,13 +19,14 @@ mod size;
 mod thumbnail;
 
 pub use decode::{Format, MAX_PIXELS, Rgb8Image, decode_rgb};
-pub use error::ImageError;
+pub use error::{Cause, ImageError};
 pub use folders::{
     IMAGE_SUFFIXES, Ignored, InputFile, ParseNameError, ScanError, SplitScan, display_name,
     expand_inputs, find_splits, has_image_suffix, parse_name, scan_split,
 };
 pub use interpolation::Interpolation;
 pub use load::{LoadSpec, SourceInfo};
+pub use memory::{Decoded, FileBytes, MAX_IMAGE_BYTES, Memory};
 pub use named::UnknownName;
 pub use preprocess::{CAFFE_MEAN_BGR, Preprocess, TORCH_MEAN, TORCH_STD};
 pub use read::{MAX_FILE_BYTES, read_file};

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Format, ImageError, ImageSize, Interpolation, Preprocess, Rgb8Image, decode_rgb};
+use crate::decode::decode_after;
+use crate::memory::needed;
+use crate::{Format, ImageError, ImageSize, Interpolation, Preprocess, Rgb8Image};
 
 /// How an image becomes input values. A manifest that records these three fields can repeat them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,7 +42,9 @@ impl LoadSpec {
     /// When the bytes are no whole image, or `out` is not [`LoadSpec::values`] long. `out` may then hold anything.
     pub fn load_bytes(&self, bytes: &[u8], out: &mut [f32]) -> Result<SourceInfo, ImageError> {
         self.check(out)?;
-        let image = decode_rgb(bytes)?;
+        let image = decode_after(bytes, &mut |header| {
+            needed(header, self.working_bytes(header.size)).map(drop)
+        })?;
         self.fill(&image, out)?;
         Ok(SourceInfo { width: image.width, height: image.height, format: image.format })
     }
@@ -55,6 +59,11 @@ impl LoadSpec {
         out.copy_from_slice(&resized);
         self.preprocess.apply(out);
         Ok(())
+    }
+
+    /// Bytes that [`LoadSpec::fill`] takes at most, beside the image.
+    pub(crate) fn working_bytes(&self, from: ImageSize) -> u64 {
+        crate::resize::working_bytes(from, self.size, self.interpolation)
     }
 
     fn check(&self, out: &[f32]) -> Result<(), ImageError> {

@@ -2,7 +2,10 @@
 
 use libjpeg_turbo_rs::{PixelFormat, Subsampling, compress};
 
-use crate::{ImageError, ImageSize, Interpolation, decode_rgb, resize_rgb8};
+use crate::decode::decode_after;
+use crate::memory::needed;
+use crate::resize::working_bytes;
+use crate::{ImageError, ImageSize, Interpolation, resize_rgb8};
 
 /// Good enough for a picture of a hundred pixels, in a few kB.
 const QUALITY: u8 = 82;
@@ -10,9 +13,11 @@ const QUALITY: u8 = 82;
 /// A small JPEG of the image in `bytes`: aspect kept, neither side over `max_side`, never enlarged.
 ///
 /// # Errors
-/// As [`decode_rgb`]; also when `max_side` is 0.
+/// As [`crate::Memory::decode`]; also when `max_side` is 0.
 pub fn thumbnail_jpeg(bytes: &[u8], max_side: u32) -> Result<Vec<u8>, ImageError> {
-    let image = decode_rgb(bytes)?;
+    let resizing = |from| working_bytes(from, fitted(from, max_side), Interpolation::Bilinear);
+    let image =
+        decode_after(bytes, &mut |header| needed(header, resizing(header.size)).map(drop))?;
     let size = fitted(ImageSize { width: image.width, height: image.height }, max_side);
     let pixels = resize_rgb8(&image, size, Interpolation::Bilinear)?;
     let (width, height) = (size.width as usize, size.height as usize);
@@ -38,6 +43,7 @@ fn fitted(source: ImageSize, max_side: u32) -> ImageSize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode_rgb;
 
     #[test]
     fn keeps_the_aspect_and_never_enlarges() {

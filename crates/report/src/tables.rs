@@ -2,6 +2,7 @@
 
 use crate::model::{Epoch, SplitResult};
 use crate::numbers::exact;
+use util::csv_cell;
 
 /// `history.csv`: a value that does not exist is an empty field; one that is not a number is `NaN`.
 pub(crate) fn history(epochs: &[Epoch]) -> Vec<u8> {
@@ -23,6 +24,7 @@ pub(crate) fn history(epochs: &[Epoch]) -> Vec<u8> {
 
 /// `predictions_<split>.csv`: `row,file,class,predicted,correct`, then a column `p_<class>` for each class.
 ///
+/// Names that a spreadsheet would take for formulas are escaped as [`csv_cell`] says; those of `extract` are already.
 /// `class` and `correct` are empty where the true class is not known.
 pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
     let mut header = ["row", "file", "class", "predicted", "correct"].map(String::from).to_vec();
@@ -33,9 +35,9 @@ pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
             let truth = prediction.truth;
             let mut fields = vec![
                 prediction.row.to_string(),
-                prediction.file.clone(),
-                truth.map(|t| classes[t].clone()).unwrap_or_default(),
-                classes[prediction.predicted].clone(),
+                csv_cell(&prediction.file).into_owned(),
+                truth.map(|t| csv_cell(&classes[t]).into_owned()).unwrap_or_default(),
+                csv_cell(&classes[prediction.predicted]).into_owned(),
                 truth.map(|t| (t == prediction.predicted).to_string()).unwrap_or_default(),
             ];
             fields.extend(prediction.probabilities.iter().map(|p| format!("{p:?}")));
@@ -84,6 +86,23 @@ mod tests {
         assert!(rows[0][3].parse::<f64>().expect("a number").is_nan());
         assert_eq!(&rows[0][4], "");
         assert_eq!(rows[1][1].parse::<f64>().expect("a number"), 1e-300);
+    }
+
+    #[test]
+    fn no_name_becomes_a_formula() {
+        let row = |truth| Prediction {
+            row: 0,
+            file: "@a.jpg".into(),
+            truth,
+            predicted: 1,
+            probabilities: vec![0.1, 0.9],
+        };
+        let predictions = vec![row(Some(0)), row(None)];
+        let split = SplitResult { name: "test".into(), predictions, ..SplitResult::default() };
+        let bytes = super::predictions(&split, &["-1".to_owned(), "=1+1".to_owned()]);
+        let mut reader = csv::Reader::from_reader(bytes.as_slice());
+        let first = reader.records().next().expect("a row").expect("a row");
+        assert_eq!([&first[1], &first[2], &first[3]], [r"\x40a.jpg", "-1", r"\x3d1+1"]);
     }
 
     #[test]

@@ -4,26 +4,31 @@ mod args;
 
 use anyhow::Result;
 use cache::{Existing, Manifest, Recovery, SplitReader, State};
-use clap::Parser as _;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::console::{Console, error_line};
+use crate::console::{Console, error_line, parse};
 use crate::failure::{exit_with, hinted};
+use crate::interrupt::Interrupt;
 use crate::shared_pictures::{self, describe_leak};
 use crate::{progress, text};
 use args::{CacheArgs, Command, LeaksArgs, MergeArgs, RecoverArgs};
 
 /// Runs `cache` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args = CacheArgs::parse();
-    exit_with(|| match args.command {
-        Command::Info(args) => info(&args.features, args.json),
-        Command::Verify(args) => verify(&args.features, args.json),
-        Command::Merge(args) => merge(&args),
-        Command::Recover(args) => recover(&args),
-        Command::Leaks(args) => leaks(&args),
+    let args: CacheArgs = parse();
+    exit_with(|| {
+        // Most write nothing, and merge and recover can be ended at any time: nothing is waited for.
+        Interrupt::listen(Duration::ZERO, "run the same command again")?;
+        match args.command {
+            Command::Info(args) => info(&args.features, args.json),
+            Command::Verify(args) => verify(&args.features, args.json),
+            Command::Merge(args) => merge(&args),
+            Command::Recover(args) => recover(&args),
+            Command::Leaks(args) => leaks(&args),
+        }
     })
 }
 
@@ -44,17 +49,21 @@ fn info(dir: &Path, as_json: bool) -> Result<ExitCode> {
         let writer = one.writer.as_ref().map_or(String::new(), |(pid, host)| {
             format!(", being written by process {pid} on {host}")
         });
-        let (line, value) = match &one.state {
-            State::Complete(m) => (describe(m), json!({ "state": "complete", "manifest": m })),
+        let (lines, value) = match &one.state {
+            State::Complete(m) => {
+                (describe(m).to_vec(), json!({ "state": "complete", "manifest": m }))
+            }
             State::Unfinished { rows, inputs } => (
-                format!("unfinished, {rows} of {inputs} images done{writer}"),
+                vec![format!("unfinished, {rows} of {inputs} images done{writer}")],
                 json!({ "state": "unfinished", "rows": rows, "inputs": inputs }),
             ),
             State::Damaged(why) => {
-                (format!("damaged: {why}"), json!({ "state": "damaged", "why": why }))
+                (vec![format!("damaged: {why}")], json!({ "state": "damaged", "why": why }))
             }
         };
-        console.say(format!("{}{shard}: {line}", one.split))?;
+        let mut lines = lines.into_iter();
+        console.say(format!("{}{shard}: {}", one.split, lines.next().unwrap_or_default()))?;
+        lines.try_for_each(|line| console.say(line))?;
         let mut value = value;
         value["split"] = json!(one.split);
         value["shard"] = json!(one.shard);
@@ -64,36 +73,32 @@ fn info(dir: &Path, as_json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(m: &Manifest) -> String {
+/// The lines about a complete split.
+fn describe(m: &Manifest) -> [String; 6] {
     let s = &m.settings;
     let [width, height] = s.image_size;
     let counts: Vec<String> =
         s.classes.iter().zip(&m.class_counts).map(|(class, n)| format!("{class} {n}")).collect();
     let files = &m.files;
     let bytes = files.features.bytes + files.labels.bytes + files.index.bytes;
-    format!(
-        "{} {}, {}\n  rows      {} ({}), {} skipped\n  base      {} up to {}, pooling {}, weights {} (sha256 {}…)\n  \
-         images    {width}x{height}, {} resize, {} preprocessing\n  engine    {} {}, precision {}\n  made      {} by version {}, {:.1} images/s",
-        text::shape(&m.shape),
-        s.dtype,
-        indicatif::HumanBytes(bytes),
-        m.rows,
-        counts.join(", "),
-        m.skipped,
-        s.backbone,
-        s.layer,
-        s.pooling,
-        s.weights.name,
-        s.weights.sha256.get(..12).unwrap_or(&s.weights.sha256),
-        s.interpolation,
-        s.preprocess,
-        s.engine,
-        s.isa_or_gpu,
-        s.precision,
-        text::time(m.run.finished_unix),
-        s.tool_version,
-        m.run.rows_per_second,
-    )
+    let base = format!("{} up to {}, pooling {}", s.backbone, s.layer, s.pooling);
+    let sha256 = s.weights.sha256.get(..12).unwrap_or(&s.weights.sha256);
+    [
+        format!("{} {}, {}", text::shape(&m.shape), s.dtype, indicatif::HumanBytes(bytes)),
+        format!("  rows      {} ({}), {} skipped", m.rows, counts.join(", "), m.skipped),
+        format!("  base      {base}, weights {} (sha256 {sha256}…)", s.weights.name),
+        format!(
+            "  images    {width}x{height}, {} resize, {} preprocessing",
+            s.interpolation, s.preprocess
+        ),
+        format!("  engine    {} {}, precision {}", s.engine, s.isa_or_gpu, s.precision),
+        format!(
+            "  made      {} by version {}, {:.1} images/s",
+            text::time(m.run.finished_unix),
+            s.tool_version,
+            m.run.rows_per_second
+        ),
+    ]
 }
 
 fn verify(dir: &Path, as_json: bool) -> Result<ExitCode> {

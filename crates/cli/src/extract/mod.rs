@@ -6,11 +6,10 @@ mod split;
 
 mod summary;
 
-use clap::Parser as _;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::console::Console;
+use crate::console::{Console, parse};
 use crate::failure::{EXIT_SKIPPED, exit_with};
 use crate::feature_source::WeightsSearch;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
@@ -20,9 +19,12 @@ use args::{Command, ExtractArgs, RunArgs};
 use config::Config;
 use split::{Done, Session};
 
+/// How long a run may take to finish the batch in hand. What is finished is on disk, so no more than that batch is lost.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Runs `extract` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args = ExtractArgs::parse();
+    let args: ExtractArgs = parse();
     exit_with(|| match args.command {
         Some(Command::Summary(args)) => summary::print(&args),
         None => run(args.run),
@@ -33,7 +35,7 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let console = Console { quiet: args.quiet, json: args.json };
     let config = Config::new(args)?;
     backbone::check_device(&config.engine)?;
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(GRACE, "run the same command again to go on from there")?;
     let pool = threads::pool(config.threads)?;
 
     let started = Instant::now();

@@ -5,15 +5,17 @@ use backbone::weights::Weights;
 use backbone::{EngineInfo, Extractor};
 use cache::leaks::{self, Leak};
 use cache::{Input, Manifest, Opened, RowSource, RunStats, Skip, SplitWriter, WeightsId};
-use images::{ImageError, LoadSpec, SplitScan};
+use images::{Cause, ImageError, LoadSpec, Memory, SplitScan};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::config::Config;
 use crate::console::Console;
+use crate::failure::short_of_something;
 use crate::interrupt::Interrupt;
 use crate::pipeline::Pipeline;
 use crate::shared_pictures::{self, describe_leak};
@@ -30,6 +32,7 @@ pub(super) struct Session<'a> {
     weights: WeightsId,
     weights_source: String,
     spec: LoadSpec,
+    memory: Memory,
     extractor: Extractor,
     pool: &'a rayon::ThreadPool,
     console: Console,
@@ -83,6 +86,7 @@ impl<'a> Session<'a> {
             weights,
             weights_source: source,
             spec,
+            memory: Memory::default(),
             extractor,
             pool,
             console,
@@ -179,23 +183,27 @@ impl<'a> Session<'a> {
             pool: self.pool,
             batch_size: self.config.batch_size,
         };
+        let pending: Vec<(usize, &Input)> =
+            writer.pending().iter().filter_map(|&at| Some((at, writer.input(at)?))).collect();
         let (mut computed, mut skipped) = (0usize, Vec::new());
+        let short = OnceCell::new();
         let finished = pipeline.run(
-            writer.pending(),
-            |&position, pixels| match writer.input(position) {
-                Some(input) => load(input, &self.spec, pixels),
-                None => Err(Skip::passing("not an input of this run")),
-            },
-            || self.interrupt.requested(),
-            |&position, outcome| {
+            &pending,
+            |(_, input), pixels| load(input, &self.memory, &self.spec, pixels),
+            || self.interrupt.requested() || short.get().is_some(),
+            |&(position, input), outcome| {
                 match outcome {
                     Ok((source, row)) => {
                         writer.write_row(position, row, source)?;
                         computed += 1;
                     }
-                    Err(skip) => {
-                        let name = writer.input(position).map_or("", |input| input.name.as_str());
-                        skipped.push(format!("{split}/{name}: {}", skip.reason));
+                    Err(Refused::Short(error)) => {
+                        // The first such error is the one that is told.
+                        let _ = short.set(error);
+                        return Ok(());
+                    }
+                    Err(Refused::Skipped(skip)) => {
+                        skipped.push(format!("{split}/{}: {}", input.name, skip.reason));
                         writer.skip(position, &skip)?;
                     }
                 }
@@ -206,6 +214,11 @@ impl<'a> Session<'a> {
         bar.finish_and_clear();
         self.warn_list(skipped.iter().cloned());
         let finished = finished.with_context(|| format!("split '{split}'"))?;
+        drop(pending);
+        if let Some(error) = short.into_inner() {
+            writer.abandon()?;
+            return Err(short_of_something(error, "the same command goes on from there"));
+        }
         if !finished {
             let (rows, total) = (writer.reused() + computed + skipped.len(), writer.total());
             writer.abandon()?;
@@ -297,23 +310,46 @@ impl<'a> Session<'a> {
     }
 }
 
-/// One file's pixels, and what the cache keeps of the file.
-fn load(input: &Input, spec: &LoadSpec, pixels: &mut [f32]) -> Result<RowSource, Skip> {
-    let bytes = images::read_file(&input.path).map_err(|e| match e {
-        ImageError::FileTooLarge { bytes, .. } => {
-            Skip::judged_by_size(e.reason(), &input.path, bytes)
+/// Why a file gave no row.
+enum Refused {
+    /// It is left out.
+    Skipped(Skip),
+    /// The machine is short of something: it stays to do.
+    Short(ImageError),
+}
+
+/// What a file is left out for that could not be read.
+fn unread(error: ImageError) -> Refused {
+    let reason = error.reason();
+    match (error.cause(), &error) {
+        (Cause::Machine, _) => Refused::Short(error),
+        (Cause::Passing, _) => {
+            Refused::Skipped(Skip::passing(format!("{reason}; the next run tries again")))
         }
-        _ => Skip::passing(e.reason()),
-    })?;
-    let mut decode = || -> Result<_, ImageError> {
-        let image = images::decode_rgb(&bytes)?;
+        (Cause::File, ImageError::FileTooLarge { path, bytes }) => {
+            Refused::Skipped(Skip::judged_by_size(reason, path, *bytes))
+        }
+        // No bytes that could be judged: a broken link, a pipe.
+        (Cause::File, _) => Refused::Skipped(Skip::passing(reason)),
+    }
+}
+
+/// One file's pixels, and what the cache keeps of the file. It is read once: what is decoded is what is hashed.
+fn load(
+    input: &Input,
+    memory: &Memory,
+    spec: &LoadSpec,
+    pixels: &mut [f32],
+) -> Result<RowSource, Refused> {
+    let bytes = memory.read(&input.path).map_err(unread)?;
+    let decoded = memory.decode(&bytes, spec).and_then(|image| {
         spec.fill(&image, pixels)?;
         Ok(image)
-    };
-    let image = decode().map_err(|e| Skip::judged(e.reason(), &bytes))?;
+    });
+    let image = decoded.map_err(|e| Refused::Skipped(Skip::judged(e.reason(), &bytes)))?;
     let (width, height) = (image.width, image.height);
     Ok(RowSource {
-        sha256: Sha256::digest(&bytes).into(),
+        sha256: Sha256::digest(&*bytes).into(),
         bytes: bytes.len() as u64,
         width,
         height,

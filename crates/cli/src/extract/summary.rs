@@ -15,6 +15,8 @@ pub(super) fn print(args: &SummaryArgs) -> Result<ExitCode> {
     let size = args.base.image_size;
     let table =
         backbone::summary(&base, args.base.pooling, size.height as usize, size.width as usize)?;
-    out(table.trim_end_matches('\n'))?;
+    for line in table.trim_end_matches('\n').lines() {
+        out(line)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,14 +9,13 @@ mod repeat;
 mod room;
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
 use head::{FitConfig, Fitted, HeadManifest};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::console::Console;
+use crate::console::{Console, parse};
 use crate::failure::{exit_with, hinted};
 use crate::feature_source::FeatureSource;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
@@ -27,11 +26,14 @@ use evaluate::{Evaluated, evaluate, split_result};
 use features::{AllFeatures, Features};
 use repeat::Seeds;
 
+/// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Runs `fit-head` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args = FitArgs::parse();
+    let args: FitArgs = parse();
     exit_with(|| {
-        let interrupt = Interrupt::listen()?;
+        let interrupt = Interrupt::listen(GRACE, "run the command again")?;
         let pool = threads::pool(args.threads)?;
         pool.install(|| run(&args, &interrupt))
     })
@@ -77,11 +79,12 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         console.say(print::metrics(one.name(), &result.metrics))?;
     }
     if let Some((one, result)) = evaluated.last() {
-        console.say(format!(
-            "\n{} rows:\n{}\n",
-            one.name(),
-            print::confusion(&result.metrics, features.classes())
-        ))?;
+        console.say("")?;
+        console.say(format!("{} rows:", one.name()))?;
+        for line in print::confusion(&result.metrics, features.classes()) {
+            console.say(line)?;
+        }
+        console.say("")?;
     }
 
     let mut seeds = Seeds::default();

@@ -45,11 +45,11 @@ pub(super) fn metrics(split: &str, m: &Metrics) -> String {
     )
 }
 
-/// Counts, a row a true class, a column a predicted one.
-pub(super) fn confusion(m: &Metrics, classes: &[String]) -> String {
+/// Counts, a row a true class, a column a predicted one; the lines of a table.
+pub(super) fn confusion(m: &Metrics, classes: &[String]) -> Vec<String> {
     const LONGEST: usize = 16;
     let names: Vec<String> =
-        classes.iter().map(|name| name.chars().take(LONGEST).collect()).collect();
+        classes.iter().map(|name| util::visible(name).chars().take(LONGEST).collect()).collect();
     let name_width =
         names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max("true \\ predicted".len());
     let cell = |text: &str, width: usize| {
@@ -74,7 +74,7 @@ pub(super) fn confusion(m: &Metrics, classes: &[String]) -> String {
         }
         lines.push(line);
     }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]
@@ -102,7 +102,11 @@ mod tests {
         let metrics =
             head::metrics::evaluate(&[0.9, 0.1, 0.2, 0.8, 0.6, 0.4], &[0, 1, 1], 2).unwrap();
         let table = confusion(&metrics, &["cats".to_owned(), "dogs".to_owned()]);
-        let expected = "true \\ predicted  cats  dogs\ncats                 1     0\ndogs                 1     1";
+        let expected = [
+            "true \\ predicted  cats  dogs",
+            "cats                 1     0",
+            "dogs                 1     1",
+        ];
         assert_eq!(table, expected);
     }
 }

@@ -4,13 +4,15 @@ mod args;
 mod output;
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
 use head::Head;
+use images::{Cause, Memory};
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::console::Console;
-use crate::failure::{EXIT_SKIPPED, exit_with, hinted};
+use crate::console::{Console, parse};
+use crate::failure::{EXIT_SKIPPED, exit_with, hinted, short_of_something};
 use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::pipeline::Pipeline;
@@ -18,23 +20,26 @@ use crate::threads;
 use args::PredictArgs;
 use output::{Form, Output};
 
+/// Nothing is written, so there is little to wait for: the batch in hand, if it takes no longer.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Runs `predict` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args = PredictArgs::parse();
+    let args: PredictArgs = parse();
     exit_with(|| run(&args))
 }
 
 fn run(args: &PredictArgs) -> Result<ExitCode> {
     // Standard output is for predictions alone; whatever else is said goes to standard error.
     let console = Console { quiet: args.quiet, json: true };
-    let interrupt = Interrupt::listen()?;
+    let interrupt = Interrupt::listen(GRACE, "run the command again")?;
     let pool = threads::pool(args.threads)?;
 
     let (head, manifest) = Head::load(&args.head)?;
     let source: FeatureSource = serde_json::from_value(manifest.features.clone())
         .with_context(|| format!("head '{}': what it says of its features", args.head.display()))?;
     let spec = source.load_spec()?;
-    let (files, ignored) = images::expand_inputs(&args.paths);
+    let (files, ignored) = images::expand_inputs(&args.paths)?;
     let form = match (args.json, args.csv) {
         (true, _) => Form::Json,
         (_, true) => Form::Csv,
@@ -70,14 +75,17 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     }
     let pipeline =
         Pipeline { extractor: &extractor, pool: &pool, batch_size: args.batch_size as usize };
+    let memory = Memory::default();
+    let short = OnceCell::new();
     let mut good = 0;
     let finished = pipeline.run(
         &files,
         |path: &PathBuf, pixels| {
-            let bytes = images::read_file(path).map_err(|e| e.reason())?;
-            spec.load_bytes(&bytes, pixels).map(|_| ()).map_err(|e| e.reason())
+            let bytes = memory.read(path)?;
+            let image = memory.decode(&bytes, &spec)?;
+            spec.fill(&image, pixels)
         },
-        || interrupt.requested(),
+        || interrupt.requested() || short.get().is_some(),
         |path, outcome| match outcome {
             Ok(((), row)) => {
                 let mut row = row.to_vec();
@@ -86,13 +94,21 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
                 good += 1;
                 output.prediction(path, &best)
             }
-            Err(reason) => {
+            Err(error) if error.cause() == Cause::Machine => {
+                // The first such error is the one that is told.
+                let _ = short.set(error);
+                Ok(())
+            }
+            Err(error) => {
                 bad += 1;
-                output.error(path, &reason)
+                output.error(path, &error.reason())
             }
         },
     )?;
     output.finish()?;
+    if let Some(error) = short.into_inner() {
+        return Err(short_of_something(error, "then run the command again"));
+    }
     Ok(match (finished, good, bad) {
         (false, ..) => ExitCode::from(EXIT_INTERRUPTED),
         (true, _, 0) => ExitCode::SUCCESS,

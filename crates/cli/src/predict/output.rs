@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::io::IsTerminal as _;
 use std::path::Path;
 
-use crate::console::{error_line, out};
+use crate::console::{error_line, out, out_json};
 
 /// Which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Output {
     form: Form,
     csv: csv::Writer<std::io::Stdout>,
     array: Vec<Value>,
+    /// Whether people see the output at once.
+    seen: bool,
 }
 
 impl Output {
@@ -31,7 +33,7 @@ impl Output {
         if form == Form::Csv {
             csv.write_record(["file", "rank", "class", "probability", "error"])?;
         }
-        Ok(Self { form, csv, array: Vec::new() })
+        Ok(Self { form, csv, array: Vec::new(), seen: std::io::stdout().is_terminal() })
     }
 
     /// The most probable classes of one file, best first.
@@ -45,13 +47,8 @@ impl Output {
             }
             Form::Csv => {
                 for (rank, (class, p)) in best.iter().enumerate() {
-                    self.csv.write_record([
-                        &file,
-                        &(rank + 1).to_string(),
-                        &(*class).to_owned(),
-                        &p.to_string(),
-                        &String::new(),
-                    ])?;
+                    let (rank, p) = ((rank + 1).to_string(), p.to_string());
+                    self.record([&file, &rank, class, &p, ""])?;
                 }
                 self.csv.flush()?;
             }
@@ -72,7 +69,7 @@ impl Output {
         match self.form {
             Form::Text => {}
             Form::Csv => {
-                self.csv.write_record([&file, "", "", "", reason])?;
+                self.record([&file, "", "", "", reason])?;
                 self.csv.flush()?;
             }
             Form::Json => self.array.push(json!({ "file": file, "error": reason })),
@@ -81,10 +78,18 @@ impl Output {
         Ok(())
     }
 
+    /// Cells that no spreadsheet takes for formulas and, on a terminal, that don't steer it.
+    fn record(&mut self, cells: [&str; 5]) -> Result<()> {
+        let cells = cells.map(|cell| match self.seen {
+            true => util::csv_cell(&util::visible(cell)).into_owned(),
+            false => util::csv_cell(cell).into_owned(),
+        });
+        Ok(self.csv.write_record(cells)?)
+    }
+
     pub(super) fn finish(mut self) -> Result<()> {
         if self.form == Form::Json {
-            let mut stdout = std::io::stdout().lock();
-            writeln!(stdout, "{:#}", Value::Array(std::mem::take(&mut self.array)))?;
+            out_json(&Value::Array(std::mem::take(&mut self.array)))?;
         }
         self.csv.flush()?;
         Ok(())

@@ -3,12 +3,15 @@
 
 use ::gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 
-use super::{Format, MAX_PIXELS, Rgb8Image, checked_pixels, corrupt};
+use super::{Format, Header, MAX_PIXELS, Rgb8Image, checked_pixels, claim_pixels, corrupt};
 use crate::ImageError;
 
 const FORMAT: Format = Format::Gif;
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    claim: &mut dyn FnMut(Header) -> Result<(), ImageError>,
+) -> Result<Rgb8Image, ImageError> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     if let Some(limit) = std::num::NonZeroU64::new(MAX_PIXELS) {
@@ -25,6 +28,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
     let width = canvas.0.max(left + columns);
     let height = canvas.1.max(top + rows);
     let pixels = checked_pixels(FORMAT, width as u32, height as u32)?;
+    // Colours of the canvas, and indices of the frame, which interlacing can hold twice.
+    claim_pixels(claim, (width as u32, height as u32), 3 + 2, 0)?;
     let palette = palette(decoder.palette().unwrap_or_default());
     let mut frame = vec![0; decoder.buffer_size()];
     decoder.read_into_buffer(&mut frame).map_err(error)?;

@@ -5,16 +5,19 @@ use libjpeg_turbo_rs::common::types::ComponentInfo;
 use libjpeg_turbo_rs::{DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use super::{
-    Format, MAX_BYTES, MAX_PIXELS, Rgb8Image, TOO_LARGE, checked_pixels, corrupt, grey_to_rgb,
-    unsupported,
+    Format, Header, MAX_BYTES, MAX_PIXELS, Rgb8Image, TOO_LARGE, checked_pixels, corrupt,
+    grey_to_rgb, unsupported,
 };
-use crate::ImageError;
+use crate::{ImageError, ImageSize};
 
 const FORMAT: Format = Format::Jpeg;
 /// Progressive files have about ten scans; thousands in a small file are an attack on time.
 const MAX_SCANS: usize = 500;
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    claim: &mut dyn FnMut(Header) -> Result<(), ImageError>,
+) -> Result<Rgb8Image, ImageError> {
     let limits =
         DecodeLimits { max_pixels: MAX_PIXELS, max_scans: MAX_SCANS, ..DecodeLimits::default() };
     let mut decoder = Decoder::new_with_limits(bytes, limits).map_err(error)?;
@@ -38,6 +41,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
     if pixels as u64 * channels as u64 * 2 > MAX_BYTES {
         return Err(unsupported(FORMAT, TOO_LARGE));
     }
+    claim(Header {
+        size: ImageSize { width, height },
+        bytes: working_bytes(width, height, &header.components),
+        kept: pixels as u64 * 3,
+    })?;
     decoder.set_output_format(layout);
     let decoded = decoder.decode_image().map_err(error)?;
     if (decoded.width, decoded.height) != (width as usize, height as usize)
@@ -57,6 +65,25 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8Image, ImageError> {
         }
     };
     Ok(Rgb8Image { width, height, data, format: FORMAT })
+}
+
+/// At most: coefficients of two bytes a sample, planes of one, both padded to whole blocks of the coarsest sampling, and what
+/// is returned, before and after it becomes RGB.
+fn working_bytes(width: u32, height: u32, components: &[ComponentInfo]) -> u64 {
+    const BLOCK: u64 = 8;
+    const LEAST: u64 = 1 << 20;
+    let horizontal = |c: &ComponentInfo| u64::from(c.horizontal_sampling.max(1));
+    let vertical = |c: &ComponentInfo| u64::from(c.vertical_sampling.max(1));
+    let most = |of: &dyn Fn(&ComponentInfo) -> u64| components.iter().map(of).max().unwrap_or(1);
+    let across = u64::from(width).div_ceil(BLOCK * most(&horizontal));
+    let down = u64::from(height).div_ceil(BLOCK * most(&vertical));
+    let samples: u64 = components
+        .iter()
+        .map(|c| across * horizontal(c) * BLOCK * down * vertical(c) * BLOCK)
+        .sum();
+    let channels = components.len() as u64;
+    let returned = if channels == 3 { 3 } else { channels + 3 };
+    samples * 3 + u64::from(width) * u64::from(height) * returned + LEAST
 }
 
 /// Whether the first and the black component have the full resolution and the other two all or half of it on each

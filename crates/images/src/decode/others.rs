@@ -7,11 +7,16 @@ use image::error::{ImageError as DecodeError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::{
-    Format, MAX_BYTES, Rgb8Image, TOO_LARGE, checked_pixels, corrupt, grey_to_rgb, unsupported,
+    Format, Header, MAX_BYTES, Rgb8Image, TOO_LARGE, checked_pixels, claim_pixels, corrupt,
+    grey_to_rgb, unsupported,
 };
 use crate::ImageError;
 
-pub(super) fn decode(bytes: &[u8], format: Format) -> Result<Rgb8Image, ImageError> {
+pub(super) fn decode(
+    bytes: &[u8],
+    format: Format,
+    claim: &mut dyn FnMut(Header) -> Result<(), ImageError>,
+) -> Result<Rgb8Image, ImageError> {
     let error = |error| {
         if format == Format::WebP && webp_is_cut(bytes) {
             return ImageError::Truncated { format };
@@ -25,6 +30,15 @@ pub(super) fn decode(bytes: &[u8], format: Format) -> Result<Rgb8Image, ImageErr
     let mut decoder = reader.into_decoder().map_err(error)?;
     let (width, height) = decoder.dimensions();
     let pixels = checked_pixels(format, width, height)?;
+    // What the decoder returns, what it needs to make that (WebP: planes, or 4 bytes a pixel; TIFF: a strip or tile, which
+    // can be the whole image), and the 3 bytes a pixel that come of it.
+    let sample_bytes = u64::from(decoder.color_type().bytes_per_pixel());
+    let own = match format {
+        Format::WebP => 8,
+        Format::Tiff => sample_bytes * 2,
+        _ => sample_bytes,
+    };
+    claim_pixels(claim, (width, height), sample_bytes + own + 3, bytes.len() as u64)?;
     decoder.set_limits(limits).map_err(error)?;
     let decoded = DynamicImage::from_decoder(decoder).map_err(error)?;
     // Pillow rounds the samples of PNM to 8 bits, and takes the upper byte of the others'.

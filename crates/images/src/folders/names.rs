@@ -2,7 +2,8 @@
 //!
 //! A file name on Unix is any bytes but `/` and NUL; CSV and JSON want one line of valid UTF-8. So: text stays as
 //! it is, a backslash becomes `\\`, and every byte that is not part of valid UTF-8 or that belongs to a control
-//! character or line separator becomes `\xNN` (two lower-case hex digits).
+//! character or line separator becomes `\xNN` (two lower-case hex digits). So does a first character that would make a
+//! spreadsheet take the name for a formula (`=`, `+`, `-`, `@`), but for plain numbers.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub struct ParseNameError {
 }
 
 /// A path as one line of valid UTF-8: `\` as `\\`, bytes that are no UTF-8 or belong to control characters as
-/// `\xNN`. [`parse_name`] is the inverse; different paths have different texts.
+/// `\xNN`, and so a first `=`, `+`, `-` or `@` of what is not a number. [`parse_name`] is the inverse; different paths have different texts.
 ///
 /// Elsewhere than on Unix, names that are no valid Unicode lose what is invalid, and `\` separators become `/`.
 pub fn display_name(path: &Path) -> String {
@@ -39,7 +40,10 @@ pub fn display_name(path: &Path) -> String {
         }
         escape(&mut name, chunk.invalid());
     }
-    name
+    match util::csv_cell(&name) {
+        std::borrow::Cow::Owned(cell) => cell,
+        std::borrow::Cow::Borrowed(_) => name,
+    }
 }
 
 fn escape(name: &mut String, bytes: &[u8]) {
@@ -123,6 +127,21 @@ mod tests {
         let name = |bytes: &[u8]| display_name(Path::new(OsStr::from_bytes(bytes)));
         assert_eq!(name(b"a\nb\\c\xff.jpg"), "a\\x0ab\\\\c\\xff.jpg");
         assert_eq!(name("\u{2028}\u{85}".as_bytes()), "\\xe2\\x80\\xa8\\xc2\\x85");
+    }
+
+    #[test]
+    fn no_name_begins_a_formula() {
+        for (path, name) in [
+            ("=1+1/a.jpg", r"\x3d1+1/a.jpg"),
+            ("-x", r"\x2dx"),
+            ("-1", "-1"),
+            ("-1/a.jpg", r"\x2d1/a.jpg"),
+            ("@a", r"\x40a"),
+            ("\t=1", r"\x09=1"),
+        ] {
+            assert_eq!(display_name(Path::new(path)), name);
+            assert_eq!(parse_name(name).unwrap(), Path::new(path));
+        }
     }
 
     #[cfg(unix)]

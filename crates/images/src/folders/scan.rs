@@ -39,6 +39,14 @@ pub enum ScanError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What may be a folder of images can't be looked at: a broken link, for example.
+    #[error("cannot tell what '{}' is: {source}", .path.display())]
+    Unknown {
+        /// The entry.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// No class folders below a split.
     #[error("no class folders in '{}': expected one sub-folder of images per class, found {found}", .path.display())]
     NoClasses {
@@ -64,11 +72,14 @@ pub enum ScanError {
 }
 
 impl ScanError {
-    /// What would mend it.
+    /// What would fix it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Io { .. } => {
                 "check that the folder exists and may be read, or name another with --data"
+            }
+            Self::Unknown { .. } => {
+                "restore what the link points to, or remove the link; what begins with a dot is left out"
             }
             Self::NoClasses { .. } => {
                 "put the images of each class into a folder of its own, such as train/cats and train/dogs"
@@ -84,42 +95,42 @@ impl ScanError {
 /// Lists a split: classes, images in row order, and everything that is not used.
 ///
 /// Classes are the sub-folders sorted by code point (`10` before `2`), hidden ones left out. Inside a class, folders
-/// are walked in sorted order, files sorted inside each; links are followed, loops are not. `docs/images.md` has
-/// the rules.
+/// are walked in sorted order, files sorted inside each; links are followed, loops are not. What has an image's name is
+/// an input, also a broken link or a pipe: reading it gives the reason. `docs/images.md` has the rules.
 ///
 /// # Errors
-/// When the folder cannot be listed or has no class folders.
+/// When a folder cannot be listed, when nobody can tell whether something is a folder, or when there are no class folders.
 pub fn scan_split(dir: &Path) -> Result<SplitScan, ScanError> {
-    let (entries, unlisted) = list_dir(dir)?;
-    let mut scan = SplitScan { ignored: unlisted, ..SplitScan::default() };
+    let mut scan = SplitScan::default();
     let mut class_folders = Vec::new();
     let mut outside = 0;
-    for entry in entries {
-        let reason = match entry.kind {
-            _ if entry.is_hidden() => "hidden".to_owned(),
+    for mut entry in list(dir)? {
+        let hidden = entry.is_hidden();
+        let reason = match std::mem::replace(&mut entry.kind, Kind::Other) {
+            _ if hidden => "hidden",
             Kind::Folder => {
                 class_folders.push(entry);
                 continue;
             }
-            Kind::File => {
+            Kind::File | Kind::Other => {
                 outside += 1;
-                "file outside of the class folders".to_owned()
+                "file outside of the class folders"
             }
-            Kind::Other(reason) => reason,
+            Kind::Unknown(source) => return Err(entry.unknown(source)),
         };
-        scan.ignored.push(Ignored { path: entry.path, reason });
+        scan.ignored.push(Ignored { path: entry.path, reason: reason.to_owned() });
     }
     if class_folders.is_empty() {
         let found = match (outside, scan.ignored.len()) {
             (0, 0) => "an empty folder".to_owned(),
             (files, all) => {
-                format!("{files} files and {} hidden or unreadable entries", all - files)
+                format!("{files} files and {} hidden entries", all - files)
             }
         };
         return Err(ScanError::NoClasses { path: dir.to_owned(), found });
     }
     for (class, folder) in class_folders.into_iter().enumerate() {
-        let (files, ignored) = walk(&folder.path);
+        let (files, ignored) = walk(&folder.path)?;
         scan.ignored.extend(ignored);
         if files.is_empty() {
             scan.ignored.push(Ignored {
@@ -142,18 +153,24 @@ pub fn scan_split(dir: &Path) -> Result<SplitScan, ScanError> {
 /// # Errors
 /// When `data` cannot be listed or holds none of them, or holds both `validation` and `val`.
 pub fn find_splits(data: &Path) -> Result<Vec<String>, ScanError> {
-    let (entries, _) = list_dir(data)?;
+    const NAMES: [&str; 4] = ["train", "validation", "val", "test"];
+    let mut entries = list(data)?;
+    let unknown =
+        |e: &Entry| matches!(e.kind, Kind::Unknown(_)) && NAMES.iter().any(|name| e.name == *name);
+    if let Some(at) = entries.iter().position(unknown) {
+        let mut entry = entries.swap_remove(at);
+        if let Kind::Unknown(source) = std::mem::replace(&mut entry.kind, Kind::Other) {
+            return Err(entry.unknown(source));
+        }
+    }
     let has = |name: &str| {
         entries.iter().any(|entry| entry.name == name && matches!(entry.kind, Kind::Folder))
     };
     if has("validation") && has("val") {
         return Err(ScanError::TwoValidations { path: data.to_owned() });
     }
-    let splits: Vec<String> = ["train", "validation", "val", "test"]
-        .into_iter()
-        .filter(|name| has(name))
-        .map(str::to_owned)
-        .collect();
+    let splits: Vec<String> =
+        NAMES.into_iter().filter(|name| has(name)).map(str::to_owned).collect();
     if splits.is_empty() {
         let found = match entries.len() {
             0 => "an empty folder".to_owned(),
@@ -173,8 +190,4 @@ pub fn find_splits(data: &Path) -> Result<Vec<String>, ScanError> {
         return Err(ScanError::NoSplits { path: data.to_owned(), found });
     }
     Ok(splits)
-}
-
-fn list_dir(dir: &Path) -> Result<(Vec<Entry>, Vec<Ignored>), ScanError> {
-    list(dir).map_err(|source| ScanError::Io { path: dir.to_owned(), source })
 }

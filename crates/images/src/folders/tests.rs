@@ -84,7 +84,6 @@ fn everything_unused_is_listed_with_a_reason() {
         "cats/suffixless",
     ]);
     fs::create_dir(root.path().join("dogs")).unwrap();
-    symlink("nowhere", root.path().join("cats/gone.jpg")).unwrap();
     let scan = scan_split(root.path()).unwrap();
     assert_eq!(scan.classes, ["cats", "dogs"]);
     assert_eq!(names(&scan), [("cats/a.jpg".to_owned(), 0)]);
@@ -94,7 +93,6 @@ fn everything_unused_is_listed_with_a_reason() {
             ".git: hidden",
             "d.jpg: file outside of the class folders",
             "cats/.b.jpg: hidden",
-            "cats/gone.jpg: broken symbolic link",
             "cats/notes.txt: not an image suffix",
             "cats/suffixless: not an image suffix",
             "dogs: class folder without images",
@@ -108,7 +106,7 @@ fn links_are_followed_and_loops_end() {
     let at = |name: &str| root.path().join(name);
     symlink(at("split/cats"), at("split/cats/deep/loop")).unwrap();
     symlink(root.path(), at("split/cats/up")).unwrap();
-    symlink("self", at("split/cats/self")).unwrap();
+    symlink(at("split"), at("split/cats/up.jpg")).unwrap();
     symlink(at("elsewhere"), at("split/cats/one")).unwrap();
     symlink(at("elsewhere"), at("split/cats/two")).unwrap();
     symlink(at("other.jpg"), at("split/cats/link.jpg")).unwrap();
@@ -118,17 +116,67 @@ fn links_are_followed_and_loops_end() {
     let expected = [
         ("cats/a.jpg", 0),
         ("cats/link.jpg", 0),
+        ("cats/up.jpg", 0),
         ("cats/deep/b.jpg", 0),
         ("cats/one/c.jpg", 0),
         ("dogs/c.jpg", 1),
     ];
     assert_eq!(found, expected.map(|(name, class)| (name.to_owned(), class)));
     let reasons = reasons(&root, &scan.ignored);
-    assert_eq!(reasons.len(), 4, "{reasons:?}");
-    assert_eq!(reasons[0], "split/cats/deep/loop: symbolic link loop");
-    assert!(reasons[1].starts_with("split/cats/self: cannot read: "), "{reasons:?}");
-    assert_eq!(reasons[2], "split/cats/two: folder listed already under another name");
-    assert_eq!(reasons[3], "split/cats/up: symbolic link loop");
+    assert_eq!(
+        reasons,
+        [
+            "split/cats/deep/loop: symbolic link loop",
+            "split/cats/two: folder listed already under another name",
+            "split/cats/up: symbolic link loop",
+        ]
+    );
+}
+
+#[test]
+fn what_is_named_like_an_image_is_an_input_whatever_it_is() {
+    let root = tree(&["cats/a.jpg", "dogs/a.jpg"]);
+    let at = |name: &str| root.path().join(name);
+    symlink("nowhere", at("cats/gone.jpg")).unwrap();
+    symlink("self.png", at("cats/self.png")).unwrap();
+    std::os::unix::net::UnixListener::bind(at("dogs/socket.gif")).unwrap();
+    std::os::unix::net::UnixListener::bind(at("dogs/socket")).unwrap();
+    let scan = scan_split(root.path()).unwrap();
+    let found: Vec<String> = names(&scan).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        found,
+        ["cats/a.jpg", "cats/gone.jpg", "cats/self.png", "dogs/a.jpg", "dogs/socket.gif"]
+    );
+    assert_eq!(reasons(&root, &scan.ignored), ["dogs/socket: not an image suffix"]);
+    for (file, reason) in
+        scan.files.iter().zip(["", "No such file", "Too many levels", "", "a pipe, socket"])
+    {
+        let read = crate::read_file(&file.path);
+        assert_eq!(read.is_ok(), reason.is_empty(), "{file:?}");
+        assert!(read.err().is_none_or(|e| e.reason().contains(reason)), "{file:?}");
+    }
+}
+
+#[test]
+fn what_may_be_a_folder_of_images_is_not_passed_over() {
+    for place in ["cats/more", "mice", "cats/v1.2"] {
+        let root = tree(&["cats/a.jpg", "dogs/a.jpg"]);
+        symlink("unmounted", root.path().join(place)).unwrap();
+        let error = scan_split(root.path()).unwrap_err();
+        assert!(matches!(error, ScanError::Unknown { .. }), "{error}");
+        assert!(error.to_string().contains(place), "{error}");
+        assert!(error.hint().contains("link"));
+        let both = expand_inputs(&[root.path().to_owned()]);
+        assert!(matches!(both, Err(ScanError::Unknown { .. })));
+    }
+    let root = tree(&["train/x/a.jpg"]);
+    symlink("unmounted", root.path().join("test")).unwrap();
+    let error = find_splits(root.path()).unwrap_err();
+    assert!(matches!(error, ScanError::Unknown { .. }), "{error}");
+    // A name that nobody asks for may be anything.
+    let root = tree(&["train/x/a.jpg"]);
+    symlink("unmounted", root.path().join("other")).unwrap();
+    assert_eq!(find_splits(root.path()).unwrap(), ["train"]);
 }
 
 #[test]
@@ -145,22 +193,20 @@ fn names_that_are_no_utf8_work() {
 }
 
 #[test]
-fn unreadable_folders_are_reported() {
+fn folders_that_cannot_be_listed_are_errors() {
     use std::os::unix::fs::PermissionsExt;
     let root = tree(&["cats/a.jpg", "cats/closed/b.jpg"]);
     let closed = root.path().join("cats/closed");
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     let readable = fs::read_dir(&closed).is_ok(); // as root
-    let scan = scan_split(root.path()).unwrap();
+    let scan = scan_split(root.path());
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     if readable {
         println!("skipped: this user may read everything");
         return;
     }
-    assert_eq!(scan.files.len(), 1);
-    let reasons = reasons(&root, &scan.ignored);
-    assert_eq!(reasons.len(), 1);
-    assert!(reasons[0].starts_with("cats/closed: cannot list the folder: "), "{reasons:?}");
+    let error = scan.unwrap_err();
+    assert!(matches!(&error, ScanError::Io { path, .. } if *path == closed), "{error}");
 }
 
 #[test]
@@ -196,7 +242,7 @@ fn inputs_keep_files_as_given_and_walk_folders() {
     let root = tree(&["b/2.png", "b/1.png", "b/x.txt", "b/.h.png", "b/c/0.jpg", "odd.txt"]);
     let at = |name: &str| root.path().join(name);
     let given = [at("odd.txt"), at("b"), at("missing.jpg")];
-    let (files, ignored) = expand_inputs(&given);
+    let (files, ignored) = expand_inputs(&given).unwrap();
     let expected: Vec<PathBuf> =
         ["odd.txt", "b/1.png", "b/2.png", "b/c/0.jpg", "missing.jpg"].map(at).to_vec();
     assert_eq!(files, expected);

@@ -54,6 +54,21 @@ pub fn resize_rgb8(
     })
 }
 
+/// Bytes that [`resize`] takes at most beside the image, its result included.
+pub(crate) fn working_bytes(from: ImageSize, to: ImageSize, interpolation: Interpolation) -> u64 {
+    // The result in f32, and once more in 8 bits.
+    let result = to.values() as u64 * 5;
+    let between = match interpolation {
+        Interpolation::Nearest | Interpolation::TfBilinear => {
+            (u64::from(to.width) + u64::from(to.height)) * 24
+        }
+        Interpolation::Bilinear => resample::working_bytes(from, to, Filter::Triangle),
+        Interpolation::Bicubic => resample::working_bytes(from, to, Filter::Cubic),
+        Interpolation::Lanczos => resample::working_bytes(from, to, Filter::Lanczos3),
+    };
+    result.saturating_add(between)
+}
+
 fn check(image: &Rgb8Image, size: ImageSize) -> Result<(), ImageError> {
     let source = ImageSize { width: image.width, height: image.height };
     if size.values() == 0 || source.values() == 0 {

@@ -116,11 +116,28 @@ pub(super) fn resize(image: &Rgb8Image, size: ImageSize, filter: Filter) -> Vec<
     pulp::Arch::new().dispatch(|| passes(image, size, filter))
 }
 
+/// Bytes of the weights, of the lines in hand, and of what is between the passes.
+pub(super) fn working_bytes(from: ImageSize, to: ImageSize, filter: Filter) -> u64 {
+    let taps = |from: u32, to: u32| {
+        let support = filter.support() * (f64::from(from) / f64::from(to)).max(1.0);
+        let longest = support.ceil() as u64 * 2 + 1;
+        // Weights, spans, and one pixel's weights in f64.
+        longest * u64::from(to) * 4 + u64::from(to) * 16 + longest * 8
+    };
+    let between = match vertical_first(from, to) {
+        true => u64::from(from.width) * u64::from(to.height),
+        false => u64::from(to.width) * u64::from(from.height),
+    };
+    let lines = u64::from(from.width.max(to.width)) * (16 + 12);
+    taps(from.width, to.width) + taps(from.height, to.height) + lines + between * 3
+}
+
 #[inline(always)]
 fn passes(image: &Rgb8Image, size: ImageSize, filter: Filter) -> Vec<u8> {
     let mut data = std::borrow::Cow::Borrowed(image.data.as_slice());
     let mut width = image.width;
-    let vertical_first = vertical_first(image, size);
+    let vertical_first =
+        vertical_first(ImageSize { width: image.width, height: image.height }, size);
     for is_vertical in [vertical_first, !vertical_first] {
         if is_vertical && image.height != size.height {
             let taps = Taps::new(image.height, size.height, filter);
@@ -136,9 +153,9 @@ fn passes(image: &Rgb8Image, size: ImageSize, filter: Filter) -> Vec<u8> {
 
 /// Pillow 13 does the vertical pass first where it takes away more than twice as many rows as the horizontal pass takes
 /// away columns, so that the latter has less to do. As each pass rounds, the order shows in some values by one level.
-fn vertical_first(image: &Rgb8Image, size: ImageSize) -> bool {
-    let fewer_rows = i64::from(image.height) - i64::from(size.height);
-    let fewer_columns = i64::from(image.width) - i64::from(size.width);
+fn vertical_first(from: ImageSize, to: ImageSize) -> bool {
+    let fewer_rows = i64::from(from.height) - i64::from(to.height);
+    let fewer_columns = i64::from(from.width) - i64::from(to.width);
     fewer_rows > 0 && fewer_rows > 2 * fewer_columns
 }
 
