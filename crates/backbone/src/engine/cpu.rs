@@ -1,8 +1,9 @@
 //! The project's own CPU kernels.
 
+use super::chain::{self, Step};
 use super::{Engine, EngineError, EngineInfo, EngineOptions};
+use crate::Base;
 use crate::weights::Weights;
-use crate::{Base, LayerKind};
 use kernels::{Conv2d, Isa, Layer, Network, Precision, default_precision};
 
 pub(super) struct CpuEngine {
@@ -29,27 +30,24 @@ impl CpuEngine {
 
 fn layers(base: &Base, weights: &Weights) -> Result<Vec<Layer>, EngineError> {
     let mut layers = Vec::new();
-    for layer in base.layers() {
-        match &layer.kind {
-            LayerKind::Input => {}
-            LayerKind::MaxPool { size } => {
-                layers.push(Layer::MaxPool { size: [*size; 2], stride: [*size; 2] });
-            }
-            LayerKind::Conv { in_channels, out_channels, kernel, .. } => {
-                let missing = || EngineError::MissingLayer(layer.name.clone());
-                layers.push(Layer::Conv(Conv2d {
-                    in_channels: *in_channels,
-                    out_channels: *out_channels,
-                    kernel: [*kernel; 2],
+    for step in chain::steps(base)? {
+        layers.push(match step {
+            Step::MaxPool { size } => Layer::MaxPool { size: [size; 2], stride: [size; 2] },
+            Step::Conv { name, in_channels, out_channels, kernel } => {
+                let missing = || EngineError::MissingLayer(name.to_owned());
+                Layer::Conv(Conv2d {
+                    in_channels,
+                    out_channels,
+                    kernel: [kernel; 2],
                     stride: [1; 2],
                     padding: [kernel / 2; 2],
                     groups: 1,
                     relu: true,
-                    weight: weights.kernel(&layer.name).ok_or_else(missing)?.data.clone(),
-                    bias: weights.bias(&layer.name).ok_or_else(missing)?.data.clone(),
-                }));
+                    weight: weights.kernel(name).ok_or_else(missing)?.data.clone(),
+                    bias: weights.bias(name).ok_or_else(missing)?.data.clone(),
+                })
             }
-        }
+        });
     }
     Ok(layers)
 }

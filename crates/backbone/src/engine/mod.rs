@@ -1,6 +1,7 @@
 //! Engines: what runs a base on a device.
 
 mod candle;
+mod chain;
 mod cpu;
 
 use crate::weights::Weights;
@@ -60,6 +61,9 @@ pub enum EngineError {
     /// The weights lack a layer or have it in another shape; checked on resolving, so this is a defect.
     #[error("weights: layer {0} is missing")]
     MissingLayer(String),
+    /// No engine runs a layer of this kind yet.
+    #[error("layer {0}: no engine runs layers of its kind yet")]
+    UnsupportedLayer(String),
     /// The CPU kernels refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -85,7 +89,7 @@ impl EngineError {
             Self::Kernel(KernelError::IsaUnavailable { .. }) => {
                 Some("leave out --isa to take the fastest available one".to_owned())
             }
-            Self::MissingLayer(_) | Self::Kernel(_) => None,
+            Self::MissingLayer(_) | Self::UnsupportedLayer(_) | Self::Kernel(_) => None,
         }
     }
 }
