@@ -81,6 +81,30 @@ fn the_lessons_table() {
 }
 
 #[test]
+fn every_base_is_summarised_and_only_vgg16_extracted() {
+    let summary = |flags: &str| Tool::new(EXTRACT).flags(&format!("summary {flags}")).run();
+    let _ = summary("--backbone resnet50 --include-top").exits(0).says(&[
+        "conv2_block1_add (Add)          (None, 56, 56, 256)  0           conv2_block1_0_bn[0][0]",
+        "Total params: 25,636,712\nTrainable params: 25,583,592\nNon-trainable params: 53,120",
+    ]);
+    let _ = summary("--backbone mobilenet_v2 --layer block_13_expand_relu --image-size 160")
+        .exits(0)
+        .says(&["block_13_expand_relu (ReLU)     (None, 10, 10, 576)"]);
+    let _ = summary("--backbone vgg16 --include-top").exits(0).says(&["138,357,544"]);
+    summary("--backbone xception --image-size 70x71").refuses(&["70x71", "at least 71x71"]);
+    summary("--backbone vgg16 --include-top --pooling avg").exits(2);
+
+    let (root, it) = (temp(), shared());
+    let features = root.path().join("features");
+    extract(&it.data, &features).flags("--backbone resnet50").run().refuses(&[
+        "'resnet50' can be summarised, not yet extracted",
+        "expected one of vgg16",
+        "extract summary --backbone resnet50",
+    ]);
+    assert!(!features.exists());
+}
+
+#[test]
 fn a_closed_pipe_is_no_failure_and_no_panic() {
     for (tool, flags) in [(EXTRACT, "summary"), (EXTRACT, "--help"), (CACHE, "--help")] {
         let mut child = Tool::new(tool).flags(flags).spawn();

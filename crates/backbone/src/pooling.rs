@@ -28,24 +28,6 @@ impl Pooling {
         }
     }
 
-    /// Keras's class name, none without pooling.
-    pub(crate) fn class_name(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Avg => Some("GlobalAveragePooling2D"),
-            Self::Max => Some("GlobalMaxPooling2D"),
-        }
-    }
-
-    /// Keras's layer name.
-    pub(crate) fn layer_name(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Avg => "global_average_pooling2d_1",
-            Self::Max => "global_max_pooling2d_1",
-        }
-    }
-
     /// The shape of a feature row for a last layer of `[height, width, channels]`.
     pub fn row_shape(self, [height, width, channels]: [usize; 3]) -> Vec<usize> {
         match self {

@@ -45,7 +45,7 @@ impl Role {
 }
 
 /// One parameter of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ParamSpec {
     /// The node's name.
     pub node: String,

@@ -16,8 +16,7 @@ const QUALITY: u8 = 82;
 /// As [`crate::Memory::decode`]; also when `max_side` is 0.
 pub fn thumbnail_jpeg(bytes: &[u8], max_side: u32) -> Result<Vec<u8>, ImageError> {
     let resizing = |from| working_bytes(from, fitted(from, max_side), Interpolation::Bilinear);
-    let image =
-        decode_after(bytes, &mut |header| needed(header, resizing(header.size)).map(drop))?;
+    let image = decode_after(bytes, &mut |header| needed(header, resizing(header.size)).map(drop))?;
     let size = fitted(ImageSize { width: image.width, height: image.height }, max_side);
     let pixels = resize_rgb8(&image, size, Interpolation::Bilinear)?;
     let (width, height) = (size.width as usize, size.height as usize);

@@ -1,8 +1,9 @@
 //! candle: CUDA and Metal, and on the CPU the second reference in tests.
 
+use super::chain;
 use super::{Engine, EngineError, EngineInfo};
 use crate::weights::{Tensor as Weight, Weights};
-use crate::{Base, Device, LayerKind};
+use crate::{Base, Device};
 use candle_core::{DType, Device as CandleDevice, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
 use kernels::Precision;
@@ -82,20 +83,17 @@ impl CandleEngine {
         let wrap = |source| EngineError::Candle { device: name.clone(), source };
 
         let mut steps = Vec::new();
-        for layer in base.layers() {
-            match &layer.kind {
-                LayerKind::Input => {}
-                LayerKind::MaxPool { size } => steps.push(Step::MaxPool(*size)),
-                LayerKind::Conv { kernel, .. } => {
-                    let missing = || EngineError::MissingLayer(layer.name.clone());
+        for step in chain::steps(base)? {
+            match step {
+                chain::Step::MaxPool { size } => steps.push(Step::MaxPool(size)),
+                chain::Step::Conv { name, kernel, .. } => {
+                    let missing = || EngineError::MissingLayer(name.to_owned());
                     let load = |weight: &Weight| {
                         Tensor::from_slice(&weight.data, weight.shape.as_slice(), &device)?
                             .to_dtype(dtype)
                     };
-                    let weight =
-                        load(weights.kernel(&layer.name).ok_or_else(missing)?).map_err(&wrap)?;
-                    let bias =
-                        load(weights.bias(&layer.name).ok_or_else(missing)?).map_err(&wrap)?;
+                    let weight = load(weights.kernel(name).ok_or_else(missing)?).map_err(&wrap)?;
+                    let bias = load(weights.bias(name).ok_or_else(missing)?).map_err(&wrap)?;
                     let config = Conv2dConfig { padding: kernel / 2, ..Default::default() };
                     steps.push(Step::ConvRelu(Conv2d::new(weight, Some(bias), config)));
                 }

@@ -2,8 +2,9 @@
 
 use super::{Engine, EngineError, EngineInfo, EngineOptions};
 use crate::weights::Weights;
-use crate::{Base, LayerKind};
-use kernels::{Activation, Conv2d, Isa, Layer, Network, Padding, Precision, default_precision};
+use crate::{Base, lower};
+use graph::Role;
+use kernels::{Isa, Network, Precision, default_precision};
 
 pub(super) struct CpuEngine {
     network: Network,
@@ -21,41 +22,17 @@ impl CpuEngine {
         let fastest = options.isa.unwrap_or_else(Isa::best);
         let precision = options.precision.unwrap_or_else(|| default_precision(fastest));
         let isa = options.isa.unwrap_or_else(|| Isa::best_for(precision));
-        let layers = layers(base, weights)?;
-        let network = Network::new(&layers, [height, width, 3], isa, precision)?;
+        let program = lower::lower(base.graph(), [height, width], &|node, role| {
+            let tensor = match role {
+                Role::Kernel => weights.kernel(node),
+                Role::Bias => weights.bias(node),
+                _ => None,
+            };
+            tensor.map(|tensor| tensor.data.clone())
+        })?;
+        let network = Network::compile(&program, [height, width, 3], isa, precision)?;
         Ok(Self { network, isa, precision })
     }
-}
-
-fn layers(base: &Base, weights: &Weights) -> Result<Vec<Layer>, EngineError> {
-    let mut layers = Vec::new();
-    for layer in base.layers() {
-        match &layer.kind {
-            LayerKind::Input => {}
-            LayerKind::MaxPool { size } => {
-                layers.push(Layer::MaxPool {
-                    size: [*size; 2],
-                    stride: [*size; 2],
-                    padding: Padding::default(),
-                });
-            }
-            LayerKind::Conv { in_channels, out_channels, kernel, .. } => {
-                let missing = || EngineError::MissingLayer(layer.name.clone());
-                layers.push(Layer::Conv(Conv2d {
-                    in_channels: *in_channels,
-                    out_channels: *out_channels,
-                    kernel: [*kernel; 2],
-                    stride: [1; 2],
-                    padding: [kernel / 2; 2].into(),
-                    groups: 1,
-                    activation: Activation::Relu,
-                    weight: weights.kernel(&layer.name).ok_or_else(missing)?.data.clone(),
-                    bias: weights.bias(&layer.name).ok_or_else(missing)?.data.clone(),
-                }));
-            }
-        }
-    }
-    Ok(layers)
 }
 
 impl Engine for CpuEngine {

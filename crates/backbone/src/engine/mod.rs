@@ -1,8 +1,10 @@
 //! Engines: what runs a base on a device.
 
 mod candle;
+mod chain;
 mod cpu;
 
+use crate::lower::LowerError;
 use crate::weights::Weights;
 use crate::{Base, Device};
 use kernels::{Isa, KernelError, Precision};
@@ -60,6 +62,12 @@ pub enum EngineError {
     /// The weights lack a layer or have it in another shape; checked on resolving, so this is a defect.
     #[error("weights: layer {0} is missing")]
     MissingLayer(String),
+    /// The candle engine runs no layer of this kind.
+    #[error("layer {0}: the candle engine runs no layers of its kind")]
+    UnsupportedLayer(String),
+    /// The base can't be made into a program for the CPU kernels.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
     /// The CPU kernels refused.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -85,7 +93,10 @@ impl EngineError {
             Self::Kernel(KernelError::IsaUnavailable { .. }) => {
                 Some("leave out --isa to take the fastest available one".to_owned())
             }
-            Self::MissingLayer(_) | Self::Kernel(_) => None,
+            Self::MissingLayer(_)
+            | Self::UnsupportedLayer(_)
+            | Self::Lower(_)
+            | Self::Kernel(_) => None,
         }
     }
 }

@@ -13,19 +13,34 @@ use operation::Draft;
 
 /// Why a graph could not be lowered.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub(crate) enum LowerError {
+pub enum LowerError {
     /// The layers have no shapes at this size.
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// A parameter is missing, or has not as many values as its shape says.
     #[error("weights: layer {node} lacks its {role:?} of {expected} values: found {found}")]
-    Parameter { node: String, role: Role, expected: usize, found: usize },
+    Parameter {
+        /// The layer.
+        node: String,
+        /// Which of its parameters.
+        role: Role,
+        /// Values that its shape asks for.
+        expected: usize,
+        /// Values that there are.
+        found: usize,
+    },
     /// The CPU kernels have no such operation.
     #[error("layer {node}: the CPU engine can't run {what}")]
-    Unsupported { node: String, what: String },
+    Unsupported {
+        /// The layer.
+        node: String,
+        /// What it asks for.
+        what: String,
+    },
 }
 
-/// The values of one parameter in Keras's layout (see [`Role`]), if there is such a parameter.
+/// The values of one parameter of a node, if there is such a parameter. Kernels are in PyTorch's layout: (out, in / groups,
+/// height, width), of a dense layer (out, in).
 pub(crate) type Parameters<'a> = dyn Fn(&str, Role) -> Option<Vec<f32>> + 'a;
 
 /// The program of a graph for images of `[height, width]`.

@@ -82,7 +82,7 @@ impl Layer<'_> {
                     padding: self.padding(conv.padding, &conv.window()),
                     groups,
                     activation: Activation::None,
-                    weight: oihw(&weight, [kh * kw, depth, out]),
+                    weight,
                     bias: Vec::new(),
                 };
                 self.check_dilation(conv.dilation)?;
@@ -101,7 +101,7 @@ impl Layer<'_> {
                 let middle = self.inputs[0].channels() * separable.depthwise.multiplier;
                 let out = separable.filters;
                 let weight = get(Role::PointwiseKernel, middle * out)?;
-                let pointwise = pointwise(middle, out, &weight);
+                let pointwise = pointwise(middle, out, weight);
                 let bias = if separable.bias { widen(&get(Role::Bias, out)?) } else { zeros(out) };
                 let depthwise = self.depthwise(&separable.depthwise, &get)?;
                 vec![convolution(depthwise, zeros(middle)), convolution(pointwise, bias)]
@@ -178,8 +178,7 @@ impl Layer<'_> {
             padding: self.padding(depthwise.padding, &depthwise.window()),
             groups: channels,
             activation: Activation::None,
-            // (height, width, in, multiplier): output channel `in · multiplier + m` has one input.
-            weight: oihw(&weight, [taps, 1, out]),
+            weight,
             bias: Vec::new(),
         })
     }
@@ -192,7 +191,7 @@ impl Layer<'_> {
         let (inputs, out) = (self.inputs[0].channels(), dense.units);
         let weight = get(Role::Kernel, inputs * out)?;
         let bias = if dense.bias { widen(&get(Role::Bias, out)?) } else { vec![0.0; out] };
-        self.with_activation(convolution(pointwise(inputs, out, &weight), bias), dense.activation)
+        self.with_activation(convolution(pointwise(inputs, out, weight), bias), dense.activation)
     }
 
     fn with_activation(
@@ -257,8 +256,8 @@ fn convolution(conv: Conv2d, bias: Vec<f64>) -> Draft {
     Draft::Conv(Conv64 { conv, scale: None, bias, residual: false })
 }
 
-/// A 1×1 convolution with weights (in, out).
-fn pointwise(inputs: usize, outputs: usize, weight: &[f32]) -> Conv2d {
+/// A 1×1 convolution with weights (out, in).
+fn pointwise(inputs: usize, outputs: usize, weight: Vec<f32>) -> Conv2d {
     Conv2d {
         in_channels: inputs,
         out_channels: outputs,
@@ -267,20 +266,9 @@ fn pointwise(inputs: usize, outputs: usize, weight: &[f32]) -> Conv2d {
         padding: Padding::default(),
         groups: 1,
         activation: Activation::None,
-        weight: oihw(weight, [1, inputs, outputs]),
+        weight,
         bias: Vec::new(),
     }
-}
-
-/// (taps, in, out) → (out, in, taps).
-fn oihw(weight: &[f32], [taps, inputs, outputs]: [usize; 3]) -> Vec<f32> {
-    let mut to = Vec::with_capacity(weight.len());
-    for o in 0..outputs {
-        for i in 0..inputs {
-            to.extend((0..taps).map(|tap| weight[(tap * inputs + i) * outputs + o]));
-        }
-    }
-    to
 }
 
 fn widen(values: &[f32]) -> Vec<f64> {

@@ -38,13 +38,13 @@ pub(crate) enum Command {
 /// Which base, and where it ends.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BaseArgs {
-    /// The frozen base.
-    #[arg(long, value_name = "NAME", default_value = "vgg16", value_parser = clap::builder::PossibleValuesParser::new(backbone::Base::NAMES))]
+    /// The frozen base. A MobileNet of another width has it in its name, such as mobilenet-0.5 or mobilenet-v2-1.4.
+    #[arg(long, value_name = "NAME", default_value = "vgg16", value_parser = bases())]
     pub(crate) backbone: String,
-    /// Width and height that images are resized to: SIDE or WIDTHxHEIGHT, at least 32.
-    #[arg(long, value_name = "SIZE", default_value = "150")]
-    pub(crate) image_size: ImageSize,
-    /// The layer whose output is kept, by its Keras name [default: the last, block5_pool].
+    /// Width and height that images are resized to: SIDE or WIDTHxHEIGHT [default: 150 for vgg16, else the base's own].
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) image_size: Option<ImageSize>,
+    /// The layer whose output is kept, by its Keras name [default: the last; of vgg16 block5_pool].
     #[arg(long, value_name = "LAYER")]
     pub(crate) layer: Option<String>,
     /// Global pooling over height and width of that output.
@@ -56,6 +56,27 @@ pub(crate) struct BaseArgs {
 pub(crate) struct SummaryArgs {
     #[command(flatten)]
     pub(crate) base: BaseArgs,
+    /// With the classifier on top, at the size it was trained at.
+    #[arg(long, conflicts_with = "pooling")]
+    pub(crate) include_top: bool,
+}
+
+impl BaseArgs {
+    /// The size asked for, or the base's own.
+    pub(crate) fn image_size(&self, base: &backbone::Base) -> ImageSize {
+        let side = base.default_size as u32;
+        self.image_size.unwrap_or(ImageSize { width: side, height: side })
+    }
+}
+
+/// Names of the bases, with underscores too; `--help` lists one width of each.
+fn bases() -> clap::builder::PossibleValuesParser {
+    let names = backbone::bases::ALL.iter().map(|definition| {
+        clap::builder::PossibleValue::new(definition.name)
+            .alias(definition.name.replace('-', "_"))
+            .hide(definition.alpha != 1.0)
+    });
+    clap::builder::PossibleValuesParser::new(names)
 }
 
 /// A set of defaults under one name.
@@ -173,6 +194,17 @@ mod tests {
     #[test]
     fn clap_finds_no_contradiction() {
         ExtractArgs::command().debug_assert();
+    }
+
+    #[test]
+    fn bases_have_hyphens_or_underscores() {
+        for name in ["vgg16", "inception-v3", "inception_resnet_v2", "mobilenet_0.25"] {
+            let args = ["extract", "summary", "--backbone", name, "--include-top"];
+            assert!(ExtractArgs::try_parse_from(args).is_ok(), "{name}");
+        }
+        let unknown = ExtractArgs::try_parse_from(["extract", "--backbone", "vgg99"]);
+        let message = unknown.unwrap_err().to_string();
+        assert!(message.contains("mobilenet-v2") && !message.contains("0.25"), "{message}");
     }
 
     #[test]

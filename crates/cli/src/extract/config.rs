@@ -52,7 +52,7 @@ impl Config {
             Some(layer) => whole.clone().up_to(layer)?,
             None => whole.clone(),
         };
-        let size = args.base.image_size;
+        let size = args.base.image_size(&base);
         base.output_shape(size.height as usize, size.width as usize)?;
         let splits = splits(&args)?;
         if args.features.exists() && !args.features.is_dir() {

@@ -1,0 +1,113 @@
+//! One publication of a base's weights, and what it changes in the layers.
+
+use crate::weights::PreprocessHint;
+use graph::{Builder, NodeId, Norm, Op, Padding};
+
+/// Who published the weights, and so by which framework's habits the layers are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// `keras.applications`.
+    Keras,
+    /// timm, PyTorch Image Models.
+    Timm,
+    /// torchvision.
+    Torchvision,
+}
+
+impl Source {
+    /// The name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keras => "keras",
+            Self::Timm => "timm",
+            Self::Torchvision => "torchvision",
+        }
+    }
+}
+
+/// A weights file that Keras downloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KerasFile {
+    /// Its name.
+    pub name: &'static str,
+    /// The MD5 that Keras's source has for it, if any.
+    pub md5: Option<&'static str>,
+}
+
+/// One publication of a base's weights.
+#[derive(Debug, PartialEq)]
+pub struct Variant {
+    /// Who published it.
+    pub source: Source,
+    /// Hub ids (timm) or file names (torchvision); the eight hex digits in torchvision's names are the start of the file's
+    /// sha256. The first is the usual one.
+    pub ids: &'static [&'static str],
+    /// Keras's files, with the classifier and without.
+    pub keras_files: &'static [KerasFile],
+    /// How pixels became numbers in training.
+    pub preprocess: PreprocessHint,
+    /// Added to the variance in batch normalisation; 0 where the base has none.
+    pub epsilon: f64,
+}
+
+impl Variant {
+    /// Keras's own weights.
+    pub(super) const fn keras(
+        files: &'static [KerasFile],
+        preprocess: PreprocessHint,
+        epsilon: f64,
+    ) -> Self {
+        Self { source: Source::Keras, ids: &[], keras_files: files, preprocess, epsilon }
+    }
+
+    /// Weights of timm or torchvision.
+    pub(super) const fn torch(
+        source: Source,
+        ids: &'static [&'static str],
+        preprocess: PreprocessHint,
+        epsilon: f64,
+    ) -> Self {
+        Self { source, ids, keras_files: &[], preprocess, epsilon }
+    }
+}
+
+/// What a base is built for.
+pub(super) struct Options {
+    /// With the classifier.
+    pub(super) include_top: bool,
+    /// Classes that the classifier tells apart.
+    pub(super) classes: usize,
+    /// Width factor of a MobileNet; 1 elsewhere.
+    pub(super) alpha: f64,
+    /// Whose weights.
+    pub(super) variant: &'static Variant,
+}
+
+impl Options {
+    /// Whether layers follow PyTorch's habits.
+    pub(super) fn is_torch(&self) -> bool {
+        self.variant.source != Source::Keras
+    }
+
+    /// Padding of a window with a stride: TensorFlow's rule, or PyTorch's `(kernel - 1) / 2` on every side. They differ
+    /// where TensorFlow pads unevenly. For stride 1 and odd kernels both are [`Padding::Same`].
+    pub(super) fn strided(&self, kernel: usize) -> Padding {
+        if self.is_torch() {
+            Padding::symmetric(kernel.saturating_sub(1) / 2)
+        } else {
+            Padding::Same
+        }
+    }
+
+    /// Batch normalisation with offset and, as asked, a factor.
+    pub(super) fn norm(&self, scale: bool) -> Op {
+        Op::Norm(Norm { epsilon: self.variant.epsilon, center: true, scale })
+    }
+
+    /// Says what a node's tensors are called in a state dict; Keras's files use the node's own name.
+    pub(super) fn tensors(&self, builder: &mut Builder, node: NodeId, prefix: impl Into<String>) {
+        if self.is_torch() {
+            builder.name_tensors(node, prefix);
+        }
+    }
+}
