@@ -2,6 +2,7 @@
 
 use super::chain;
 use super::{Engine, EngineError, EngineInfo};
+use crate::lower::LowerError;
 use crate::weights::{Tensor as Weight, Weights};
 use crate::{Base, Device};
 use candle_core::{DType, Device as CandleDevice, Tensor};
@@ -99,9 +100,7 @@ impl CandleEngine {
                 }
             }
         }
-        let [height, width] = size;
-        let shape = base.output_shape(height, width);
-        let row = shape.map_or(0, |s| s.iter().product());
+        let row = base.graph().output_shape(size).map_err(LowerError::from)?.values();
         let products = match precision {
             Precision::Highest => "f32",
             Precision::High => "tf32 products, f32 sums",
