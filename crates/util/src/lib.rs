@@ -2,7 +2,7 @@
 //!
 //! - [`regular`]: opens regular files only, without waiting on a pipe and, for writing, without following a link.
 //! - [`atomic`]: a file appears under its name whole or not at all, also after a power cut.
-//! - [`visible`]: text from files and other people, made safe to print.
+//! - [`visible`], [`visible_json`], [`csv_cell`]: text from files and other people, made safe to print and to open.
 //!
 //! ```
 //! assert_eq!(util::visible("cat\u{1b}[2J.jpg"), r"cat\u{1b}[2J.jpg");
@@ -15,4 +15,4 @@ pub mod atomic;
 pub mod regular;
 mod visible;
 
-pub use visible::visible;
+pub use visible::{csv_cell, visible, visible_json};
