@@ -22,4 +22,5 @@ mod shards;
 mod shared;
 mod support;
 mod talk;
+mod trust_heads;
 mod update;

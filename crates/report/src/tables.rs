@@ -1,4 +1,4 @@
-//! Tables for other programs: comma-separated, quoted where needed, full precision.
+//! Tables for other programs: comma-separated, quoted where needed, full precision. No cell begins a spreadsheet's formula.
 
 use crate::model::{Epoch, SplitResult};
 use crate::numbers::exact;
@@ -33,15 +33,20 @@ pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
             let truth = prediction.truth;
             let mut fields = vec![
                 prediction.row.to_string(),
-                prediction.file.clone(),
-                truth.map(|t| classes[t].clone()).unwrap_or_default(),
-                classes[prediction.predicted].clone(),
+                cell(&prediction.file),
+                truth.map(|t| cell(&classes[t])).unwrap_or_default(),
+                cell(&classes[prediction.predicted]),
                 truth.map(|t| (t == prediction.predicted).to_string()).unwrap_or_default(),
             ];
             fields.extend(prediction.probabilities.iter().map(|p| format!("{p:?}")));
             fields
         }),
     )
+}
+
+/// The one way of text from elsewhere into a table.
+fn cell(text: &str) -> String {
+    util::csv_cell(text).into_owned()
 }
 
 fn table(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
@@ -57,6 +62,35 @@ fn table(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Vec<u8
 mod tests {
     use super::*;
     use crate::model::Prediction;
+
+    #[test]
+    fn no_cell_begins_a_formula_and_every_name_is_read_back() {
+        let files = ["=1+1.png", "+a", "@b", "-c,\"d\"\n", "-1", "\t=2"];
+        let split = SplitResult {
+            name: "test".into(),
+            predictions: files
+                .iter()
+                .map(|file| Prediction {
+                    file: (*file).to_owned(),
+                    truth: Some(1),
+                    probabilities: vec![0.5, 0.5],
+                    ..Prediction::default()
+                })
+                .collect(),
+            ..SplitResult::default()
+        };
+        let bytes = predictions(&split, &["cats".to_owned(), "=cmd".to_owned()]);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
+        let rows: Vec<_> = reader.records().map(|row| row.expect("a row")).collect();
+        for cell in rows.iter().flatten() {
+            let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+            assert!(!formula || cell.parse::<i64>().is_ok(), "{cell}");
+        }
+        let read: Vec<&str> = rows.iter().skip(1).map(|row| &row[1]).collect();
+        let expected = ["\\x3d1+1.png", "\\x2ba", "\\x40b", "\\x2dc,\"d\"\n", "-1", "\\x09=2"];
+        assert_eq!(read, expected);
+        assert_eq!(&rows[1][2], "\\x3dcmd");
+    }
 
     #[test]
     fn history_reads_back_exactly() {

@@ -18,6 +18,7 @@ use crate::text;
 use crate::threads;
 use args::{Command, ExtractArgs, RunArgs};
 use config::Config;
+pub(crate) use config::NUMERICS;
 use split::{Done, Session};
 
 /// Runs `extract` with the process's arguments.
