@@ -35,7 +35,7 @@ echo '== features'
 target/release/extract --data "$data" --features "features/$name" --update || [ $? -eq 3 ]
 echo
 echo '== classifier'
-target/release/fit-head --features "features/$name" --head "models/$name" --class-weight balanced
+target/release/fit-head --data "$data" --features "features/$name" --head "models/$name" --class-weight balanced
 echo
 echo "done in $((SECONDS - start)) s after the build; the report is $root/models/$name/report.html"
 echo "now try: target/release/predict --head models/$name IMAGE…"

@@ -42,14 +42,29 @@ pub fn journal(data: &[u8]) -> bool {
     expect(cache::parsers::journal_lines(data)) || raw
 }
 
-/// `head.json`, a NUL, `head.safetensors`.
+/// `head.json`, a NUL, `head.safetensors`; as they are, and with the sha256 put right, which no fuzzer would guess.
 pub fn head(data: &[u8]) -> bool {
     let end = data.iter().position(|&byte| byte == 0).unwrap_or(data.len());
     let (json, tensors) = (&data[..end], data.get(end + 1..).unwrap_or_default());
+    let bound = head_of(json, tensors);
+    // The first format has no sha256, and is otherwise the same.
+    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(json) else { return bound };
+    let Some(object) = value.as_object_mut() else { return bound };
+    if object.remove("tensors").is_none() {
+        return bound;
+    }
+    object.insert("format_version".to_owned(), 1.into());
+    head_of(value.to_string().as_bytes(), tensors) || bound
+}
+
+fn head_of(json: &[u8], tensors: &[u8]) -> bool {
     let Ok((head, manifest)) = head::Head::from_bytes(json, tensors) else { return false };
     let (json, tensors) =
         head.to_bytes(Path::new(""), &manifest).expect("what was read is written");
     let again = head::Head::from_bytes(&json, &tensors).expect("what was written is read");
+    // Always written in the newest format.
+    let (format_version, record) = (again.1.format_version, again.1.tensors.clone());
+    let manifest = head::HeadManifest { format_version, tensors: record, ..manifest };
     assert!(again == (head, manifest), "a head came back as another");
     let (head, _) = again;
     let probabilities = head.predict(&vec![1.0; head.inputs()]).expect("a row of the right width");

@@ -142,7 +142,7 @@ fn a_stopped_training_leaves_no_head() {
     let it = crate::shared::shared();
     let root = temp();
     let head = root.path().join("head");
-    let mut child = fit_head(&it.features, &head).flags("--epochs 1000000").spawn();
+    let mut child = fit_head(&it.features, &head).flags("--epochs 100000").spawn();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("Epoch") {

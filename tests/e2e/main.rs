@@ -29,4 +29,5 @@ mod signals;
 mod strange_folders;
 mod support;
 mod talk;
+mod trust_heads;
 mod update;

@@ -4,13 +4,14 @@ use anyhow::{Context as _, bail};
 use backbone::weights::{self, Weights};
 use backbone::{Base, Device, EngineOptions, Extractor, Pooling};
 use cache::{Dtype, Settings, WeightsId};
-use images::{ImageSize, Interpolation, LoadSpec, Preprocess};
+use images::{ImageSize, Interpolation, LoadSpec, MAX_SIDE, Preprocess};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 use crate::console::Console;
 use crate::failure::hinted;
 use crate::progress::Transfer;
+use crate::{available, text};
 
 /// The `features` section of `head.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub(crate) struct FeatureSource {
     pub(crate) isa_or_gpu: String,
     pub(crate) dtype: Dtype,
     pub(crate) row_shape: Vec<usize>,
+    /// Version of what was computed; 0 where a head does not tell.
+    #[serde(default)]
+    pub(crate) numerics: u32,
 }
 
 impl From<&Settings> for FeatureSource {
@@ -45,6 +49,7 @@ impl From<&Settings> for FeatureSource {
             isa_or_gpu: s.isa_or_gpu.clone(),
             dtype: s.dtype,
             row_shape: s.row_shape.clone(),
+            numerics: s.numerics,
         }
     }
 }
@@ -61,6 +66,40 @@ impl FeatureSource {
             interpolation: self.interpolation.parse::<Interpolation>()?,
             preprocess: self.preprocess.parse::<Preprocess>()?,
         })
+    }
+
+    /// Whether a head of so many inputs can be fed, and whether batches of so many images fit into memory: before weights are
+    /// looked for or an image is opened.
+    ///
+    /// # Errors
+    /// They can't or don't.
+    pub(crate) fn check(&self, inputs: usize, batch: usize) -> anyhow::Result<()> {
+        let values = self.row_shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+        if values != Some(inputs) {
+            bail!("expected rows of {inputs} values, found the shape {:?}", self.row_shape);
+        }
+        let [width, height] = self.image_size;
+        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
+            bail!("expected images of sides from 1 to {MAX_SIDE}, found {width}x{height}");
+        }
+        let base = Base::named(&self.backbone)?.up_to(&self.layer)?;
+        let shapes = base.shapes(height as usize, width as usize)?;
+        // Two batches of pixels, and at least the largest layer of one image beside the one before it.
+        let pixels = 2 * batch as u64 * u64::from(width) * u64::from(height) * 3;
+        let layers =
+            shapes.windows(2).map(|w| (w[0].values() + w[1].values()) as u64).max().unwrap_or(0);
+        let needed = 4 * (pixels + layers);
+        match available::memory() {
+            Some(available) if needed > available => Err(hinted(
+                format!(
+                    "images of {width}x{height} take at least {}, {} are available",
+                    text::gib(needed),
+                    text::gib(available)
+                ),
+                "give a smaller --batch-size, or free memory",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The base's part, with the same engine and precision; the weights must be bitwise those of the features.

@@ -12,6 +12,11 @@ pub(crate) fn thousands(n: usize) -> String {
     indicatif::HumanCount(n as u64).to_string()
 }
 
+/// `1.50 GiB`.
+pub(crate) fn gib(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 /// `0.42 s`, `59.3 s`, `3 min 20 s`.
 pub(crate) fn duration(time: Duration) -> String {
     let seconds = time.as_secs_f64();

@@ -58,10 +58,11 @@ named!(ClassWeight, "class weight", None => "none", Balanced => "balanced");
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitConfig {
     /// Widths of the hidden ReLU layers, in order. Empty: logistic (or softmax) regression.
+    #[serde(deserialize_with = "crate::store::few")]
     pub hidden: Vec<usize>,
     /// Share of each hidden layer's outputs that training sets to zero, in `0.0..1.0`.
     pub dropout: f32,
-    /// Passes over the training rows, at least 1.
+    /// Passes over the training rows, from 1 to 100,000: the history of all is kept.
     pub epochs: usize,
     /// Rows a step, at least 1. The last batch of an epoch may be smaller, as in Keras.
     pub batch_size: usize,
@@ -77,7 +78,7 @@ pub struct FitConfig {
     /// Decides initial weights, order and dropout.
     pub seed: u64,
     /// Names of the classes in index order, for messages; may be empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::store::few")]
     pub class_names: Vec<String>,
 }
 

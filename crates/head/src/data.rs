@@ -1,6 +1,7 @@
 //! Feature rows and labels as training and prediction see them.
 
 use crate::HeadError;
+use std::collections::HashSet;
 
 /// N rows of `width` features each, read one at a time, so that N may exceed memory.
 pub trait FeatureRows: Sync {
@@ -53,8 +54,39 @@ pub struct Split<'a> {
     pub labels: &'a [i64],
 }
 
+/// Bytes of a class name at most: four times those of the longest folder name, as odd bytes are escaped.
+const LONGEST_NAME: usize = 4096;
+/// Bytes of all class names at most, so that `head.json` can hold them and a history.
+const LONGEST_NAMES: usize = 4 << 20;
+
+/// Why a head can't have classes of these names, if it can't.
+pub(crate) fn class_names_problem(names: &[String]) -> Option<String> {
+    const SHOWN: usize = 40;
+    let shown = |name: &str| name.chars().take(SHOWN).collect::<String>();
+    let all: usize = names.iter().map(|name| name.len() + 1).sum();
+    if let Some((class, name)) = names.iter().enumerate().find(|(_, n)| n.len() > LONGEST_NAME) {
+        let found = name.len();
+        return Some(format!(
+            "name of class {class}: expected at most {LONGEST_NAME} bytes, found {found}"
+        ));
+    }
+    if all > LONGEST_NAMES {
+        return Some(format!(
+            "names of {} classes: expected at most {LONGEST_NAMES} bytes in all, found {all}",
+            names.len()
+        ));
+    }
+    let mut seen = HashSet::with_capacity(names.len());
+    let twice = names.iter().find(|name| !seen.insert(name.as_str()))?;
+    Some(format!("class '{}': expected each name once, found it twice", shown(twice)))
+}
+
 /// Refuses a split that cannot be trained on or evaluated: no rows, no features, labels of another number or out of
-/// range, a class without rows. `split` names it in messages; `class_names` may be empty. Features are not read.
+/// range, a class without rows; and names of classes that no head can have. `split` names it in messages; `class_names`
+/// may be empty. Features are not read.
+///
+/// # Errors
+/// What is refused, by its own variant of [`HeadError`].
 pub fn check_split(
     split: &str,
     data: &Split<'_>,
@@ -64,6 +96,9 @@ pub fn check_split(
     let (rows, width) = (data.features.len(), data.features.width());
     if classes < 2 {
         return Err(HeadError::TooFewClasses { found: classes });
+    }
+    if let Some(detail) = class_names_problem(class_names) {
+        return Err(HeadError::ClassNames { detail });
     }
     if rows == 0 {
         return Err(HeadError::NoRows { split: split.to_owned() });

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// A refused input or a failed run. [`HeadError::hint`] says what mends it.
+/// A refused input or a failed run. [`HeadError::hint`] says what fixes it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
@@ -139,6 +139,40 @@ pub enum HeadError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Another process writes to the folder.
+    #[error("{} is held by {}", path.display(), holder(*pid, host))]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+        /// The process that holds it, if the lock says so.
+        pid: Option<u32>,
+        /// Its host; empty if the lock doesn't say.
+        host: String,
+        /// The operating system says that it is held, not only a file.
+        certain: bool,
+    },
+    /// Something else has the name of the lock.
+    #[error("{}: expected the lock of a training, found another file", path.display())]
+    NotALock {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A head that does not fit into memory.
+    #[error("reading head {} takes about {:.2} GiB, {:.2} GiB are available", path.display(), gib(*needed), gib(*available))]
+    Memory {
+        /// Its folder.
+        path: PathBuf,
+        /// In bytes.
+        needed: u64,
+        /// In bytes.
+        available: u64,
+    },
+    /// Names of classes that no head can have.
+    #[error("{detail}")]
+    ClassNames {
+        /// Expected and found.
+        detail: String,
+    },
     /// A file of a saved head that is not what it should be.
     #[error("saved head {} cannot be used: {detail}", path.display())]
     Format {
@@ -149,8 +183,20 @@ pub enum HeadError {
     },
 }
 
+fn holder(pid: Option<u32>, host: &str) -> String {
+    match (pid, host) {
+        (None, _) => "another process".to_owned(),
+        (Some(pid), "") => format!("process {pid}"),
+        (Some(pid), host) => format!("process {pid} on {host}"),
+    }
+}
+
+fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
+}
+
 impl HeadError {
-    /// What mends it, where something does.
+    /// What fixes it, where something does.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::MissingClass { name, split, .. } => {
@@ -168,6 +214,11 @@ impl HeadError {
             Self::Diverged { .. } => "use a smaller --lr".to_owned(),
             Self::TooFewClasses { .. } => "put the images of each class in a folder of its own".to_owned(),
             Self::Setting { setting, expected, .. } => format!("give --{} {expected}", setting.replace('_', "-")),
+            Self::Locked { certain: true, .. } => "wait until it is done".to_owned(),
+            Self::Locked { certain: false, .. } => "wait until it is done; if that process no longer runs, remove the file".to_owned(),
+            Self::NotALock { .. } => "move that file away".to_owned(),
+            Self::Memory { .. } => "free memory".to_owned(),
+            Self::ClassNames { .. } => "rename the folders of those classes and run extract again".to_owned(),
             Self::Io { action: "read", .. } | Self::Format { .. } => "train it again with fit-head".to_owned(),
             Self::UnknownName { .. } | Self::TooLarge { .. } | Self::Evaluate { .. } | Self::Io { .. } => return None,
         })

@@ -13,6 +13,8 @@ use std::time::Instant;
 pub const CACHE_BYTES: usize = 512 << 20;
 /// Rows a forward pass takes at once outside training.
 pub(crate) const EVALUATION_BATCH: usize = 64;
+/// What `head.json` holds of history besides the names of classes.
+const MOST_EPOCHS: usize = 100_000;
 /// Column lists count rows times columns of a chunk in 32 bits.
 const LARGEST_BATCH: usize = 1 << 20;
 
@@ -157,8 +159,8 @@ fn check_config(config: &FitConfig, validated: bool) -> Result<(), HeadError> {
     if !(0.0..1.0).contains(&config.dropout) {
         return refuse("dropout", "0 or more, below 1", config.dropout.to_string());
     }
-    if config.epochs == 0 {
-        return refuse("epochs", "at least 1", config.epochs.to_string());
+    if !(1..=MOST_EPOCHS).contains(&config.epochs) {
+        return refuse("epochs", "from 1 to 100000", config.epochs.to_string());
     }
     if !(1..=LARGEST_BATCH).contains(&config.batch_size) {
         return refuse("batch_size", "from 1 to 1048576", config.batch_size.to_string());

@@ -9,6 +9,7 @@ mod config;
 mod data;
 mod error;
 mod fit;
+mod folder;
 mod history;
 mod kernel;
 mod layer;
@@ -26,10 +27,12 @@ pub use config::{ClassWeight, FitConfig, Optimizer};
 pub use data::{DenseRows, FeatureRows, Split, check_split};
 pub use error::HeadError;
 pub use fit::{CACHE_BYTES, Fitted, fit, fit_with, fit_within};
+pub use folder::HeadFolder;
 pub use history::EpochStats;
 pub use model::{Activation, Head, Layer};
 pub use random::{Randomness, Seeded, SplitMix64};
 pub use room::training_bytes;
 pub use store::{
-    FORMAT_VERSION, HEAD_JSON, HEAD_TENSORS, HeadManifest, LayerRecord, TrainingRecord,
+    FORMAT_VERSION, HEAD_JSON, HEAD_TENSORS, HeadManifest, LayerRecord, TensorsRecord,
+    TrainingRecord, check_features,
 };

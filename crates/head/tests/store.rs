@@ -4,9 +4,11 @@
 mod common;
 
 use head::{
-    DenseRows, FitConfig, HEAD_JSON, HEAD_TENSORS, Head, HeadError, HeadManifest, Split, fit,
+    DenseRows, FitConfig, HEAD_JSON, HEAD_TENSORS, Head, HeadError, HeadFolder, HeadManifest,
+    Split, fit,
 };
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -25,8 +27,18 @@ fn saved(classes: usize) -> (tempfile::TempDir, Head, HeadManifest) {
         json!({"backbone": "vgg16", "image_size": [150, 150]}),
     );
     let dir = tempfile::tempdir().unwrap();
-    fitted.head.save(&dir.path().join("a/head"), &manifest).unwrap();
+    let folder = HeadFolder::open(&dir.path().join("a/head")).unwrap();
+    fitted.head.save(&folder, &manifest).unwrap();
     (dir, fitted.head, manifest)
+}
+
+/// `head.json`.
+fn manifest(dir: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(dir.join(HEAD_JSON)).unwrap()).unwrap()
+}
+
+fn sha256(data: &[u8]) -> String {
+    Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn refusal(dir: &Path) -> String {
@@ -46,7 +58,8 @@ fn what_is_saved_is_loaded_bit_by_bit() {
         let (dir, head, manifest) = saved(classes);
         let dir = dir.path().join("a/head");
         let (again, read) = Head::load(&dir).unwrap();
-        assert_eq!((again, read), (head.clone(), manifest.clone()));
+        let tensors = read.tensors.clone();
+        assert_eq!((again, read), (head.clone(), HeadManifest { tensors, ..manifest.clone() }));
         let names: Vec<_> =
             std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 2, "no temporary file is left: {names:?}");
@@ -57,7 +70,36 @@ fn what_is_saved_is_loaded_bit_by_bit() {
         assert_eq!(names, ["dense/bias", "dense/kernel", "dense_1/bias", "dense_1/kernel"]);
         assert_eq!(tensors.tensor("dense/kernel").unwrap().shape(), [20, 7]);
         // Saving over an older head works.
-        head.save(&dir, &manifest).unwrap();
+        head.save(&HeadFolder::open(&dir).unwrap(), &manifest).unwrap();
+        Head::load(&dir).unwrap();
+    }
+}
+
+#[test]
+fn weights_of_another_head_are_refused() {
+    let (dir, ..) = saved(2);
+    let dir = dir.path().join("a/head");
+    let path = dir.join(HEAD_TENSORS);
+    let mut weights = std::fs::read(&path).unwrap();
+    let last = weights.len() - 4;
+    weights[last] ^= 1;
+    std::fs::write(&path, &weights).unwrap();
+    let refused = refusal(&dir);
+    assert!(refused.contains(HEAD_TENSORS) && refused.contains(&sha256(&weights)), "{refused}");
+    weights.push(0);
+    std::fs::write(&path, &weights).unwrap();
+    assert!(refusal(&dir).contains(&format!("found {}", weights.len())));
+}
+
+#[test]
+fn heads_larger_than_the_memory_are_refused_by_their_sizes() {
+    let (dir, head, _) = saved(2);
+    let dir = dir.path().join("a/head");
+    let needed = 8 * head.parameter_count() as u64 + (1 << 20);
+    assert!(Head::load_within(needed, &dir).is_ok());
+    match Head::load_within(needed - 1, &dir) {
+        Err(e @ HeadError::Memory { .. }) => assert!(e.hint().is_some()),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -65,29 +107,40 @@ fn what_is_saved_is_loaded_bit_by_bit() {
 fn another_manifest_is_not_saved() {
     let (_two, head, _) = saved(2);
     let (dir, _, manifest) = saved(3);
-    assert!(matches!(head.save(&dir.path().join("b"), &manifest), Err(HeadError::Format { .. })));
+    let folder = HeadFolder::open(&dir.path().join("b")).unwrap();
+    assert!(matches!(head.save(&folder, &manifest), Err(HeadError::Format { .. })));
+    drop(folder);
     assert!(!dir.path().join("b").exists());
 }
 
 #[test]
 fn hostile_manifests_are_refused() {
-    let (dir, _, manifest) = saved(2);
+    let (dir, ..) = saved(2);
     let dir = dir.path().join("a/head");
-    let text = serde_json::to_value(&manifest).unwrap();
+    let text = manifest(&dir);
     let with = |path: &str, value: serde_json::Value| {
         let mut changed = text.clone();
         *changed.pointer_mut(path).unwrap() = value;
         std::fs::write(dir.join(HEAD_JSON), changed.to_string()).unwrap();
         refusal(&dir)
     };
-    assert!(with("/format_version", json!(99)).contains("expected format_version 1, found 99"));
+    assert!(with("/format_version", json!(99)).contains("from 1 to 2, found 99"));
+    assert!(with("/format_version", json!(0)).contains("found 0"));
+    assert!(with("/format_version", json!(1)).contains("no 'tensors'"));
+    assert!(with("/tensors", json!(null)).contains("'tensors'"));
+    assert!(with("/tensors/bytes", json!(u64::MAX)).contains("bytes of weights"));
+    assert!(with("/tensors/bytes", json!(0)).contains("bytes of weights"));
+    assert!(with("/tensors/sha256", json!("../x")).contains("sha256 ../x"));
+    assert!(with("/classes", json!(["a", "a"])).contains("twice"));
+    assert!(with("/classes", json!(["a", "b".repeat(5000)])).contains("4096 bytes"));
+    assert!(with("/features", json!("a".repeat(70_000))).contains("65536 bytes"));
     assert!(with("/classes", json!(["one"])).contains("at least 2 classes"));
     assert!(with("/classes", json!(["a", "b", "c"])).contains("does not fit 3 classes"));
     assert!(with("/layers", json!([])).contains("at least one layer"));
     assert!(with("/layers/0/inputs", json!(u64::MAX)).contains("weights"));
     assert!(with("/layers/0/inputs", json!(0)).contains("widths above 0"));
     assert!(with("/layers/1/inputs", json!(8)).contains("7 inputs"));
-    assert!(with("/layers/0/name", json!("../../x")).contains("to be named 'dense'"));
+    assert!(with("/layers/0/name", json!("../../x")).contains("the name 'dense'"));
     assert!(with("/layers/0/activation", json!("sigmoid")).contains("does not fit"));
     assert!(with("/layers/0/activation", json!("tanh")).contains("tanh"));
     assert!(with("/layers/0/inputs", json!(21)).contains("[21, 7]"));
@@ -105,9 +158,18 @@ fn hostile_tensors_are_refused() {
     let dir = dir.path().join("a/head");
     let path = dir.join(HEAD_TENSORS);
     let whole = std::fs::read(&path).unwrap();
+    // As somebody makes them who knows the format: the text goes with the weights. So it always does in version 1.
     let attempt = |data: &[u8]| {
         std::fs::write(&path, data).unwrap();
-        refusal(&dir)
+        let mut text = manifest(&dir);
+        text["tensors"] = json!({ "bytes": data.len(), "sha256": sha256(data) });
+        text["format_version"] = 2.into();
+        std::fs::write(dir.join(HEAD_JSON), text.to_string()).unwrap();
+        let bound = refusal(&dir);
+        text.as_object_mut().unwrap().remove("tensors");
+        text["format_version"] = 1.into();
+        std::fs::write(dir.join(HEAD_JSON), text.to_string()).unwrap();
+        format!("{bound} {}", refusal(&dir))
     };
     for cut in [0, 1, 7, 8, 100, whole.len() - 1] {
         attempt(&whole[..cut]);

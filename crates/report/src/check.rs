@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use util::visible;
+
+use crate::ReportError;
 use crate::model::{Prediction, Run, SplitResult};
-use crate::{ReportError, text};
 
 /// Checks every index and every length.
 pub(crate) fn check(run: &Run) -> Result<(), ReportError> {
@@ -11,7 +13,7 @@ pub(crate) fn check(run: &Run) -> Result<(), ReportError> {
     for split in &run.splits {
         if !is_file_name_part(&split.name) {
             return Err(inconsistent(
-                format!("split '{}'", text::visible(&split.name)),
+                format!("split '{}'", visible(&split.name)),
                 "a name of letters, digits, '-', '_' and '.'",
                 "other characters, or none",
             ));
@@ -28,7 +30,7 @@ pub(crate) fn check(run: &Run) -> Result<(), ReportError> {
     }
     for mistake in &run.mistakes {
         check_class(
-            || format!("mistake on '{}'", text::visible(&mistake.file)),
+            || format!("mistake on '{}'", visible(&mistake.file)),
             mistake.truth.max(mistake.predicted),
             run.classes.len(),
         )?;
@@ -37,7 +39,7 @@ pub(crate) fn check(run: &Run) -> Result<(), ReportError> {
         for metric in &repeats.metrics {
             if metric.values.len() != repeats.seeds.len() {
                 return Err(inconsistent(
-                    format!("repeated metric '{}'", text::visible(&metric.key)),
+                    format!("repeated metric '{}'", visible(&metric.key)),
                     format!("{} values, one a seed", repeats.seeds.len()),
                     metric.values.len().to_string(),
                 ));
@@ -83,7 +85,8 @@ fn check_class(what: impl Fn() -> String, class: usize, classes: usize) -> Resul
     Err(inconsistent(what(), format!("a class index below {classes}"), class.to_string()))
 }
 
-fn is_file_name_part(name: &str) -> bool {
+/// Whether a name can be part of a file's name everywhere, and of nothing but that.
+pub(crate) fn is_file_name_part(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 100
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))

@@ -1,11 +1,12 @@
 //! `confusion.svg`: the confusion matrix of one split.
 
 use maud::{PreEscaped, html};
+use util::visible;
 
 use crate::model::SplitResult;
 use crate::numbers::{compact, counted};
 use crate::stats;
-use crate::text::{fitted, visible, width_em};
+use crate::text::{fitted, width_em};
 use crate::theme;
 
 /// With more classes than this, cells are too small for numbers and names.

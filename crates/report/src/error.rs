@@ -28,7 +28,7 @@ pub enum ReportError {
 }
 
 impl ReportError {
-    /// What mends it, where something does.
+    /// What fixes it, where something does.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {

@@ -10,13 +10,15 @@
 //! | `history.csv` | `epoch,loss,accuracy,val_loss,val_accuracy`, full precision |
 //! | `metrics.json` | everything with a number, under stable keys |
 //! | `predictions_<split>.csv` | one line a row: file, true class, predicted class, probabilities |
+//!
+//! A cell of a table that a spreadsheet would take for a formula begins with `\xNN` in place of its first character.
 #![forbid(unsafe_code)]
 
 mod check;
 mod confusion;
 mod curves;
+mod earlier;
 mod error;
-mod files;
 mod json;
 mod mistakes;
 mod model;
@@ -29,6 +31,7 @@ mod text;
 mod theme;
 mod ticks;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use error::ReportError;
@@ -46,34 +49,54 @@ pub struct Written {
     pub files: Vec<PathBuf>,
 }
 
-/// Writes the report of a run into `dir`, which is made if it is missing.
+/// Writes the report of a run into `dir`, which is made if it is missing, and removes the predictions that an earlier report
+/// wrote there and this one doesn't: those alone that its `metrics.json` lists.
 ///
-/// Each file is written under a temporary name, flushed to disk and renamed, so none is ever seen half-written.
+/// Each file is written under a temporary name, flushed to disk and renamed, so none is ever seen half-written. A link in
+/// the place of a file is replaced, not followed.
 ///
 /// # Errors
 /// [`ReportError::Inconsistent`] when the values do not fit together (nothing is written then), [`ReportError::Io`] when
 /// the file system refuses.
 pub fn write(run: &Run, dir: &Path) -> Result<Written, ReportError> {
     check::check(run)?;
-    files::make_dir(dir)?;
-    let mut contents: Vec<(String, Vec<u8>)> = vec![
-        ("history.csv".into(), tables::history(&run.history)),
-        ("metrics.json".into(), json::metrics(run)),
-    ];
+    fs::create_dir_all(dir).map_err(failed("create the folder", dir))?;
+    let earlier = earlier::predictions(dir);
+    let mut contents: Vec<(String, Vec<u8>)> =
+        vec![("history.csv".into(), tables::history(&run.history))];
     for split in &run.splits {
-        let name = format!("predictions_{}.csv", split.name);
-        contents.push((name, tables::predictions(split, &run.classes)));
+        let table = tables::predictions(split, &run.classes);
+        contents.push((earlier::name_of_predictions(&split.name), table));
     }
     contents.push(("curves.svg".into(), curves::standalone(&run.history)));
     let matrix = confusion::standalone(run.headline(), &run.classes);
     contents.push(("confusion.svg".into(), matrix));
+    let put = |(name, bytes): &(String, Vec<u8>)| {
+        let path = dir.join(name);
+        util::atomic::write(&path, |out| out.write_all(bytes)).map_err(failed("write", &path))?;
+        Ok(path)
+    };
+    let mut files = contents.iter().map(put).collect::<Result<Vec<_>, ReportError>>()?;
+    // While the old list is there: one that a new list doesn't know would stay for ever.
+    earlier::remove(dir, earlier.iter().filter(|name| !is_among(name, &files)))?;
+    contents.insert(1, ("metrics.json".into(), json::metrics(run)));
     let names: Vec<String> = contents.iter().map(|(name, _)| name.clone()).collect();
+    files.push(put(&contents[1])?);
     // Last, so that a page is never seen before the files that it names.
-    contents.push(("report.html".into(), page::page(run, &names)));
-    let files = contents
-        .iter()
-        .map(|(name, bytes)| files::put(dir, name, bytes))
-        .collect::<Result<Vec<_>, _>>()?;
-    files::settle(dir);
-    Ok(Written { page: dir.join("report.html"), files })
+    let page = put(&("report.html".into(), page::page(run, &names)))?;
+    files.push(page.clone());
+    Ok(Written { page, files })
+}
+
+/// Some file systems don't tell upper case from lower.
+fn is_among(name: &str, files: &[PathBuf]) -> bool {
+    let same = |file: &PathBuf| file.file_name().is_some_and(|f| f.eq_ignore_ascii_case(name));
+    files.iter().any(same)
+}
+
+fn failed<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(std::io::Error) -> ReportError + 'a {
+    move |source| ReportError::Io { action, path: path.to_owned(), source }
 }

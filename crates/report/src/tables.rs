@@ -1,8 +1,7 @@
-//! Tables for other programs: comma-separated, quoted where needed, full precision.
+//! Tables for other programs: comma-separated, quoted where needed, full precision. No cell begins a spreadsheet's formula.
 
 use crate::model::{Epoch, SplitResult};
 use crate::numbers::exact;
-use util::csv_cell;
 
 /// `history.csv`: a value that does not exist is an empty field; one that is not a number is `NaN`.
 pub(crate) fn history(epochs: &[Epoch]) -> Vec<u8> {
@@ -24,7 +23,7 @@ pub(crate) fn history(epochs: &[Epoch]) -> Vec<u8> {
 
 /// `predictions_<split>.csv`: `row,file,class,predicted,correct`, then a column `p_<class>` for each class.
 ///
-/// Names that a spreadsheet would take for formulas are escaped as [`csv_cell`] says; those of `extract` are already.
+/// Names that a spreadsheet would take for formulas are escaped as [`util::csv_cell`] says; those of `extract` are already.
 /// `class` and `correct` are empty where the true class is not known.
 pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
     let mut header = ["row", "file", "class", "predicted", "correct"].map(String::from).to_vec();
@@ -35,15 +34,20 @@ pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
             let truth = prediction.truth;
             let mut fields = vec![
                 prediction.row.to_string(),
-                csv_cell(&prediction.file).into_owned(),
-                truth.map(|t| csv_cell(&classes[t]).into_owned()).unwrap_or_default(),
-                csv_cell(&classes[prediction.predicted]).into_owned(),
+                cell(&prediction.file),
+                truth.map(|t| cell(&classes[t])).unwrap_or_default(),
+                cell(&classes[prediction.predicted]),
                 truth.map(|t| (t == prediction.predicted).to_string()).unwrap_or_default(),
             ];
             fields.extend(prediction.probabilities.iter().map(|p| format!("{p:?}")));
             fields
         }),
     )
+}
+
+/// The one way of text from elsewhere into a table.
+fn cell(text: &str) -> String {
+    util::csv_cell(text).into_owned()
 }
 
 fn table(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
@@ -59,6 +63,35 @@ fn table(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Vec<u8
 mod tests {
     use super::*;
     use crate::model::Prediction;
+
+    #[test]
+    fn no_cell_begins_a_formula_and_every_name_is_read_back() {
+        let files = ["=1+1.png", "+a", "@b", "-c,\"d\"\n", "-1", "\t=2"];
+        let split = SplitResult {
+            name: "test".into(),
+            predictions: files
+                .iter()
+                .map(|file| Prediction {
+                    file: (*file).to_owned(),
+                    truth: Some(1),
+                    probabilities: vec![0.5, 0.5],
+                    ..Prediction::default()
+                })
+                .collect(),
+            ..SplitResult::default()
+        };
+        let bytes = predictions(&split, &["cats".to_owned(), "=cmd".to_owned()]);
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
+        let rows: Vec<_> = reader.records().map(|row| row.expect("a row")).collect();
+        for cell in rows.iter().flatten() {
+            let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+            assert!(!formula || cell.parse::<i64>().is_ok(), "{cell}");
+        }
+        let read: Vec<&str> = rows.iter().skip(1).map(|row| &row[1]).collect();
+        let expected = ["\\x3d1+1.png", "\\x2ba", "\\x40b", "\\x2dc,\"d\"\n", "-1", "\\x09=2"];
+        assert_eq!(read, expected);
+        assert_eq!(&rows[1][2], "\\x3dcmd");
+    }
 
     #[test]
     fn history_reads_back_exactly() {

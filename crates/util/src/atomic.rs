@@ -1,6 +1,6 @@
 //! Files that appear under their name whole or not at all.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -25,6 +25,29 @@ pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
     sync_folder(folder)
+}
+
+/// Removes what [`write()`] left in a folder when its process was killed. Only for a folder that nobody else writes to.
+///
+/// # Errors
+/// Those of the system, but for files that are gone already.
+pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(end) = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY_PREFIX)) else {
+            continue;
+        };
+        // As `tempfile` makes them: six letters or digits. Anything else is somebody's own file.
+        let is_ours = end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric());
+        if is_ours && entry.file_type()?.is_file() {
+            match fs::remove_file(entry.path()) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The folder that holds `path`; the current one for a bare name.
@@ -52,7 +75,6 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn a_file_is_replaced_whole_or_stays() {
@@ -68,6 +90,21 @@ mod tests {
         write(&path, |out| out.write_all(b"three")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"three");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn leftovers_and_nothing_else_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        // One that a killed process leaves: `keep` is what its death does.
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMPORARY_PREFIX).tempfile_in(dir.path()).unwrap().keep().unwrap();
+        let own = [".writing-", ".writing-notes.txt", ".writing-abc-ef", "writing-a1b2c3"];
+        for name in own {
+            fs::write(dir.path().join(name), b"mine").unwrap();
+        }
+        fs::create_dir(dir.path().join(".writing-a1b2c3")).unwrap();
+        remove_leftovers(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), own.len() + 1);
     }
 
     #[cfg(unix)]

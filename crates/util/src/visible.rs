@@ -78,6 +78,8 @@ fn is_hidden(c: char) -> bool {
                 | '\u{2060}'..='\u{206f}'
                 | '\u{feff}'
                 | '\u{fff9}'..='\u{fffb}'
+                // No characters at all; XML refuses them.
+                | '\u{fffe}'..='\u{ffff}'
                 | '\u{e0000}'..='\u{e007f}'
         )
 }
@@ -97,6 +99,7 @@ mod tests {
             ("a\u{2028}b\u{2029}", r"a\u{2028}b\u{2029}"),
             ("a\u{200b}b\u{feff}\u{ad}", r"a\u{200b}b\u{feff}\u{ad}"),
             ("\u{e0041}", r"\u{e0041}"),
+            ("\u{fffe}\u{ffff}", r"\u{fffe}\u{ffff}"),
         ] {
             assert_eq!(visible(text), expected);
         }

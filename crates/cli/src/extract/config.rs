@@ -13,7 +13,7 @@ use crate::failure::hinted;
 /// Version of what is computed. Raise it with every change by which the same file, weights and settings give other bytes
 /// of a row than before, in decoding, resizing, preprocessing or the engines: older caches are then stale.
 /// `tests/e2e/numerics.rs` fails when that was forgotten.
-const NUMERICS: u32 = 1;
+pub(crate) const NUMERICS: u32 = 1;
 
 /// What `extract` will do.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ use crate::text;
 use crate::threads;
 use args::{Command, ExtractArgs, RunArgs};
 use config::Config;
+pub(crate) use config::NUMERICS;
 use split::{Done, Session};
 
 /// How long a run may take to finish the batch in hand. What is finished is on disk, so no more than that batch is lost.

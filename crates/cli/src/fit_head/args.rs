@@ -26,6 +26,10 @@ pub(crate) struct FitArgs {
     /// Folder with the arrays that `extract` wrote.
     #[arg(long, value_name = "DIR", default_value = "features")]
     pub(crate) features: PathBuf,
+    /// Folder of the pictures, as `extract --data` got it: the report shows mistakes from there and from nowhere else
+    /// [default: data, where there is one].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// Folder for the head and its report.
     #[arg(long, value_name = "DIR", default_value = "models/head")]
     pub(crate) head: PathBuf,
@@ -35,7 +39,7 @@ pub(crate) struct FitArgs {
     /// Share of each hidden layer's outputs that training drops.
     #[arg(long, value_name = "RATE", default_value_t = 0.5)]
     pub(crate) dropout: f32,
-    /// Passes over the training rows.
+    /// Passes over the training rows, up to 100,000.
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub(crate) epochs: usize,
     /// Rows a step.

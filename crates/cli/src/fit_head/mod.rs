@@ -7,11 +7,13 @@ mod page;
 mod print;
 mod repeat;
 mod room;
+mod thumbnails;
 
 use anyhow::{Context as _, Result};
-use head::{FitConfig, Fitted, HeadManifest};
+use head::{FitConfig, Fitted, HeadFolder, HeadManifest};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,7 @@ use args::FitArgs;
 use evaluate::{Evaluated, evaluate, split_result};
 use features::{AllFeatures, Features};
 use repeat::Seeds;
+use thumbnails::Thumbnails;
 
 /// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -47,6 +50,7 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
             "choose another folder with --head DIR",
         ));
     }
+    let mut thumbnails = Thumbnails::new(args.data.as_deref())?;
     let features = AllFeatures::open(&args.features, console)?;
     let notes = check_leaks(args, console)?;
     announce(&features, console)?;
@@ -54,7 +58,10 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     // What would fail after the training fails before it.
     let config = args.config(features.classes());
     let room = room::check_memory(&features, &config, args.repeats)?;
-    room::check_folder(&args.head)?;
+    let source = FeatureSource::from(&features.train.manifest().settings);
+    let source = serde_json::to_value(&source).context("describing the features")?;
+    head::check_features(&source)?;
+    let folder = open_folder(&args.head)?;
     let started = Instant::now();
     let fitted = train(&features, &config, room, console, interrupt)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -102,24 +109,32 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         ))?;
     }
 
-    let source = FeatureSource::from(&features.train.manifest().settings);
-    let manifest = HeadManifest::new(
-        &fitted,
-        &config,
-        features.classes().to_vec(),
-        serde_json::to_value(&source).context("describing the features")?,
-    );
-    fitted.head.save(&args.head, &manifest)?;
+    let manifest = HeadManifest::new(&fitted, &config, features.classes().to_vec(), source);
+    fitted.head.save(&folder, &manifest)?;
     let json = json_result(args, &fitted, seconds, &evaluated, repeats.as_ref());
     let splits: Result<Vec<_>> = evaluated
         .iter()
         .map(|(one, result)| split_result(one, result, features.classes().len()))
         .collect();
-    let written = page::write(&args.head, &features, &config, &fitted, splits?, repeats, notes)?;
+    let trained = page::Trained { features: &features, config: &config, fitted: &fitted };
+    let written = page::write(&args.head, &trained, splits?, repeats, notes, &mut thumbnails)?;
+    thumbnails.report(console)?;
     console.say(format!("head   {}", args.head.display()))?;
     console.say(format!("report {}", written.page.display()))?;
     console.json(&json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The head's folder, held for this run alone.
+fn open_folder(path: &Path) -> Result<HeadFolder> {
+    HeadFolder::open(path).map_err(|error| {
+        let other = "choose another folder with --head DIR";
+        let hint = match error.hint() {
+            Some(hint) => format!("{hint}, or {other}"),
+            None => other.to_owned(),
+        };
+        hinted(format!("head '{}': {error}", path.display()), hint)
+    })
 }
 
 fn train(
@@ -189,7 +204,7 @@ fn announce(features: &AllFeatures, console: Console) -> Result<()> {
         s.layer,
         rows.collect::<Vec<_>>().join(", ")
     ))?;
-    console.say(format!("classes  {}", features.classes().join(", ")))?;
+    console.say(format!("classes  {}", print::some(features.classes())))?;
     Ok(())
 }
 

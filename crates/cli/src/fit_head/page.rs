@@ -5,34 +5,43 @@ use head::{FitConfig, Fitted};
 use report::{
     Epoch, Mistake, Repeats, Run, Section, Skipped, SplitResult, most_confident_mistakes,
 };
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::features::{AllFeatures, Features};
+use super::features::AllFeatures;
 use super::print;
+use super::thumbnails::Thumbnails;
 use crate::text;
 
 /// Mistakes that the page shows.
 const MISTAKES: usize = 12;
-/// Longer side of a mistake's picture, in pixels.
-const THUMBNAIL: u32 = 256;
+/// Classes that the title names.
+const TITLED: usize = 10;
 
-/// Writes the report beside the head, and removes predictions of an earlier run's splits.
+/// A training.
+pub(super) struct Trained<'a> {
+    pub(super) features: &'a AllFeatures,
+    pub(super) config: &'a FitConfig,
+    pub(super) fitted: &'a Fitted,
+}
+
+/// Writes the report beside the head.
 pub(super) fn write(
     dir: &Path,
-    features: &AllFeatures,
-    config: &FitConfig,
-    fitted: &Fitted,
+    trained: &Trained<'_>,
     splits: Vec<SplitResult>,
     repeats: Option<Repeats>,
     notes: Vec<String>,
+    thumbnails: &mut Thumbnails,
 ) -> Result<report::Written> {
+    let Trained { features, fitted, .. } = *trained;
     let name = dir.file_name().unwrap_or(dir.as_os_str());
     let run = Run {
-        title: features.classes().join(" or "),
+        title: title(features.classes()),
         created: text::now(),
         command_line: command_line(),
         tool_version: format!("feature-cache {}", env!("CARGO_PKG_VERSION")),
-        sections: sections(&name.to_string_lossy(), features, config, fitted),
+        sections: sections(&name.to_string_lossy(), trained),
         classes: features.classes().to_vec(),
         history: fitted
             .history
@@ -45,22 +54,23 @@ pub(super) fn write(
                 val_accuracy: e.val_accuracy,
             })
             .collect(),
-        mistakes: mistakes(features, &splits),
+        mistakes: mistakes(features, &splits, thumbnails)?,
         splits,
         repeats,
         skipped: skipped(features)?,
         notes,
     };
-    let written = report::write(&run, dir)?;
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let stale = name.starts_with("predictions_") && name.ends_with(".csv");
-        if stale && !written.files.contains(&path) {
-            std::fs::remove_file(&path)?;
+    Ok(report::write(&run, dir)?)
+}
+
+/// `cats or dogs`; the first of many.
+fn title(classes: &[String]) -> String {
+    match classes.len().checked_sub(TITLED) {
+        Some(more @ 1..) => {
+            format!("{} or {} more", classes[..TITLED].join(" or "), text::thousands(more))
         }
+        _ => classes.join(" or "),
     }
-    Ok(written)
 }
 
 fn command_line() -> String {
@@ -77,12 +87,8 @@ fn command_line() -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-fn sections(
-    name: &str,
-    features: &AllFeatures,
-    config: &FitConfig,
-    fitted: &Fitted,
-) -> Vec<Section> {
+fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
+    let Trained { features, config, fitted } = *trained;
     let manifest = features.train.manifest();
     let s = &manifest.settings;
     let [width, height] = s.image_size;
@@ -140,12 +146,25 @@ fn sections(
 }
 
 /// The mistakes of the split that the page puts first, with their pictures where the files are still there.
-fn mistakes(features: &AllFeatures, splits: &[SplitResult]) -> Vec<Mistake> {
+fn mistakes(
+    features: &AllFeatures,
+    splits: &[SplitResult],
+    thumbnails: &mut Thumbnails,
+) -> Result<Vec<Mistake>> {
     let Some(split) = splits.iter().find(|s| s.name == "test").or(splits.last()) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let source = features.iter().find(|one| one.name() == split.name);
-    most_confident_mistakes(split, MISTAKES)
+    let shown = most_confident_mistakes(split, MISTAKES);
+    let mut sha256: HashMap<u64, [u8; 32]> = HashMap::new();
+    for entry in source.map(|one| one.reader.index()).transpose()?.unwrap_or_default() {
+        if let (Some(row), Some(sha)) = (entry.row, entry.sha256)
+            && shown.iter().any(|p| p.row == row)
+        {
+            sha256.insert(row, sha);
+        }
+    }
+    Ok(shown
         .into_iter()
         .map(|p| Mistake {
             split: split.name.clone(),
@@ -153,17 +172,9 @@ fn mistakes(features: &AllFeatures, splits: &[SplitResult]) -> Vec<Mistake> {
             truth: p.truth.unwrap_or_default(),
             predicted: p.predicted,
             probability: p.probabilities.get(p.predicted).copied().unwrap_or(f32::NAN),
-            thumbnail_jpeg: source.and_then(|one| thumbnail(one, &p.file)),
+            thumbnail_jpeg: thumbnails.take(&split.name, &p.file, sha256.get(&p.row).copied()),
         })
-        .collect()
-}
-
-fn thumbnail(features: &Features, file: &str) -> Option<Vec<u8>> {
-    let folder = features.manifest().run.extra.get("data")?.as_str()?;
-    let folder = images::parse_name(folder).ok()?;
-    let file = images::parse_name(file).ok()?;
-    let bytes = images::read_file(&folder.join(file)).ok()?;
-    images::thumbnail_jpeg(&bytes, THUMBNAIL).ok()
+        .collect())
 }
 
 fn skipped(features: &AllFeatures) -> Result<Vec<Skipped>> {

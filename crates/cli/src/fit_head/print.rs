@@ -36,6 +36,17 @@ pub(super) fn layers(head: &Head, dropout: f32) -> String {
     format!("{line}, {} parameters", text::thousands(head.parameter_count()))
 }
 
+/// `cats, dogs`; of many the first, and how many more there are.
+pub(super) fn some(classes: &[String]) -> String {
+    const SHOWN: usize = 20;
+    match classes.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => {
+            format!("{}, … and {} more", classes[..SHOWN].join(", "), text::thousands(more))
+        }
+        _ => classes.join(", "),
+    }
+}
+
 /// The metrics of a split in one line.
 pub(super) fn metrics(split: &str, m: &Metrics) -> String {
     let auc = m.roc_auc.map_or("not defined".to_owned(), |auc| format!("{auc:.4}"));
@@ -95,6 +106,13 @@ mod tests {
         assert_eq!(epoch(&stats, 30), line);
         let without = EpochStats { val_loss: None, val_accuracy: None, ..stats };
         assert_eq!(epoch(&without, 5), "Epoch 3/5 - 0.06s - loss: 0.2500 - accuracy: 0.9000");
+    }
+
+    #[test]
+    fn of_many_classes_the_first_are_named() {
+        let classes: Vec<String> = (0..1234).map(|i| i.to_string()).collect();
+        assert_eq!(some(&classes[..3]), "0, 1, 2");
+        assert!(some(&classes).ends_with(", 18, 19, … and 1,214 more"));
     }
 
     #[test]

@@ -1,14 +1,11 @@
-//! Whether there is room for a training: memory for its weights, a folder for its files.
+//! Whether there is room for a training and its report.
 
 use anyhow::Result;
 use head::FitConfig;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use super::features::AllFeatures;
-use crate::available;
 use crate::failure::hinted;
+use crate::{available, text};
 
 /// What is left to everything else: code, threads, indices.
 const RESERVE: u64 = 64 << 20;
@@ -16,7 +13,7 @@ const RESERVE: u64 = 64 << 20;
 /// Bytes in which features may be kept, so that all fits into the memory that is available.
 ///
 /// # Errors
-/// The network alone needs more.
+/// The network alone, or the report on so many classes, needs more.
 pub(super) fn check_memory(
     features: &AllFeatures,
     config: &FitConfig,
@@ -33,6 +30,18 @@ pub(super) fn check_memory(
         needed = needed.saturating_add(needed / 3);
     }
     let reserve = RESERVE.min(available / 8);
+    let reporting = report_bytes(features.iter().map(|one| one.reader.len()), classes);
+    if reporting > available.saturating_sub(reserve) {
+        return Err(hinted(
+            format!(
+                "metrics and report of {} classes take about {}, {} are available",
+                text::thousands(classes),
+                text::gib(reporting),
+                text::gib(available)
+            ),
+            "extract features of fewer classes or fewer images, or free memory",
+        ));
+    }
     match available.saturating_sub(reserve).checked_sub(needed) {
         // Half of the rest: what is counted from above is not all there is.
         Some(rest) => Ok(usize::try_from(rest / 2).unwrap_or(usize::MAX).min(head::CACHE_BYTES)),
@@ -40,8 +49,8 @@ pub(super) fn check_memory(
             format!(
                 "training a network of {} takes about {}, {} are available",
                 layers(config),
-                gib(needed),
-                gib(available)
+                text::gib(needed),
+                text::gib(available)
             ),
             "give fewer --hidden units or a smaller --batch-size, or free memory",
         )),
@@ -56,33 +65,30 @@ fn layers(config: &FitConfig) -> String {
     }
 }
 
-fn gib(bytes: u64) -> String {
-    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+/// Bytes that metrics, predictions and report take, from above: of every row the probability of every class as number and
+/// as text, and of each split a square matrix as numbers, as JSON and as text.
+fn report_bytes(rows: impl Iterator<Item = usize>, classes: usize) -> u64 {
+    const VALUE: u128 = 24;
+    const CELL: u128 = 72;
+    let classes = classes as u128;
+    let bytes = rows
+        .map(|rows| {
+            let table = (rows as u128).saturating_mul(classes).saturating_mul(VALUE);
+            classes.saturating_mul(classes).saturating_mul(CELL).saturating_add(table)
+        })
+        .fold(0, u128::saturating_add);
+    bytes.try_into().unwrap_or(u64::MAX)
 }
 
-/// Makes the head's folder and a file in it, to see whether that can be done, and removes both.
-///
-/// # Errors
-/// It can't.
-pub(super) fn check_folder(head: &Path) -> Result<()> {
-    let made: Vec<PathBuf> =
-        head.ancestors().take_while(|f| !f.exists()).map(Path::to_owned).collect();
-    let tried = fs::create_dir_all(head).and_then(|()| probe(head));
-    // From the innermost outwards; what was there before stays.
-    for folder in made.iter().filter(|f| !f.as_os_str().is_empty()) {
-        // An empty folder that cannot be removed does no harm.
-        let _ = fs::remove_dir(folder);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_grows_with_rows_and_with_the_square_of_classes() {
+        let bytes = |rows: &[usize], classes| report_bytes(rows.iter().copied(), classes);
+        assert!(bytes(&[1581, 426, 392], 2) < 1 << 20);
+        assert!(bytes(&[20_000], 20_000) > 30 << 30);
+        assert_eq!(bytes(&[usize::MAX], usize::MAX), u64::MAX);
     }
-    tried.map_err(|error| {
-        hinted(
-            format!("head '{}': cannot be written: {error}", head.display()),
-            "choose another folder with --head DIR",
-        )
-    })
-}
-
-fn probe(head: &Path) -> io::Result<()> {
-    let path = head.join(format!(".fit-head.{}", std::process::id()));
-    fs::File::create_new(&path)?;
-    fs::remove_file(&path)
 }

@@ -12,11 +12,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::console::{Console, parse};
+use crate::extract::NUMERICS;
 use crate::failure::{EXIT_SKIPPED, exit_with, hinted, short_of_something};
 use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::pipeline::Pipeline;
-use crate::threads;
+
+use crate::{available, threads};
 use args::PredictArgs;
 use output::{Form, Output};
 
@@ -35,9 +37,12 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     let interrupt = Interrupt::listen(GRACE, "run the command again")?;
     let pool = threads::pool(args.threads)?;
 
-    let (head, manifest) = Head::load(&args.head)?;
-    let source: FeatureSource = serde_json::from_value(manifest.features.clone())
-        .with_context(|| format!("head '{}': what it says of its features", args.head.display()))?;
+    let room = available::memory().unwrap_or(u64::MAX);
+    let (head, manifest) = Head::load_within(room, &args.head)?;
+    let features = || format!("head '{}': what it says of its features", args.head.display());
+    let source: FeatureSource =
+        serde_json::from_value(manifest.features.clone()).with_context(features)?;
+    source.check(head.inputs(), args.batch_size as usize).with_context(features)?;
     let spec = source.load_spec()?;
     let (files, ignored) = images::expand_inputs(&args.paths)?;
     let form = match (args.json, args.csv) {
@@ -72,6 +77,9 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
             "the head's features were made by {} {}, here runs {} {}: probabilities may differ in their last digits",
             source.engine, source.isa_or_gpu, info.engine, info.isa
         ));
+    }
+    if !args.quiet && source.numerics != NUMERICS {
+        console.warn(numerics(source.numerics));
     }
     let pipeline =
         Pipeline { extractor: &extractor, pool: &pool, batch_size: args.batch_size as usize };
@@ -117,6 +125,18 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         }
         (true, ..) => ExitCode::from(EXIT_SKIPPED),
     })
+}
+
+/// What it means that the head's features are of other numerics; 0 for a head that doesn't tell.
+fn numerics(found: u32) -> String {
+    let what = match found {
+        0 => "the head does not say with which numerics its features were computed".to_owned(),
+        found => format!("the head's features were computed with numerics {found}"),
+    };
+    format!(
+        "{what}, this version computes with numerics {NUMERICS}: the same picture may give other features than it gave fit-head, \
+        and another probability; run extract and fit-head again to make them agree"
+    )
 }
 
 /// The `k` most probable classes, best first; equal ones in class order.

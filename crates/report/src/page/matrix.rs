@@ -1,12 +1,13 @@
 //! Confusion matrices as tables, so that they stay text: legible when small, read aloud, copied.
 
 use maud::{Markup, html};
+use util::visible;
 
 use crate::confusion::{MOST_NAMED, shade};
 use crate::model::SplitResult;
 use crate::numbers::{counted, grouped, metric, percent};
 use crate::stats;
-use crate::text::{fitted, visible};
+use crate::text::fitted;
 
 /// Up to this many classes, cells are large and tell their share of the row.
 const FEW: usize = 4;

@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
+use util::visible;
 
 use crate::model::{Mistake, Run};
 use crate::numbers::{counted, probability};
 use crate::stats;
-use crate::text::{base_name, visible};
+use crate::text::base_name;
 
 /// Every JPEG begins so.
 const JPEG_MAGIC: [u8; 3] = [0xff, 0xd8, 0xff];
@@ -34,7 +35,7 @@ pub(super) fn section(run: &Run) -> Markup {
 
 /// The splits that the mistakes come from, most often one.
 fn splits(run: &Run) -> String {
-    let mut names: Vec<String> = run.mistakes.iter().map(|m| visible(&m.split)).collect();
+    let mut names: Vec<_> = run.mistakes.iter().map(|m| visible(&m.split)).collect();
     names.dedup();
     names.join(", ")
 }

@@ -6,11 +6,11 @@ mod results;
 mod told;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use util::visible;
 
 use crate::curves;
 use crate::model::{Run, SplitResult};
 use crate::numbers::{NOT_DEFINED, counted, grouped, metric};
-use crate::text::visible;
 use crate::{stats, theme};
 
 const STYLE: &str = include_str!("style.css");

@@ -1,10 +1,10 @@
 //! Tables of metrics: by split, by epoch, by seed.
 
 use maud::{Markup, html};
+use util::visible;
 
 use crate::model::{Metric, RepeatedMetric, Run, SplitResult};
 use crate::numbers::{NOT_DEFINED, grouped, metric};
-use crate::text::visible;
 
 /// A row for each metric, with its definition; a column for each split.
 pub(super) fn metrics(run: &Run) -> Markup {

@@ -1,10 +1,10 @@
 //! What was run, and what was left out.
 
 use maud::{Markup, html};
+use util::visible;
 
 use crate::model::Run;
 use crate::numbers::counted;
-use crate::text::visible;
 
 /// Skipped files up to this many are shown; the rest is in the index files.
 const MOST_SKIPPED: usize = 200;
