@@ -120,9 +120,12 @@ fn no_name_in_an_index_leads_out_of_the_folder() {
     copy_dir(&data, &secret);
     let there = secret.join("test").to_str().unwrap().to_owned();
     type Rename<'a> = Box<dyn Fn(&str) -> String + 'a>;
-    let renames: [(&str, Rename<'_>); 3] = [
+    let inside = data.join("test").to_str().unwrap().to_owned();
+    let renames: [(&str, Rename<'_>); 5] = [
         ("absolute", Box::new(|file| format!("{there}/{file}"))),
         ("above", Box::new(|file| format!("../../secret/test/{file}"))),
+        ("absolute and inside", Box::new(|file| format!("{inside}/{file}"))),
+        ("up and inside", Box::new(|file| format!("cats/../{file}"))),
         ("down and up", Box::new(|file| format!("cats/../../../secret/test/{file}"))),
     ];
     for (what, rename) in renames {
@@ -131,7 +134,7 @@ fn no_name_in_an_index_leads_out_of_the_folder() {
         change_index(&changed, "test", |fields| fields[FILE] = rename(&fields[FILE]));
         let (shown, outcome) = pictures(&changed, &head, Some(&data));
         assert_eq!(shown, 0, "{what}");
-        let _ = outcome.complains(&["no picture", "secret"]);
+        let _ = outcome.complains(&["no picture", "expected a path below the data folder"]);
     }
 }
 
@@ -619,6 +622,21 @@ fn class_names_that_no_head_can_have_are_refused_before_training() {
         outcome.refuses(&["class", what]);
         assert!(!head.exists());
     }
+}
+
+#[test]
+fn a_description_that_no_head_can_hold_is_refused_before_it_is_printed() {
+    let root = temp();
+    let (_, features, head) = own(root.path());
+    for split in ["train", "validation", "test"] {
+        change_json(&features.join(format!("{split}.json")), |manifest| {
+            manifest["settings"]["layer"] = "x".repeat(100_000).into();
+        });
+    }
+    let outcome = fit_head(&features, &head).flags("--epochs 1").run().exits(1);
+    assert!(outcome.text().len() < 2000, "{} bytes", outcome.text().len());
+    let _ = outcome.complains(&["description of the features", "65536"]);
+    assert!(!head.exists());
 }
 
 #[test]

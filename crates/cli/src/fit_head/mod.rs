@@ -52,15 +52,16 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     }
     let mut thumbnails = Thumbnails::new(args.data.as_deref())?;
     let features = AllFeatures::open(&args.features, console)?;
+    let source = FeatureSource::from(&features.train.manifest().settings);
+    let source = serde_json::to_value(&source).context("describing the features")?;
+    // What comes from elsewhere is bounded before any of it is printed.
+    head::check_features(&source)?;
     let notes = check_leaks(args, console)?;
     announce(&features, console)?;
 
     // What would fail after the training fails before it.
     let config = args.config(features.classes());
     let room = room::check_memory(&features, &config, args.repeats)?;
-    let source = FeatureSource::from(&features.train.manifest().settings);
-    let source = serde_json::to_value(&source).context("describing the features")?;
-    head::check_features(&source)?;
     let folder = open_folder(&args.head)?;
     let started = Instant::now();
     let fitted = train(&features, &config, room, console, interrupt)?;

@@ -17,7 +17,6 @@ use crate::failure::{EXIT_SKIPPED, exit_with, hinted, short_of_something};
 use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::pipeline::Pipeline;
-
 use crate::{available, threads};
 use args::PredictArgs;
 use output::{Form, Output};
