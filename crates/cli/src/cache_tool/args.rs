@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "cache", version)]
 #[command(
-    after_help = "Exit codes: 0 done (leaks: none found), 1 failed (leaks: some found; verify: damage found), 2 wrong usage."
+    after_help = "Exit codes: 0 done (leaks: none found), 1 failed (leaks: some found; verify: damage found), 2 wrong usage, 130 interrupted."
 )]
 pub(crate) struct CacheArgs {
     #[command(subcommand)]
