@@ -54,11 +54,12 @@ static ALLOCATOR: Counting = Counting;
 /// Bytes that lists of buffers and rayon's queues may take beside the buffers.
 const BOOKKEEPING: usize = 8 << 10;
 
-/// How many times what is allocated the estimate may be, where every thread finds work.
-const LOOSENESS: f64 = 1.25;
+/// How many times what one thread allocates the estimate may be. More threads take tasks as they come, and on a busy
+/// machine one may take them all: then the estimate may be so many times more.
+const LOOSENESS: f64 = 1.05;
 
-/// Threads take tasks as they come: a network runs so often at most until each has had some.
-const RUNS: usize = 200;
+/// Times a network runs: the first fills its buffers, the others may add those of further threads.
+const RUNS: usize = 3;
 
 fn pool() -> Layer {
     Layer::MaxPool { size: [2, 2], stride: [2, 2] }
@@ -90,13 +91,15 @@ fn chains() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
     };
     let lines = vec![other([3, 40], [5, 5], 1), pool()];
     let table = vec![other([40, 48], [7, 7], 4), other([48, 24], [1, 1], 1)];
-    vec![
-        ("few and many weights by turns", turns, [13, 13, 64]),
-        ("the start of a base", base, [24, 24, 3]),
+    let all = vec![
         ("one small layer", few, [6, 6, 32]),
         ("lines", lines, [40, 50, 3]),
         ("table", table, [20, 20, 40]),
-    ]
+        ("few and many weights by turns", turns, [13, 13, 64]),
+        ("the start of a base", base, [24, 24, 3]),
+    ];
+    let count = reference::share(all.len()).max(2);
+    all.into_iter().take(count).collect()
 }
 
 #[test]
@@ -118,26 +121,22 @@ fn the_estimate_is_what_a_run_allocates() {
                         continue;
                     }
                     let network = Network::new(&layers, shape, isa, precision).expect("sound");
-                    // One image has too few tasks for all of them.
-                    let all_work = threads == 1 || batch > threads;
-                    let (estimate, peak) = measure(&network, threads, batch, all_work);
+                    let (estimate, peak) = measure(&network, threads, batch);
                     let what = format!(
                         "{isa} {precision}, {name}, {threads} threads, batch {batch}: \
                          {estimate} bytes estimated, {peak} allocated"
                     );
                     assert!(peak <= estimate + BOOKKEEPING, "{what}");
-                    if all_work {
-                        assert!(estimate as f64 <= LOOSENESS * peak as f64, "{what}");
-                    }
+                    let most = LOOSENESS * threads as f64 * peak as f64;
+                    assert!(estimate as f64 <= most, "{what}");
                 }
             }
         }
     }
 }
 
-/// Bytes that a network says it takes, and the most that it took: of some runs, or of as many as it takes for the two
-/// to be close.
-fn measure(network: &Network, threads: usize, batch: usize, close: bool) -> (usize, usize) {
+/// Bytes that a network says it takes, and the most that it took.
+fn measure(network: &Network, threads: usize, batch: usize) -> (usize, usize) {
     let values = |shape: [usize; 3]| batch * shape.iter().product::<usize>();
     let input = vec![0.5f32; values(network.input_shape())];
     let mut output = vec![0.0f32; values(network.output_shape())];
@@ -147,13 +146,8 @@ fn measure(network: &Network, threads: usize, batch: usize, close: bool) -> (usi
     let estimate = pool.install(|| network.workspace_bytes(batch));
     let before = NOW.load(SeqCst);
     PEAK.store(before, SeqCst);
-    let mut peak = 0;
-    for run in 0..RUNS {
+    for _ in 0..RUNS {
         pool.install(|| network.run(batch, &input, &mut output)).expect("right lengths");
-        peak = PEAK.load(SeqCst) - before;
-        if run > 0 && (!close || estimate as f64 <= LOOSENESS * peak as f64) {
-            break;
-        }
     }
-    (estimate, peak)
+    (estimate, PEAK.load(SeqCst) - before)
 }
