@@ -54,10 +54,11 @@ static ALLOCATOR: Counting = Counting;
 /// Bytes that lists of buffers and rayon's queues may take beside the buffers.
 const BOOKKEEPING: usize = 8 << 10;
 
-/// How many times is allocated the estimate for one thread may be.
-const LOOSENESS: f64 = 1.25;
+/// How many times what one thread allocates the estimate may be. More threads take tasks as they come, and on a busy
+/// machine one may take them all: then the estimate may be so many times more.
+const LOOSENESS: f64 = 1.05;
 
-/// Threads take tasks as they come: in several runs more of them get some.
+/// Times a network runs: the first fills its buffers, the others may add those of further threads.
 const RUNS: usize = 3;
 
 fn pool() -> Layer {
@@ -90,13 +91,15 @@ fn chains() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
     };
     let lines = vec![other([3, 40], [5, 5], 1), pool()];
     let table = vec![other([40, 48], [7, 7], 4), other([48, 24], [1, 1], 1)];
-    vec![
-        ("few and many weights by turns", turns, [13, 13, 64]),
-        ("the start of a base", base, [24, 24, 3]),
+    let all = vec![
         ("one small layer", few, [6, 6, 32]),
         ("lines", lines, [40, 50, 3]),
         ("table", table, [20, 20, 40]),
-    ]
+        ("few and many weights by turns", turns, [13, 13, 64]),
+        ("the start of a base", base, [24, 24, 3]),
+    ];
+    let count = reference::share(all.len()).max(2);
+    all.into_iter().take(count).collect()
 }
 
 #[test]
@@ -124,17 +127,15 @@ fn the_estimate_is_what_a_run_allocates() {
                          {estimate} bytes estimated, {peak} allocated"
                     );
                     assert!(peak <= estimate + BOOKKEEPING, "{what}");
-                    // How many threads have a task at the same moment is the system's choice; one always has all.
-                    if threads == 1 {
-                        assert!(estimate as f64 <= LOOSENESS * peak as f64, "{what}");
-                    }
+                    let most = LOOSENESS * threads as f64 * peak as f64;
+                    assert!(estimate as f64 <= most, "{what}");
                 }
             }
         }
     }
 }
 
-/// Bytes that a network says it takes, and the most that it took in a few runs.
+/// Bytes that a network says it takes, and the most that it took.
 fn measure(network: &Network, threads: usize, batch: usize) -> (usize, usize) {
     let values = |shape: [usize; 3]| batch * shape.iter().product::<usize>();
     let input = vec![0.5f32; values(network.input_shape())];
