@@ -91,7 +91,14 @@ const FIRST: &[(&str, &str)] = &[
     ("dogs/5", "five"),
     ("dogs/6", "six"),
 ];
-const GOOD: &[(&str, &str)] = &[("cats/0", "zero"), ("cats/2", "two"), ("dogs/5", "five")];
+/// More than are put on disk before the run finishes.
+const GOOD: &[(&str, &str)] = &[
+    ("cats/0", "zero"),
+    ("cats/2", "two"),
+    ("dogs/5", "five"),
+    ("dogs/7", "seven"),
+    ("dogs/8", "eight"),
+];
 /// Of `FIRST`: one removed, one changed, one renamed, one added, one bad became good.
 const SECOND: &[(&str, &str)] = &[
     ("cats/1", "good one"),
