@@ -28,10 +28,10 @@ tree=$dir/tree
 export CARGO_TARGET_DIR=$dir/build
 rm -rf "$tree"
 mkdir -p "$tree"
-# What git knows and what is not ignored, as it is now.
+# What git knows and what is not ignored, as it is now. New times (-m), or cargo would take a removal of the last call for it.
 git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' path; do
   if [[ -f $path ]]; then printf '%s\0' "$path"; fi
-done | tar --null -T - -cf - | tar -xf - -C "$tree"
+done | tar --null -T - -cf - | tar -xmf - -C "$tree"
 cd "$tree"
 
 # The calls; each is one expression on one line.

@@ -91,7 +91,14 @@ const FIRST: &[(&str, &str)] = &[
     ("dogs/5", "five"),
     ("dogs/6", "six"),
 ];
-const GOOD: &[(&str, &str)] = &[("cats/0", "zero"), ("cats/2", "two"), ("dogs/5", "five")];
+/// More than are put on disk before the run finishes.
+const GOOD: &[(&str, &str)] = &[
+    ("cats/0", "zero"),
+    ("cats/2", "two"),
+    ("dogs/5", "five"),
+    ("dogs/7", "seven"),
+    ("dogs/8", "eight"),
+];
 /// Of `FIRST`: one removed, one changed, one renamed, one added, one bad became good.
 const SECOND: &[(&str, &str)] = &[
     ("cats/1", "good one"),
@@ -404,19 +411,39 @@ fn a_run_that_updates_an_interrupted_one() {
     // Cut off among the rows, and while rows move.
     for at in [13, 27, 37, 39, 41, 44, 50] {
         for settled in [true, false] {
-            let before = |dir: &Path| {
-                let mut before = killed(job(&old), dir, at, settled);
-                // Of what it had done, these rows can be kept; dogs/6 is dogs/7 now.
-                if before.safe.contains("dogs/6") {
-                    before.safe.insert("dogs/7".to_owned());
-                }
-                before.safe.retain(|n| ["cats/3", "dogs/5", "dogs/7"].contains(&n.as_str()));
-                before
-            };
+            let before = |dir: &Path| kept_by_update(killed(job(&old), dir, at, settled));
             at_every_operation(before, update, Fault::Kill, false);
             for seed in [0, at, at + 100] {
                 at_every_operation(before, update, Fault::PowerCut(seed), false);
             }
+        }
+    }
+}
+
+/// The rows that a run over `SECOND` keeps of an interrupted one over `FIRST`.
+fn kept_by_update(mut before: Before) -> Before {
+    // dogs/6 is dogs/7 now.
+    if before.safe.contains("dogs/6") {
+        before.safe.insert("dogs/7".to_owned());
+    }
+    before.safe.retain(|n| ["cats/3", "dogs/5", "dogs/7"].contains(&n.as_str()));
+    before
+}
+
+#[test]
+fn an_update_that_is_killed_while_it_is_set_up() {
+    let (old, new) = (Pictures::new(FIRST), Pictures::new(SECOND));
+    let update = Job { existing: Existing::Update, ..job(&new) };
+    for at in 5..14 {
+        let before = |dir: &Path| {
+            let before = kept_by_update(killed(job(&old), dir, 36, true));
+            assert!(before.safe.len() > 1, "{:?}", before.safe);
+            let disk = FaultyDisk::new(at, Fault::Kill);
+            update.run(dir, &disk, false, &mut Outcome::default()).unwrap_err();
+            before
+        };
+        for seed in [0, at + 100, at + 200, at + 300] {
+            at_every_operation(before, update, Fault::PowerCut(seed), false);
         }
     }
 }
