@@ -21,7 +21,19 @@ os.environ["JAX_ENABLE_X64"] = "1"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
+from keras.src import backend  # noqa: E402
+from keras.src.backend.common import dtypes  # noqa: E402
 from make_tables import BASES  # noqa: E402
+
+# Keras takes f64 and f32 together as f32, and so would run batch normalisation in f32.
+_result_type = dtypes.result_type
+
+
+def _widest(*types):
+    return "float64" if any("float64" in str(t) for t in types) else _result_type(*types)
+
+
+dtypes.result_type = backend.result_type = _widest
 
 # Values of each cut in the files.
 VALUES = 150

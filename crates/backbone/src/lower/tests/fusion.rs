@@ -140,7 +140,8 @@ fn same(graph: &Graph, size: [usize; 2]) -> Result<(), String> {
     }
     for (position, (a, b)) in fused.iter().zip(&unfused).enumerate() {
         let difference = (f64::from(*a) - f64::from(*b)).abs();
-        if !(difference <= TOLERANCE * largest) {
+        // Anything that is not a number is not within the bound.
+        if difference.is_nan() || difference > TOLERANCE * largest {
             return Err(format!("{} at {position}: {a} is not {b}", graph.output().name));
         }
     }
