@@ -153,3 +153,6 @@ impl Drafts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Lowered bases against what Keras computes in f64 with the same parameters.
+
+use super::parameters::{image, parameter};
+use crate::bases::{Source, find};
+use crate::lower::lower;
+use graph::{Graph, Shape};
+use kernels::{Isa, Network, Precision};
+
+/// Largest difference from Keras's f64, as a part of the largest value: the bound of [`Precision::Highest`].
+pub(super) const TOLERANCE: f64 = 5e-6;
+/// Largest difference of a probability from Keras's f64. Probabilities are at most 1, so f32 itself rounds at 6e-8.
+const PROBABILITY: f64 = 1e-6;
+
+/// A line of a golden file.
+struct Cut<'a> {
+    image: [usize; 2],
+    include_top: bool,
+    layer: &'a str,
+    shape: Vec<usize>,
+    stride: usize,
+    largest: f64,
+    mean: f64,
+    values: Vec<f64>,
+}
+
+impl<'a> Cut<'a> {
+    fn read(line: &'a str) -> Self {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [image, part, layer, shape, stride, largest, mean, values] = cells[..] else {
+            panic!("{} cells: {line}", cells.len());
+        };
+        let dims =
+            |text: &str| -> Vec<usize> { text.split('x').map(|n| n.parse().unwrap()).collect() };
+        Self {
+            image: dims(image).try_into().unwrap(),
+            include_top: part == "top",
+            layer,
+            shape: dims(shape),
+            stride: stride.parse().unwrap(),
+            largest: largest.parse().unwrap(),
+            mean: mean.parse().unwrap(),
+            values: values.split(' ').map(|value| value.parse().unwrap()).collect(),
+        }
+    }
+}
+
+/// One image through the graph.
+pub(super) fn run(graph: &Graph, size: [usize; 2], isa: Isa) -> Vec<f32> {
+    let specs = graph.params(size).unwrap();
+    let program = lower(graph, size, &|node, role| {
+        specs.iter().find(|spec| spec.node == node && spec.role == role).map(parameter)
+    });
+    let [height, width] = size;
+    let network =
+        Network::compile(&program.unwrap(), [height, width, 3], isa, Precision::Highest).unwrap();
+    let mut output = vec![f32::NAN; network.output_shape().iter().product()];
+    network.run(1, &image(size), &mut output).unwrap();
+    output
+}
+
+/// Compares every cut of the base's golden file, on `isa`.
+fn check(base: &str, isa: Isa) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/bases/features");
+    let golden = std::fs::read_to_string(format!("{folder}/{base}.tsv")).unwrap();
+    assert!(golden.lines().count() >= 5, "{base}: a golden file of few cuts");
+    let definition = find(base).unwrap();
+    let variant = definition.variant(Source::Keras).unwrap();
+    let mut wrong = Vec::new();
+    for line in golden.lines() {
+        let cut = Cut::read(line);
+        let graph = definition.graph(variant, cut.include_top).unwrap().cut(cut.layer).unwrap();
+        let shape = graph.output_shape(cut.image).unwrap();
+        assert_eq!(shape.dims(), cut.shape, "{base} {}", cut.layer);
+        let found: Vec<f64> = run(&graph, cut.image, isa).into_iter().map(f64::from).collect();
+        assert_eq!(found.len(), cut.shape.iter().product::<usize>(), "{base} {}", cut.layer);
+        assert_eq!(found.len().div_ceil(cut.stride), cut.values.len(), "{base} {}", cut.layer);
+        assert!(cut.largest > 0.0);
+        let allowed = match shape {
+            Shape::Vector { .. } if cut.layer == "predictions" => PROBABILITY,
+            _ => TOLERANCE * cut.largest,
+        };
+        // Samples, and what depends on all values. Anything that is not a number is not within the bound.
+        let largest = found.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+        let mean = found.iter().map(|value| value.abs()).sum::<f64>() / found.len() as f64;
+        let samples = found.iter().step_by(cut.stride).zip(&cut.values);
+        let whole = [(&largest, &cut.largest), (&mean, &cut.mean)];
+        let differences = samples.chain(whole).map(|(found, expected)| (found - expected).abs());
+        let worst = differences.fold(
+            0.0,
+            |worst: f64, difference| {
+                if difference <= worst { worst } else { difference }
+            },
+        );
+        let part = worst / cut.largest;
+        println!("{base} {:?} {} {isa:?}: {part:.1e} of the largest", cut.image, cut.layer);
+        if !(worst <= allowed && found.iter().all(|value| value.is_finite())) {
+            wrong.push(format!("{:?} {}: {worst:e} > {allowed:e}", cut.image, cut.layer));
+        }
+    }
+    assert!(wrong.is_empty(), "{base} on {isa:?}: {wrong:#?}");
+}
+
+macro_rules! bases {
+    ($($test:ident: $base:literal),+ $(,)?) => {
+        $(#[test]
+        fn $test() {
+            check($base, Isa::best());
+        })+
+    };
+}
+
+bases! {
+    vgg16: "vgg16",
+    vgg19: "vgg19",
+    resnet50: "resnet50",
+    inception_v3: "inception-v3",
+    inception_resnet_v2: "inception-resnet-v2",
+    xception: "xception",
+    mobilenet: "mobilenet",
+    mobilenet_of_a_quarter: "mobilenet-0.25",
+    mobilenet_v2: "mobilenet-v2",
+    mobilenet_v2_of_a_third: "mobilenet-v2-0.35",
+}
+
+#[test]
+fn portable_code_is_as_exact() {
+    for base in ["mobilenet-0.25", "mobilenet-v2-0.35"] {
+        check(base, Isa::Portable);
+    }
+}

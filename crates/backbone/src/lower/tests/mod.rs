@@ -1,0 +1,5 @@
+//! That lowering keeps the values, and what it makes one operation.
+
+mod exact;
+mod fusion;
+mod parameters;
