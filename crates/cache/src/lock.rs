@@ -69,7 +69,7 @@ impl Lock {
         let host = host();
         let locked =
             |h: Holder| CacheError::Locked { path: path.to_owned(), pid: h.pid, host: h.host };
-        let (mut looks, mut looks_at_empty) = (0, 0);
+        let (mut looks, mut looks_at_empty, mut looks_at_foreign) = (0, 0, 0);
         for _ in 0..ATTEMPTS {
             let Some((file, created)) = open_or_create(path)? else { continue };
             let by_system = match try_lock(&file) {
@@ -93,6 +93,12 @@ impl Lock {
                 continue;
             }
             match Text::read(&file).map_err(CacheError::io("read the lock", path))? {
+                // Half of it may be of a text that is being replaced: that one is whole at the next look.
+                Text::Foreign(_) if looks_at_foreign < LOOKS => {
+                    looks_at_foreign += 1;
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
                 Text::Foreign(found) => {
                     return Err(CacheError::ForeignLock { path: path.to_owned(), found });
                 }
@@ -233,9 +239,14 @@ enum Text {
 
 impl Text {
     fn read(mut file: &File) -> io::Result<Self> {
-        let mut text = Vec::new();
+        // As few calls as can be: between two of them the text may change.
+        let mut text = vec![0; MAX_TEXT as usize + 1];
         file.seek(SeekFrom::Start(0))?;
-        file.take(MAX_TEXT + 1).read_to_end(&mut text)?;
+        let mut length = 0;
+        while let n @ 1.. = file.read(&mut text[length..])? {
+            length += n;
+        }
+        text.truncate(length);
         // After a power cut some file systems give zeros for what was not on disk.
         if text.iter().all(|&byte| byte == 0) {
             return Ok(Self::Empty);
