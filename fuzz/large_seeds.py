@@ -14,10 +14,10 @@ import io
 import json
 import os
 import pickle
-import random
 import struct
 import sys
 import types
+import warnings
 import zipfile
 import zlib
 
@@ -26,8 +26,9 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LARGEST = 1 << 20
-rng = random.Random(1)
 noise = np.random.default_rng(1)
+# A zip file with one name many times is what is wanted.
+warnings.filterwarnings("ignore", "Duplicate name")
 
 
 def read(target, name):
@@ -108,7 +109,7 @@ def cache():
     header = json.loads(lines[0])
     row = json.loads(next(line for line in lines if line.startswith('{"row"')))["row"][1]
 
-    def journal(name, count, more, classes=2):
+    def journal(name, count, more):
         header["head"]["inputs_total"] = count
         inputs = [json.dumps({"input": [f"cats/{i:05}.jpg", i * 2 // count]}) for i in range(count)]
         session = json.dumps({"session": {"started_unix": 1}})
@@ -293,7 +294,7 @@ def safetensors():
     file("same", b"{" + b",".join([b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'] * 10_000) + b"}", bytes(4))
 
 
-def zip_file(entries, method=zipfile.ZIP_STORED, name=None):
+def zip_file(entries, method=zipfile.ZIP_STORED):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", method) as z:
         for entry, content in entries:
@@ -308,7 +309,7 @@ def npz():
     seed("npz", "data", zip_file([("features.0.weight.npy", npy(noise.random((300, 400), np.float32)))], zipfile.ZIP_DEFLATED))
     seed("npz", "zeros", zip_file([(f"k{i}.npy", npy(np.zeros(1 << 20, np.float32))) for i in range(16)], zipfile.ZIP_DEFLATED))
     seed("npz", "beyond", zip_file([(f"k{i}.npy", small + bytes(30_000_000)) for i in range(16)], zipfile.ZIP_DEFLATED))
-    seed("npz", "same-name", zip_file([("k.npy", small)] * 1) + bytes(0))
+    seed("npz", "same-name", zip_file([("k.npy", small)] * 2000))
     seed("npz", "long-names", zip_file([("n" * 60_000 + f"{i}.npy", small) for i in range(8)]))
     seed("npz", "padded-header", zip_file([(f"k{i}.npy", npy_text("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }" + " " * 65_000 + "\n", 1) + bytes(4)) for i in range(12)]))
     seed("npz", "comment", zip_file([("k.npy", small)])[:-2] + struct.pack("<H", 65_535) + b"PK\5\6" * 16_383 + b"PKP")
@@ -326,8 +327,7 @@ def numpy_pickle():
     dump("text-data-p2", {"kernel": noise.random((150, 400), np.float32)}, 2)
     dump("numbers", {i: i for i in range(100_000)}, 4)
     dump("numbers-lists", {"a": list(range(150_000))}, 4)
-    one = b"\x80\x04}(" + b"K\1K\2" * 200_000 + b"u."
-    seed("numpy_pickle", "same-key", one)
+    seed("numpy_pickle", "same-key", b"\x80\x04}(" + b"K\1K\2" * 200_000 + b"u.")
     seed("numpy_pickle", "one-by-one", b"\x80\x04}" + b"K\1K\2s" * 150_000 + b".")
     seed("numpy_pickle", "marks", b"\x80\x04" + b"(" * 500_000 + b".")
     seed("numpy_pickle", "nested-tuples", b"\x80\x04)" + b"\x85" * 500_000 + b".")
@@ -342,13 +342,11 @@ def numpy_pickle():
     seed("numpy_pickle", "long-text", b"\x80\x04}X" + struct.pack("<I", 600_000) + b"x" * 600_000 + b"K\1s.")
     # One text of the memo as the key of many entries, and as many copies of it if it is copied.
     seed("numpy_pickle", "shared-text", b"\x80\x04}X" + struct.pack("<I", 100_000) + b"x" * 100_000 + b"\x94K\1s" + b"h\0K\1s" * 100_000 + b".")
-    array = pickle.dumps(np.zeros((64, 64), np.float32), 4)[2:-1]
     seed("numpy_pickle", "bytes", b"\x80\x04}" + b"".join(b"\x8c\x05%05dB" % i + struct.pack("<I", 200) + bytes(200) + b"s" for i in range(2500)) + b".")
     seed("numpy_pickle", "latin", b"\x80\x02}U\1kX" + struct.pack("<I", 600_000) + "é".encode() * 300_000 + b"s.")
     seed("numpy_pickle", "long-number", b"\x80\x04}K\1\x8b" + struct.pack("<I", 500_000) + b"\x7f" * 500_000 + b"s.")
     seed("numpy_pickle", "popped", b"\x80\x04" + b"".join(b"(" + b"N" * 100 + b"1" for _ in range(4000)) + b"}.")
-    seed("numpy_pickle", "frames", b"\x80\x04" + (b"\x95" + struct.pack("<Q", 1) + b"N0"[:1] + b"0") * 40_000 + b"}.")
-    del array
+    seed("numpy_pickle", "frames", b"\x80\x04" + (b"\x95" + struct.pack("<Q", 2) + b"N0") * 40_000 + b"}.")
 
 
 def module(name, **members):

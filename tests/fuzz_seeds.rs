@@ -73,8 +73,8 @@ fn every_seed_keeps_what_the_targets_promise() {
     }
 }
 
-/// No input takes longer, with a processor that others use too: what grows faster than its bytes is far beyond.
-const LONGEST: Duration = Duration::from_secs(5);
+/// No input takes longer. All of them together take about as long.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Those that `fuzz/large_seeds.py` made, where it was run.
 #[test]
@@ -85,18 +85,22 @@ fn every_large_seed_ends_soon() {
     for (name, target) in TARGETS {
         let dir = found.join(name);
         let seeds = if dir.is_dir() { names(&dir) } else { Vec::new() };
-        for seed in seeds.iter().filter(|seed| seed.starts_with("large-")) {
+        let large: Vec<_> = seeds.iter().filter(|seed| seed.starts_with("large-")).collect();
+        let mut accepted = 0;
+        for seed in &large {
             let bytes = fs::read(dir.join(seed)).unwrap();
             // Once more where something else had the processor.
             let took = (0..2).map(|_| {
                 let begin = Instant::now();
-                target(&bytes);
+                accepted += usize::from(target(&bytes));
                 begin.elapsed()
             });
             let took = took.take_while(|took| *took > LONGEST).min();
             slow.extend(took.map(|took| format!("{name}/{seed}: {took:.1?}")));
             count += 1;
         }
+        println!("{name}: {accepted} of {} large seeds accepted", large.len());
+        assert!(accepted > 0 || large.is_empty(), "no large seed of {name} is accepted");
     }
     if count == 0 {
         println!("skipped: no large seeds; fuzz/large_seeds.py makes them");
