@@ -7,8 +7,8 @@ use kernels::{Activation, Layer as Kernel, Padding};
 /// Adds an operation, or makes it a part of one that only it reads; which one then makes its output.
 pub(super) fn add(drafts: &mut Drafts, draft: Draft, inputs: Vec<usize>) -> usize {
     match draft {
-        Draft::Affine { scale, shift, activation } => {
-            normalise(drafts, [scale, shift], activation, inputs)
+        Draft::Affine { scale, shift, activation: Activation::None } => {
+            normalise(drafts, [scale, shift], inputs)
         }
         Draft::Other(Kernel::Activate(activation)) => activate(drafts, activation, inputs),
         Draft::Other(Kernel::Add { scale: 1.0, activation: Activation::None }) => {
@@ -30,12 +30,7 @@ pub(super) fn add(drafts: &mut Drafts, draft: Draft, inputs: Vec<usize>) -> usiz
 }
 
 /// Batch normalisation after a convolution: factors of its filters and summands of its bias.
-fn normalise(
-    drafts: &mut Drafts,
-    [scale, shift]: [Vec<f64>; 2],
-    activation: Activation,
-    inputs: Vec<usize>,
-) -> usize {
+fn normalise(drafts: &mut Drafts, [scale, shift]: [Vec<f64>; 2], inputs: Vec<usize>) -> usize {
     if let Some(Draft::Conv(conv)) = drafts.only_read_here(inputs[0])
         && conv.conv.activation == Activation::None
         && !conv.residual
@@ -49,7 +44,7 @@ fn normalise(
         });
         return inputs[0];
     }
-    drafts.push(Draft::Affine { scale, shift, activation }, inputs)
+    drafts.push(Draft::Affine { scale, shift, activation: Activation::None }, inputs)
 }
 
 /// An activation after an operation that can apply it.

@@ -1,4 +1,4 @@
-//! Single requests. Redirects are followed here and not by the library, since at each step it must be decided anew whether
+//! Single requests. Redirects are followed here and not by the library, since at each step it must be decided again whether
 //! the next address may be asked at all, and whether it may see a secret.
 
 use std::io::Read;

@@ -192,7 +192,7 @@ fn what_was_fetched_first_is_what_must_come_again() {
     assert!(error.to_string().contains(&format!("expected {first}, found ")), "{error}");
     assert!(error.hint().contains("acme--tiny.safetensors.sha256"), "{}", error.hint());
     assert!(!file.exists());
-    // Only who deletes the sum trusts anew.
+    // Only who deletes the sum trusts again.
     std::fs::remove_file(models.path().join("weights/acme--tiny.safetensors.sha256"))
         .expect("kept");
     assert!(resolve(ID, &architecture(), &opts).is_ok());
