@@ -8,7 +8,7 @@ mod images_decode;
 mod weights;
 
 pub use images_decode::images;
-pub use weights::{hdf5, npz, numpy_pickle, safetensors, torch_legacy, torch_zip};
+pub use self::weights::{hdf5, npz, numpy_pickle, safetensors, torch_legacy, torch_zip};
 
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use backbone::weights::format::{self, Container, FormatError, Input};
+use weights::format::{self, Container, FormatError, Input};
 
 /// As the architecture's shapes do in the tool: what is larger is never asked for.
 const MOST_VALUES: usize = 1 << 20;

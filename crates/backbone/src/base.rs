@@ -1,9 +1,9 @@
 //! A base that was chosen: its name, its limits, and its layers up to the one whose output is the features.
 
 use crate::bases::{self, Definition, Source, Variant};
-use crate::weights::ConvSpec;
-use graph::{Graph, GraphError, Op, Role, Shape};
+use graph::{Graph, GraphError, Op, Shape};
 use thiserror::Error;
+use weights::Architecture;
 
 /// So many layers are listed in an error message; of a deeper base that would fill the screen.
 const LISTED_LAYERS: usize = 40;
@@ -14,9 +14,16 @@ pub enum BaseError {
     /// No base has this name.
     #[error("unknown base '{0}': expected one of {1}")]
     UnknownBase(String, String),
-    /// The base is described, but no engine runs it yet.
-    #[error("base '{0}' can be summarised, not yet extracted: expected one of {1}")]
-    NotExtractable(&'static str, String),
+    /// Nobody of this name publishes weights of the base.
+    #[error("base '{base}' has no variant '{variant}': expected one of {known}")]
+    UnknownVariant {
+        /// The base's name.
+        base: &'static str,
+        /// The variant that was asked for.
+        variant: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The base has no such layer.
     #[error("{base} has no layer '{layer}': expected one of {names}")]
     UnknownLayer {
@@ -41,6 +48,18 @@ pub enum BaseError {
         /// The least extent.
         minimum: usize,
     },
+    /// The classifier takes images of one size.
+    #[error("the classifier of {base} takes images of {expected}x{expected}, not {width}x{height}")]
+    OtherSize {
+        /// The base's name.
+        base: &'static str,
+        /// Width asked for.
+        width: usize,
+        /// Height asked for.
+        height: usize,
+        /// Width and height that its dense layers were trained at.
+        expected: usize,
+    },
     /// The layers have no shapes at this size.
     #[error("{base}: {source}")]
     Graph {
@@ -55,13 +74,11 @@ impl BaseError {
     /// What would fix it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownBase(..) | Self::Graph { .. } => None,
-            Self::NotExtractable(name, _) => Some(format!(
-                "`extract summary --backbone {name}` shows its layers; leave out --backbone to extract"
-            )),
+            Self::UnknownBase(..) | Self::UnknownVariant { .. } | Self::Graph { .. } => None,
             Self::UnknownLayer { .. } => {
                 Some("`extract summary` shows every layer with its shape".to_owned())
             }
+            Self::OtherSize { expected, .. } => Some(format!("give --image-size {expected}")),
             Self::TooSmall { minimum, .. } => {
                 Some(format!("give --image-size {minimum} or more on both sides"))
             }
@@ -70,34 +87,52 @@ impl BaseError {
 }
 
 /// A pretrained base's layers up to the one whose output is the features.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Base {
     /// Name on the command line, such as `vgg16`.
     pub name: &'static str,
-    /// The hub id of its usual weights; empty where there is none.
-    pub default_weights: &'static str,
+    /// The hub id of its usual weights; `None` where the hub has none.
+    pub default_weights: Option<&'static str>,
+    /// Whose form of the base this is.
+    pub source: Source,
     /// Least width and height of an image, as in Keras's `include_top=False` models.
     pub minimum_size: usize,
     /// Width and height of an image if nothing else is asked for.
     pub default_size: usize,
+    definition: &'static Definition,
+    include_top: bool,
     graph: Graph,
 }
 
 impl Base {
-    /// Names of the bases that an engine runs.
-    pub const EXTRACTABLE: &'static [&'static str] = &["vgg16"];
-
-    /// The whole base of this name with its usual weights, without its classifier.
+    /// The whole base of this name in its usual variant, without its classifier.
     ///
     /// # Errors
-    /// [`BaseError::UnknownBase`], [`BaseError::NotExtractable`].
+    /// [`BaseError::UnknownBase`].
     pub fn named(name: &str) -> Result<Self, BaseError> {
-        let definition = find(name)?;
-        if !Self::EXTRACTABLE.contains(&definition.name) {
-            return Err(BaseError::NotExtractable(definition.name, Self::EXTRACTABLE.join(", ")));
+        Self::usual(name, false)
+    }
+
+    /// The whole base of this name in its usual variant, with its classifier.
+    ///
+    /// # Errors
+    /// [`BaseError::UnknownBase`].
+    pub fn with_classifier(name: &str) -> Result<Self, BaseError> {
+        Self::usual(name, true)
+    }
+
+    /// The base of this name up to a layer, the last one without the classifier if none is named. The classifier is a part of
+    /// it only where the layer is.
+    ///
+    /// # Errors
+    /// [`BaseError::UnknownBase`], [`BaseError::UnknownLayer`].
+    pub fn ending_at(name: &str, layer: Option<&str>) -> Result<Self, BaseError> {
+        let base = Self::named(name)?;
+        let Some(layer) = layer else { return Ok(base) };
+        match base.up_to(layer) {
+            Err(BaseError::UnknownLayer { .. }) => Self::with_classifier(name)?.up_to(layer),
+            other => other,
         }
-        let variant = definition.variants.first();
-        Self::new(definition, variant, false)
     }
 
     /// The whole base of this name as Keras has it, with its classifier or without.
@@ -107,6 +142,11 @@ impl Base {
     pub fn of_keras(name: &str, include_top: bool) -> Result<Self, BaseError> {
         let definition = find(name)?;
         Self::new(definition, definition.variant(Source::Keras), include_top)
+    }
+
+    fn usual(name: &str, include_top: bool) -> Result<Self, BaseError> {
+        let definition = find(name)?;
+        Self::new(definition, definition.variants.first(), include_top)
     }
 
     fn new(
@@ -121,11 +161,30 @@ impl Base {
             .map_err(|source| BaseError::Graph { base, source })?;
         Ok(Self {
             name: base,
-            default_weights: variant.ids.first().copied().unwrap_or_default(),
+            default_weights: definition.default_weights(),
+            source: variant.source,
             minimum_size: definition.least_size,
             default_size: if include_top { definition.top_size } else { definition.default_size },
+            definition,
+            include_top,
             graph,
         })
+    }
+
+    /// This base, in the variant that weights are for ([`weights::Weights::variant`]), up to the same layer. Layers have the
+    /// same names and shapes in all variants.
+    ///
+    /// # Errors
+    /// [`BaseError::UnknownVariant`].
+    pub fn for_variant(&self, name: &str) -> Result<Self, BaseError> {
+        let variants = self.definition.variants;
+        let variant = variants.iter().find(|variant| variant.source.name() == name);
+        let variant = variant.ok_or_else(|| BaseError::UnknownVariant {
+            base: self.name,
+            variant: name.to_owned(),
+            known: variants.iter().map(|v| v.source.name()).collect::<Vec<_>>().join(", "),
+        })?;
+        Self::new(self.definition, Some(variant), self.include_top)?.up_to(self.last_layer())
     }
 
     /// This base, ending with the given layer.
@@ -162,7 +221,7 @@ impl Base {
     /// Each layer's output shape for images of this size.
     ///
     /// # Errors
-    /// [`BaseError::TooSmall`], [`BaseError::Graph`].
+    /// [`BaseError::TooSmall`], [`BaseError::OtherSize`], [`BaseError::Graph`].
     pub fn shapes(&self, height: usize, width: usize) -> Result<Vec<Shape>, BaseError> {
         if height < self.minimum_size || width < self.minimum_size {
             return Err(BaseError::TooSmall {
@@ -172,13 +231,17 @@ impl Base {
                 minimum: self.minimum_size,
             });
         }
+        let expected = self.definition.top_size;
+        if [height, width] != [expected; 2] && self.flattens() {
+            return Err(BaseError::OtherSize { base: self.name, width, height, expected });
+        }
         self.graph.shapes([height, width]).map_err(|source| self.graph_error(source))
     }
 
     /// The last layer's output (height, width, channels) for images of this size; a vector counts as one pixel.
     ///
     /// # Errors
-    /// [`BaseError::TooSmall`], [`BaseError::Graph`].
+    /// As [`Base::shapes`].
     pub fn output_shape(&self, height: usize, width: usize) -> Result<[usize; 3], BaseError> {
         let shapes = self.shapes(height, width)?;
         Ok(match shapes.last() {
@@ -189,27 +252,20 @@ impl Base {
         })
     }
 
-    /// The convolutions that need weights, in order.
-    pub fn architecture(&self) -> Vec<ConvSpec> {
-        // Kernels of convolutions do not depend on the size; every base takes its default one.
-        let specs = self.graph.params([self.default_size; 2]).unwrap_or_default();
-        let kernels = specs.iter().filter(|spec| spec.role == Role::Kernel);
-        let spec_of = |name: &str| kernels.clone().find(|spec| spec.node == name);
-        let mut convolutions = Vec::new();
-        for node in self.graph.nodes() {
-            if let (Op::Conv(conv), Some(spec)) = (&node.op, spec_of(&node.name))
-                && let [_, _, in_channels, out_channels] = spec.shape[..]
-            {
-                convolutions.push(ConvSpec {
-                    keras_name: node.name.clone(),
-                    torch_name: node.tensors.clone().unwrap_or_else(|| node.name.clone()),
-                    out_channels,
-                    in_channels,
-                    kernel: conv.kernel,
-                });
-            }
-        }
-        convolutions
+    /// What the whole base needs of weights files, whatever layer is the last.
+    ///
+    /// # Errors
+    /// [`BaseError::Graph`]: none in practice.
+    pub fn architecture(&self) -> Result<Architecture, BaseError> {
+        let architecture = self.definition.architecture(self.include_top);
+        architecture.map_err(|source| self.graph_error(source))
+    }
+
+    /// Whether a dense layer takes a whole map, so that only one size of image gives it as many values as it has weights.
+    fn flattens(&self) -> bool {
+        let nodes = self.graph.nodes();
+        let is_flat = |input: &usize| matches!(nodes[*input].op, Op::Flatten);
+        nodes.iter().any(|node| matches!(node.op, Op::Dense(_)) && node.inputs.iter().any(is_flat))
     }
 
     fn graph_error(&self, source: GraphError) -> BaseError {
@@ -231,17 +287,54 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_names_its_convolutions_for_keras_and_torchvision() {
-        let base = Base::named("vgg16").unwrap();
-        let architecture = base.architecture();
-        let torch: Vec<_> = architecture.iter().map(|c| c.torch_name.as_str()).collect();
+    fn a_base_names_its_parameters_for_keras_and_pytorch() {
+        let architecture = Base::named("vgg16").unwrap().architecture().unwrap();
+        let expected = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28];
         let expected =
-            [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28].map(|i| format!("features.{i}"));
-        assert_eq!(torch, expected);
-        let values = architecture.iter().map(|c| c.oihw().iter().product::<usize>());
-        assert_eq!(values.sum::<usize>(), 14_714_688 - 4224);
-        assert_eq!(architecture[2].keras_name, "block2_conv1");
-        assert_eq!(architecture[2].hwio(), [3, 3, 64, 128]);
+            expected.map(|i| [format!("features.{i}.weight"), format!("features.{i}.bias")]);
+        for variant in &architecture.variants {
+            let names: Vec<_> = variant.parameters.iter().map(|p| p.tensor.as_str()).collect();
+            assert_eq!(names, expected.concat(), "{}", variant.name);
+            let values = variant.parameters.iter().map(|p| p.spec.values());
+            assert_eq!(values.sum::<usize>(), 14_714_688);
+        }
+        let third = &architecture.variants[0].parameters[4];
+        assert_eq!(third.spec.node, "block2_conv1");
+        assert_eq!(
+            (third.spec.shape.as_slice(), third.shape()),
+            (&[3, 3, 64, 128][..], vec![128, 64, 3, 3])
+        );
+    }
+
+    #[test]
+    fn a_layer_of_the_classifier_brings_it_and_its_size() {
+        let base = Base::ending_at("vgg16", Some("fc2")).unwrap();
+        assert_eq!((base.last_layer(), base.default_size), ("fc2", 224));
+        assert!(base.architecture().unwrap().with_classifier);
+        assert_eq!(base.output_shape(224, 224).unwrap(), [1, 1, 4096]);
+        let message = base.output_shape(150, 224).unwrap_err().to_string();
+        assert!(message.contains("224x224, not 224x150"), "{message}");
+        for (name, layer) in [("vgg16", Some("block3_pool")), ("vgg16", None), ("resnet50", None)] {
+            let base = Base::ending_at(name, layer).unwrap();
+            assert!(!base.architecture().unwrap().with_classifier, "{name} {layer:?}");
+        }
+        // Pooled before it is classified: any size will do.
+        let pooled = Base::ending_at("resnet50", Some("predictions")).unwrap();
+        assert_eq!(pooled.output_shape(150, 97).unwrap(), [1, 1, 1000]);
+        let unknown = Base::ending_at("vgg16", Some("fc3")).unwrap_err();
+        assert!(matches!(unknown, BaseError::UnknownLayer { .. }), "{unknown}");
+    }
+
+    #[test]
+    fn a_variant_keeps_the_last_layer() {
+        let base = Base::named("resnet50").unwrap().up_to("conv3_block4_out").unwrap();
+        assert_eq!(base.source, Source::Timm);
+        let keras = base.for_variant("keras").unwrap();
+        assert_eq!((keras.source, keras.last_layer()), (Source::Keras, "conv3_block4_out"));
+        assert_ne!(keras.graph(), base.graph());
+        assert_eq!(keras.for_variant("timm").unwrap().graph(), base.graph());
+        let message = base.for_variant("caffe").unwrap_err().to_string();
+        assert!(message.contains("timm, torchvision, keras"), "{message}");
     }
 
     #[test]
@@ -253,7 +346,9 @@ mod tests {
         }
         let cut = base.clone().up_to("block3_conv2").unwrap();
         assert_eq!(cut.output_shape(150, 90).unwrap(), [37, 22, 256]);
-        assert_eq!(cut.architecture().len(), 6);
+        // Weights, and so their digest, are the whole base's.
+        let parameters = |base: &Base| base.architecture().unwrap().variants[0].parameters.len();
+        assert_eq!((parameters(&cut), parameters(&base)), (26, 26));
         for bad in ["input_1", "block6_pool", "", "fc1"] {
             let message = base.clone().up_to(bad).unwrap_err().to_string();
             assert!(message.contains("block5_pool"), "{message}");
@@ -274,8 +369,6 @@ mod tests {
         let message = base.output_shape(40, 31).unwrap_err().to_string();
         assert!(message.contains("31x40") && message.contains("32x32"), "{message}");
         assert!(Base::named("vgg17").unwrap_err().to_string().contains("vgg16"));
-        let later = Base::named("inception_v3").unwrap_err();
-        assert_eq!(later, BaseError::NotExtractable("inception-v3", "vgg16".to_owned()));
-        assert!(later.hint().unwrap().contains("summary --backbone inception-v3"));
+        assert_eq!(Base::named("inception_v3").unwrap().name, "inception-v3");
     }
 }

@@ -1,8 +1,8 @@
 //! A base with its weights on a device: images in, feature rows out.
 
 use crate::engine::{self, Engine};
-use crate::weights::Weights;
 use crate::{Base, BaseError, EngineError, EngineInfo, EngineOptions, Pooling};
+use weights::Weights;
 
 /// Runs a frozen base and pools its last layer.
 pub struct Extractor {

@@ -13,7 +13,6 @@ mod extractor;
 mod lower;
 mod pooling;
 mod summary;
-pub mod weights;
 
 pub use base::{Base, BaseError};
 pub use device::Device;

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that fails should panic
 
-use backbone::weights::{self, NoProgress, Options, Weights};
 use backbone::{Base, Device, EngineOptions, Extractor, Isa, Pooling, Precision};
+use weights::{NoProgress, Options, Weights};
 
 /// Two orders of f32 summation over 13 layers, as part of the largest feature; `Precision::Highest` promises 5e-6
 /// against exact sums, for each of the two.
@@ -15,7 +15,7 @@ const SIZE: [usize; 2] = [40, 56];
 fn random_weights(base: &Base) -> Weights {
     let nowhere = std::path::Path::new("unused");
     let options = Options::from_lookup(nowhere, true, &NoProgress, &|_| None);
-    weights::resolve("random:5", &base.architecture(), &options).unwrap()
+    weights::resolve("random:5", &base.architecture().unwrap(), &options).unwrap()
 }
 
 /// Pixels between -2 and 2, as after subtracting the mean: a multiplicative hash of the index.

@@ -67,7 +67,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(e) = cause.downcast_ref::<Hinted>() {
             return Some(e.hint.clone());
         }
-        if let Some(e) = cause.downcast_ref::<backbone::weights::WeightsError>() {
+        if let Some(e) = cause.downcast_ref::<weights::WeightsError>() {
             return Some(e.hint().to_owned()).filter(|h| !h.is_empty());
         }
         if let Some(e) = cause.downcast_ref::<backbone::BaseError>() {

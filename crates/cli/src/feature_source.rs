@@ -1,12 +1,12 @@
 //! How a feature row is made from a file: what a head must know of its features to predict, and `predict` to make them.
 
 use anyhow::{Context as _, bail};
-use backbone::weights::{self, Weights};
 use backbone::{Base, Device, EngineOptions, Extractor, Pooling};
 use cache::{Dtype, Settings, WeightsId};
 use images::{ImageSize, Interpolation, LoadSpec, MAX_SIDE, Preprocess};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use weights::{self, Weights};
 
 use crate::console::Console;
 use crate::failure::hinted;
@@ -82,7 +82,7 @@ impl FeatureSource {
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             bail!("expected images of sides from 1 to {MAX_SIDE}, found {width}x{height}");
         }
-        let base = Base::named(&self.backbone)?.up_to(&self.layer)?;
+        let base = Base::ending_at(&self.backbone, Some(&self.layer))?;
         let shapes = base.shapes(height as usize, width as usize)?;
         // Two batches of pixels, and at least the largest layer of one image beside the one before it.
         let pixels = 2 * batch as u64 * u64::from(width) * u64::from(height) * 3;
@@ -112,7 +112,7 @@ impl FeatureSource {
         find: &WeightsSearch<'_>,
         device: Device,
     ) -> anyhow::Result<Extractor> {
-        let base = Base::named(&self.backbone)?;
+        let base = Base::ending_at(&self.backbone, Some(&self.layer))?;
         let weights = match weights_spec {
             Some(spec) => find.resolve(&base, spec)?,
             None => self.named_weights(&base, find)?,
@@ -126,7 +126,7 @@ impl FeatureSource {
                 "give --weights the file that the features were made with",
             ));
         }
-        let base = base.up_to(&self.layer)?;
+        let base = base.for_variant(weights.variant)?;
         let pooling: Pooling = self.pooling.parse().map_err(anyhow::Error::msg)?;
         let precision = self.precision.parse()?;
         // The same instruction set where it exists, for the same bits.
@@ -158,7 +158,7 @@ impl FeatureSource {
         if name.starts_with("random:") {
             return find.resolve(base, name);
         }
-        match weights::pinned_sha256(name, base.architecture().len()) {
+        match weights::pinned_sha256(name, &base.architecture()?) {
             Some(pinned) if pinned == sha256 => {
                 find.resolve_changed(base, name, |options| options.pip = None)
             }
@@ -211,7 +211,7 @@ impl WeightsSearch<'_> {
             options.use_index(url.clone());
         }
         change(&mut options);
-        weights::resolve(spec, &base.architecture(), &options)
+        weights::resolve(spec, &base.architecture()?, &options)
             .with_context(|| format!("weights for {}", base.name))
     }
 }

@@ -55,7 +55,7 @@ impl Transfer {
     }
 }
 
-impl backbone::weights::Progress for Transfer {
+impl weights::Progress for Transfer {
     fn start(&self, what: &str, total_bytes: Option<u64>) {
         if !self.console.talks() {
             return;

@@ -2,6 +2,7 @@
 
 use super::variant::{Options, Source, Variant};
 use graph::{Activation, Builder, Dense, Graph, GraphError, NodeId, Op};
+use weights::Architecture;
 
 /// Classes of ImageNet-1k, which every base was trained on.
 const CLASSES: usize = 1000;
@@ -32,6 +33,12 @@ impl Definition {
         self.variants.iter().find(|variant| variant.source == source)
     }
 
+    /// The hub id of the usual weights; `None` where the hub has none.
+    pub fn default_weights(&self) -> Option<&'static str> {
+        let ids = self.variants.first().map_or(&[][..], |variant| variant.ids);
+        ids.iter().copied().find(|id| id.contains('/'))
+    }
+
     /// The layers as `variant` has them, with the classifier or without.
     ///
     /// # Errors
@@ -41,6 +48,34 @@ impl Definition {
         let options = Options { include_top, classes: CLASSES, alpha: self.alpha, variant };
         let output = (self.build)(&mut builder, &options);
         builder.finish(output)
+    }
+}
+
+impl Definition {
+    /// What the base needs of weights files, as each variant has it.
+    ///
+    /// # Errors
+    /// None in practice: a mistake in a definition, which its test finds.
+    pub fn architecture(&self, include_top: bool) -> Result<Architecture, GraphError> {
+        // Only a dense layer after a flattening depends on the size, and it was trained at this one.
+        let image = [if include_top { self.top_size } else { self.default_size }; 2];
+        let variant = |variant: &'static Variant| {
+            let graph = self.graph(variant, include_top)?;
+            let source = variant.source;
+            weights::Variant::new(
+                source.name(),
+                source.framework(),
+                variant.preprocess,
+                &graph,
+                image,
+            )
+        };
+        Ok(Architecture {
+            base: self.name.to_owned(),
+            with_classifier: include_top,
+            variants: self.variants.iter().map(variant).collect::<Result<_, _>>()?,
+            published: self.variants.iter().flat_map(Variant::published).collect(),
+        })
     }
 }
 

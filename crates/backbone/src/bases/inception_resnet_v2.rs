@@ -5,9 +5,9 @@
 
 use super::definition::{Definition, INPUT, predictions};
 use super::variant::{KerasFile, Options, Source, Variant};
-use crate::weights::PreprocessHint::Tf;
 use graph::Padding::{Same, Valid};
 use graph::{Activation, Builder, Conv, NodeId, Op, Padding, Pool, PoolKind};
+use weights::PreprocessHint::Tf;
 
 pub(super) const INCEPTION_RESNET_V2: Definition = Definition {
     name: "inception-resnet-v2",

@@ -2,8 +2,8 @@
 
 use super::definition::{Definition, INPUT};
 use super::variant::{KerasFile, Options, Source, Variant};
-use crate::weights::PreprocessHint::Tf;
 use graph::{Activation, Builder, Conv, Depthwise, NodeId, Op, Pad, Padding, PoolKind, Shape};
+use weights::PreprocessHint::Tf;
 
 pub(super) const MOBILENET: Definition = width(
     "mobilenet",

@@ -2,8 +2,8 @@
 
 use super::definition::{Definition, INPUT, predictions};
 use super::variant::{KerasFile, Options, Source, Variant};
-use crate::weights::PreprocessHint::{Tf, Torch};
 use graph::{Activation, Builder, Conv, Depthwise, NodeId, Op, Pad, Padding, PoolKind, Window};
+use weights::PreprocessHint::{Tf, Torch};
 
 /// Keras's files of a width, trained at 224 pixels; others are of 96, 128, 160 and 192. Its source has no hashes for them.
 macro_rules! keras {

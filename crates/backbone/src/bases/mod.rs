@@ -8,13 +8,11 @@ mod inception_v3;
 mod mobilenet;
 mod mobilenet_v2;
 mod resnet50;
-mod state_dict;
 mod variant;
 mod vgg;
 mod xception;
 
 pub use definition::Definition;
-pub use state_dict::{StateDictEntry, fits, state_dict};
 pub use variant::{KerasFile, Source, Variant};
 
 /// Every base. A network of another width has an entry of its own.

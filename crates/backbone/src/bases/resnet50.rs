@@ -3,8 +3,8 @@
 
 use super::definition::{Definition, INPUT, predictions};
 use super::variant::{KerasFile, Options, Source, Variant};
-use crate::weights::PreprocessHint::{Caffe, Torch};
 use graph::{Activation, Builder, Conv, NodeId, Op, Pad, Padding, Pool, PoolKind};
+use weights::PreprocessHint::{Caffe, Torch};
 
 pub(super) const RESNET50: Definition = Definition {
     name: "resnet50",

@@ -1,7 +1,7 @@
 //! One publication of a base's weights, and what it changes in the layers.
 
-use crate::weights::PreprocessHint;
 use graph::{Builder, NodeId, Norm, Op, Padding};
+use weights::{Framework, PreprocessHint, PublishedDigest, PublishedFile};
 
 /// Who published the weights, and so by which framework's habits the layers are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,12 +15,22 @@ pub enum Source {
 }
 
 impl Source {
-    /// The name in messages.
+    /// The name in messages and manifests.
     pub fn name(self) -> &'static str {
         match self {
             Self::Keras => "keras",
             Self::Timm => "timm",
             Self::Torchvision => "torchvision",
+        }
+    }
+}
+
+impl Source {
+    /// The framework whose habits its files follow.
+    pub fn framework(self) -> Framework {
+        match self {
+            Self::Keras => Framework::Keras,
+            Self::Timm | Self::Torchvision => Framework::PyTorch,
         }
     }
 }
@@ -71,6 +81,21 @@ impl Variant {
     }
 }
 
+impl Variant {
+    /// The files of known digests: Keras's, and those whose names end as PyTorch's hub demands, with a dash and the first
+    /// digits of their sha256.
+    pub(super) fn published(&self) -> impl Iterator<Item = PublishedFile> {
+        let keras = self.keras_files.iter().filter_map(|file| {
+            file.md5.map(|md5| PublishedFile { name: file.name, digest: PublishedDigest::Md5(md5) })
+        });
+        let torch = self.ids.iter().filter_map(|name| {
+            let (_, start) = name.strip_suffix(".pth")?.rsplit_once('-')?;
+            Some(PublishedFile { name, digest: PublishedDigest::Sha256Start(start) })
+        });
+        keras.chain(torch)
+    }
+}
+
 /// What a base is built for.
 pub(super) struct Options {
     /// With the classifier.
@@ -104,7 +129,7 @@ impl Options {
         Op::Norm(Norm { epsilon: self.variant.epsilon, center: true, scale })
     }
 
-    /// Says what a node's tensors are called in a state dict; Keras's files use the node's own name.
+    /// Says what a node's tensors are called in a state dict. Keras's files use the node's own name.
     pub(super) fn tensors(&self, builder: &mut Builder, node: NodeId, prefix: impl Into<String>) {
         if self.is_torch() {
             builder.name_tensors(node, prefix);

@@ -2,8 +2,8 @@
 
 use super::definition::{Definition, INPUT, predictions};
 use super::variant::{KerasFile, Options, Source, Variant};
-use crate::weights::PreprocessHint::{Caffe, Torch};
 use graph::{Activation, Builder, Conv, Dense, NodeId, Op, Padding, Pool};
+use weights::PreprocessHint::{Caffe, Torch};
 
 /// Thirteen convolutions.
 pub(super) const VGG16: Definition = Definition {
@@ -73,7 +73,8 @@ fn build(builder: &mut Builder, options: &Options, convolutions: [usize; 5]) -> 
         for conv in 1..=count {
             let op = Conv::new(filters, [3, 3]).padding(Padding::Same).activation(Activation::Relu);
             x = builder.add(format!("block{block}_conv{conv}"), Op::Conv(op), &[x]);
-            options.tensors(builder, x, format!("features.{torch_index}"));
+            // Every variant has the same layers, so equal weights get equal names, and equal digests, whoever's they are.
+            builder.name_tensors(x, format!("features.{torch_index}"));
             torch_index += 2;
         }
         let pool = Op::Pool(Pool::max([2, 2], [2, 2]));
@@ -92,7 +93,9 @@ fn build(builder: &mut Builder, options: &Options, convolutions: [usize; 5]) -> 
     for (name, tensors) in [("fc1", fc1), ("fc2", fc2)] {
         let dense = Dense { units: 4096, bias: true, activation: Some(Activation::Relu) };
         x = builder.add(name, Op::Dense(dense), &[x]);
-        options.tensors(builder, x, tensors);
+        builder.name_tensors(x, tensors);
     }
-    predictions(builder, options, x, last)
+    let x = predictions(builder, options, x, last);
+    builder.name_tensors(x, last);
+    x
 }

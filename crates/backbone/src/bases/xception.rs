@@ -2,8 +2,8 @@
 
 use super::definition::{Definition, INPUT, predictions};
 use super::variant::{KerasFile, Options, Source, Variant};
-use crate::weights::PreprocessHint::Tf;
 use graph::{Activation, Builder, Conv, Depthwise, NodeId, Op, Padding, Pool, PoolKind, Separable};
+use weights::PreprocessHint::Tf;
 
 pub(super) const XCEPTION: Definition = Definition {
     name: "xception",

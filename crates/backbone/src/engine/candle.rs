@@ -3,11 +3,12 @@
 use super::chain;
 use super::{Engine, EngineError, EngineInfo};
 use crate::lower::LowerError;
-use crate::weights::{Tensor as Weight, Weights};
 use crate::{Base, Device};
 use candle_core::{DType, Device as CandleDevice, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Module};
+use graph::Role;
 use kernels::Precision;
+use weights::{Tensor as Weight, Weights};
 
 /// Images a GPU takes at once. The engine always runs batches of this one size, the last one filled up with zeros:
 /// GPU libraries choose their algorithm by batch size, and a row must not depend on the batch it came in.
@@ -93,8 +94,10 @@ impl CandleEngine {
                         Tensor::from_slice(&weight.data, weight.shape.as_slice(), &device)?
                             .to_dtype(dtype)
                     };
-                    let weight = load(weights.kernel(name).ok_or_else(missing)?).map_err(&wrap)?;
-                    let bias = load(weights.bias(name).ok_or_else(missing)?).map_err(&wrap)?;
+                    let weight = load(weights.get(name, Role::Kernel).ok_or_else(missing)?)
+                        .map_err(&wrap)?;
+                    let bias =
+                        load(weights.get(name, Role::Bias).ok_or_else(missing)?).map_err(&wrap)?;
                     let config = Conv2dConfig { padding: kernel / 2, ..Default::default() };
                     steps.push(Step::ConvRelu(Conv2d::new(weight, Some(bias), config)));
                 }

@@ -1,10 +1,9 @@
 //! The project's own CPU kernels.
 
 use super::{Engine, EngineError, EngineInfo, EngineOptions};
-use crate::weights::Weights;
 use crate::{Base, lower};
-use graph::Role;
 use kernels::{Isa, Network, Precision, default_precision};
+use weights::Weights;
 
 pub(super) struct CpuEngine {
     network: Network,
@@ -23,12 +22,7 @@ impl CpuEngine {
         let precision = options.precision.unwrap_or_else(|| default_precision(fastest));
         let isa = options.isa.unwrap_or_else(|| Isa::best_for(precision));
         let program = lower::lower(base.graph(), [height, width], &|node, role| {
-            let tensor = match role {
-                Role::Kernel => weights.kernel(node),
-                Role::Bias => weights.bias(node),
-                _ => None,
-            };
-            tensor.map(|tensor| tensor.data.clone())
+            weights.nhwc_values(node, role)
         })?;
         let network = Network::compile(&program, [height, width, 3], isa, precision)?;
         Ok(Self { network, isa, precision })

@@ -5,11 +5,11 @@ mod chain;
 mod cpu;
 
 use crate::lower::LowerError;
-use crate::weights::Weights;
 use crate::{Base, Device};
 use kernels::{Isa, KernelError, Precision};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use weights::Weights;
 
 /// What really runs, for people and manifests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

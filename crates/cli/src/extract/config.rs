@@ -1,11 +1,11 @@
 //! Raw flags become one validated configuration before any work.
 
 use anyhow::{Context as _, Result};
-use backbone::weights::PreprocessHint;
 use backbone::{Base, EngineInfo, EngineOptions, Pooling};
 use cache::{Dtype, Existing, OpenOptions, Settings, WeightsId};
 use images::{Interpolation, LoadSpec, Preprocess};
 use std::path::PathBuf;
+use weights::PreprocessHint;
 
 use super::args::{PreprocessChoice, Profile, RunArgs};
 use crate::failure::hinted;
@@ -22,15 +22,13 @@ pub(super) struct Config {
     /// Split names, at least one.
     pub(super) splits: Vec<String>,
     pub(super) features: PathBuf,
-    /// The whole base, for the weights.
-    pub(super) whole: Base,
     /// The base up to the layer that is kept.
     pub(super) base: Base,
     pub(super) pooling: Pooling,
     pub(super) weights: String,
     pub(super) models: PathBuf,
     pub(super) offline: bool,
-    pub(super) index_url: Option<backbone::weights::Url>,
+    pub(super) index_url: Option<weights::Url>,
     pub(super) size: images::ImageSize,
     pub(super) interpolation: Interpolation,
     pub(super) preprocess: PreprocessChoice,
@@ -47,11 +45,14 @@ impl Config {
     /// # Errors
     /// A layer or size that the base does not have, a data folder or split that is not there.
     pub(super) fn new(args: RunArgs) -> Result<Self> {
-        let whole = Base::named(&args.base.backbone)?;
-        let base = match &args.base.layer {
-            Some(layer) => whole.clone().up_to(layer)?,
-            None => whole.clone(),
-        };
+        let base = Base::ending_at(&args.base.backbone, args.base.layer.as_deref())?;
+        let weights = args.weights.clone().or_else(|| base.default_weights.map(str::to_owned));
+        let weights = weights.ok_or_else(|| {
+            hinted(
+                format!("weights for {}: the hub has none", base.name),
+                "give a file with --weights FILE: docs/weights.md says who publishes one",
+            )
+        })?;
         let size = args.base.image_size(&base);
         base.output_shape(size.height as usize, size.width as usize)?;
         let splits = splits(&args)?;
@@ -72,11 +73,10 @@ impl Config {
             PreprocessChoice::Auto
         };
         Ok(Self {
-            weights: args.weights.unwrap_or_else(|| whole.default_weights.to_owned()),
+            weights,
             data: args.data,
             splits,
             features: args.features,
-            whole,
             base,
             pooling: args.base.pooling,
             models: args.models,

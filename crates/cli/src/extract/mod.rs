@@ -46,7 +46,7 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         index_url: config.index_url.as_ref(),
         console,
     };
-    let weights = search.resolve(&config.whole, &config.weights)?;
+    let weights = search.resolve(&config.base, &config.weights)?;
     let session = Session::new(&config, weights, &pool, console, &interrupt)?;
     session.announce()?;
 

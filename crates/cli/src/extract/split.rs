@@ -1,7 +1,6 @@
 //! One split after the other, with what is said about it.
 
 use anyhow::{Context as _, Result};
-use backbone::weights::Weights;
 use backbone::{EngineInfo, Extractor};
 use cache::leaks::{self, Leak};
 use cache::{Input, Manifest, Opened, RowSource, RunStats, Skip, SplitWriter, WeightsId};
@@ -12,6 +11,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use weights::Weights;
 
 use super::config::Config;
 use crate::console::Console;
@@ -75,9 +75,9 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let spec = config.load_spec(weights.preprocess);
         let size = [config.size.height as usize, config.size.width as usize];
-        let extractor = pool.install(|| {
-            Extractor::new(&config.base, &weights, size, config.pooling, &config.engine)
-        })?;
+        let base = config.base.for_variant(weights.variant)?;
+        let extractor =
+            pool.install(|| Extractor::new(&base, &weights, size, config.pooling, &config.engine))?;
         // The engine has packed copies: the tensors themselves are dropped here.
         let Weights { name, source, sha256, preprocess, .. } = weights;
         let weights = WeightsId { name, sha256, preprocess: preprocess.to_string() };

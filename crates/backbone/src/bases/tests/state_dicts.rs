@@ -1,8 +1,7 @@
 //! Names of tensors against the state dicts of timm and torchvision.
 
 use super::golden;
-use crate::bases::{ALL, Source, Variant, find, fits, state_dict};
-use graph::{ParamSpec, Role};
+use crate::bases::{ALL, Source, Variant, find};
 use std::collections::BTreeMap;
 
 const TABLES: &[(&str, &str)] = golden!("state_dicts/":
@@ -50,33 +49,19 @@ fn every_parameter_is_a_tensor_of_the_right_shape_and_none_is_left_over() {
         let definition = find(base).unwrap();
         let is_it = |v: &&Variant| v.source.name() == library;
         let variant = definition.variants.iter().find(is_it).unwrap();
-        let graph = definition.graph(variant, true).unwrap();
+        let architecture = definition.architecture(true).unwrap();
+        let mut architectures = architecture.variants.iter();
+        let parameters = architectures.find(|v| v.name == variant.source.name()).unwrap();
         let mut left = tensors(table);
-        for entry in state_dict(&graph, [definition.top_size; 2]).unwrap() {
-            let found = left.remove(&entry.tensor);
-            let found = found.unwrap_or_else(|| panic!("{name}: no tensor {}", entry.tensor));
-            assert!(fits(&entry.spec, &found), "{name}: {entry:?} is {found:?}");
+        for parameter in &parameters.parameters {
+            let found = left.remove(&parameter.tensor);
+            let found = found.unwrap_or_else(|| panic!("{name}: no tensor {}", parameter.tensor));
+            assert!(
+                weights::fits_state_dict(parameter, &found),
+                "{name}: {parameter:?} is {found:?}"
+            );
         }
         left.retain(|tensor, _| !is_left_out(tensor));
         assert!(left.is_empty(), "{name}: left over {left:?}");
     }
-}
-
-#[test]
-fn shapes_that_only_look_alike_do_not_fit() {
-    let spec = |role, shape: &[usize]| ParamSpec { node: "x".into(), role, shape: shape.to_vec() };
-    let conv = spec(Role::Kernel, &[1, 7, 128, 192]);
-    assert!(fits(&conv, &[192, 128, 1, 7]));
-    assert!(!fits(&conv, &[192, 128, 7, 1]) && !fits(&conv, &[1, 7, 128, 192]));
-    assert!(!fits(&conv, &[192, 128]));
-    let pointwise = spec(Role::Kernel, &[1, 1, 8, 4]);
-    assert!(fits(&pointwise, &[4, 8, 1, 1]) && fits(&pointwise, &[4, 8]));
-    assert!(!fits(&pointwise, &[8, 4]));
-    let depthwise = spec(Role::DepthwiseKernel, &[3, 3, 8, 2]);
-    assert!(fits(&depthwise, &[16, 1, 3, 3]) && !fits(&depthwise, &[8, 2, 3, 3]));
-    let dense = spec(Role::Kernel, &[25_088, 4096]);
-    assert!(fits(&dense, &[4096, 25_088]) && fits(&dense, &[4096, 512, 7, 7]));
-    assert!(!fits(&dense, &[25_088, 4096]) && !fits(&dense, &[4096, 512, 49]));
-    let bias = spec(Role::Bias, &[4]);
-    assert!(fits(&bias, &[4]) && !fits(&bias, &[4, 1]));
 }

@@ -2,7 +2,7 @@
 //! on the CPU, and on a GPU where this build and this machine have one.
 
 use super::*;
-use crate::weights::{self, NoProgress, Options};
+use weights::{NoProgress, Options};
 
 /// Height and width, different on purpose.
 const SIZE: [usize; 2] = [32, 40];
@@ -12,7 +12,7 @@ fn engine(device: Device, precision: Precision) -> CandleEngine {
     let base = Base::named("vgg16").unwrap().up_to("block2_pool").unwrap();
     let options =
         Options::from_lookup(std::path::Path::new("unused"), true, &NoProgress, &|_| None);
-    let weights = weights::resolve("random:5", &base.architecture(), &options).unwrap();
+    let weights = weights::resolve("random:5", &base.architecture().unwrap(), &options).unwrap();
     CandleEngine::new(&base, &weights, SIZE, device, Some(precision)).unwrap()
 }
 

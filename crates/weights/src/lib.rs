@@ -1,0 +1,97 @@
+//! Pretrained weights: found, fetched, checked and read.
+//!
+//! [`resolve`] turns what a user writes (`timm/vgg16.tv_in1k`, `my/vgg16.pth`, `mirror`, `random:7`) into the tensors that an
+//! [`Architecture`] asks for, always as f32 and in PyTorch's layout, whatever the file's was. Which variant of the base they
+//! are for, and which preprocessing, follows from the file. The formats, the order of the ways, the cache and the digest are
+//! described in `docs/weights.md`.
+//!
+//! This crate knows names and shapes of parameters; it does not know what is computed with them.
+#![forbid(unsafe_code)]
+
+mod architecture;
+mod canonical;
+mod error;
+#[doc(hidden)]
+pub mod format;
+mod http;
+mod layout;
+mod names;
+mod options;
+mod pins;
+mod plan;
+mod resolve;
+mod source;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+pub use architecture::{
+    Architecture, Framework, Parameter, PreprocessHint, PublishedDigest, PublishedFile, Variant,
+};
+pub use error::{ErrorKind, Tried, WeightsError};
+pub use layout::fits_state_dict;
+pub use options::{NoProgress, Options, Progress};
+pub use pins::pinned_sha256;
+pub use resolve::resolve;
+pub use source::index::{PackageIndex, parse_url as parse_index_url};
+pub use url::Url;
+
+use graph::Role;
+
+/// The hub id of the usual weights of VGG16, which the package-index mirror has too.
+pub const DEFAULT_WEIGHTS: &str = "timm/vgg16.tv_in1k";
+
+/// A dense array of f32 in C order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Extent of each axis, outermost first.
+    pub shape: Vec<usize>,
+    /// The values, `shape.iter().product()` of them. f16, bf16 and f64 sources are converted.
+    pub data: Vec<f32>,
+}
+
+/// The weights of one base, complete and checked against its architecture.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// What was asked for: a hub id such as `timm/vgg16.tv_in1k`, a file's name, or `random:SEED`.
+    pub name: String,
+    /// Where the values came from, for people and manifests.
+    pub source: String,
+    /// sha256 of the canonical safetensors form of these tensors (lower-case hex); equal for equal weights, whatever file
+    /// or server they came from.
+    pub sha256: String,
+    /// Whose form of the base they are for: the name of a [`Variant`].
+    pub variant: &'static str,
+    /// The preprocessing that these weights were trained with.
+    pub preprocess: PreprocessHint,
+    tensors: Vec<(Parameter, Tensor)>,
+}
+
+impl Weights {
+    /// A parameter of a layer, by Keras's name of the layer.
+    ///
+    /// # Shapes
+    /// See [`Parameter::shape`]. A dense layer that reads a flattened map takes its values channel by channel.
+    pub fn get(&self, node: &str, role: Role) -> Option<&Tensor> {
+        let is_it = |p: &Parameter| p.spec.role == role && p.spec.node == node;
+        self.tensors.iter().find(|(parameter, _)| is_it(parameter)).map(|(_, tensor)| tensor)
+    }
+
+    /// The values of a parameter for engines that flatten maps pixel by pixel, as NHWC has them in storage: those of a dense
+    /// layer that reads a flattened map are reordered.
+    pub fn nhwc_values(&self, node: &str, role: Role) -> Option<Vec<f32>> {
+        let is_it = |p: &Parameter| p.spec.role == role && p.spec.node == node;
+        let (parameter, tensor) = self.tensors.iter().find(|(parameter, _)| is_it(parameter))?;
+        Some(match (parameter.flattened, tensor.shape.as_slice()) {
+            (Some([h, w, c]), &[out, _]) => {
+                layout::permute(&tensor.data, [out, c, h, w], [0, 2, 3, 1])
+            }
+            _ => tensor.data.clone(),
+        })
+    }
+
+    /// All parameters, node by node, within a node in Keras's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Parameter, &Tensor)> {
+        self.tensors.iter().map(|(parameter, tensor)| (parameter, tensor))
+    }
+}
