@@ -37,8 +37,8 @@ cd "$tree"
 # The calls; each is one expression on one line.
 call='(&?\*?[A-Za-z_.0]+\.(sync|sync_data)\(\)|(atomic::sync_folder|(disk\.)?sync_dir)\([^()]*\)|self\.sync\(&?m?u?t? ?[a-z]*\))'
 mapfile -t places < <(
-  grep -nE "$call" crates/cache/src/*.rs |
-    grep -vE '(faulty|crash_tests)\.rs:|^[^:]*:[0-9]*: *(//|(pub\(crate\) )?fn )|unwrap\(\)' || true
+  grep -rnE --include='*.rs' "$call" crates/cache/src | sort |
+    grep -vE '/(faulty|crash_tests)/|/tests\.rs:|^[^:]*:[0-9]*: *(//|(pub\(crate\) )?fn )|unwrap\(\)' || true
 )
 ((${#places[@]} > 0)) || { echo "check_crash_model.sh: found no sync in crates/cache/src" >&2; exit 1; }
 

@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cache::leaks::{distance, perceptual_hash};
+use cache::leaks::distance;
 use image::{DynamicImage, RgbImage, codecs::jpeg::JpegEncoder, imageops::FilterType};
+use images::perceptual_hash;
 
 type Failure = Box<dyn std::error::Error>;
 

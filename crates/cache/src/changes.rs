@@ -2,10 +2,27 @@
 
 use std::fmt;
 
-use crate::settings::Difference;
+use serde::Serialize;
 
 /// How many names a message shows of each kind.
 pub(crate) const SHOWN: usize = 3;
+
+/// One field that differs between two settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Name of the field, dotted for inner ones: `weights.sha256`.
+    pub field: String,
+    /// The value of the first, as JSON text (long ones are cut).
+    pub first: String,
+    /// The value of the second.
+    pub second: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ≠ {}", self.field, self.first, self.second)
+    }
+}
 
 /// Names of inputs: how many, and the first few.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

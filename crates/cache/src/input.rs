@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::choice::choice;
-use crate::digest::{sha256, sha256_file};
-use crate::manifest::Shard;
+use crate::format::digest::{sha256, sha256_file};
+use crate::format::manifest::Shard;
 
 /// One file that shall become a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct RowSource {
     pub width: u32,
     /// Height of the decoded image in pixels.
     pub height: u32,
-    /// [`crate::leaks::perceptual_hash`] of the decoded image.
+    /// Perceptual hash of the decoded image (`docs/formats.md`); `None` where it has no structure.
     pub phash: Option<u64>,
 }
 

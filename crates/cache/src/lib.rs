@@ -1,61 +1,39 @@
 //! Feature arrays on disk: rows, labels and index that always agree, runs that resume after a kill at any moment, and
-//! files that numpy reads. The formats and the rules of recovery are told in `docs/formats.md`.
+//! files that numpy reads. `docs/formats.md` has the formats and the rules of recovery.
 //!
-//! A caller scans a split into a sorted list of [`Input`]s, calls [`open`], computes what [`SplitWriter::pending`] lists,
-//! gives each row to [`SplitWriter::write_row`] in any order from any thread, and ends with [`SplitWriter::finish`].
-//! [`SplitReader`] maps a finished split into memory.
+//! A caller lists a split's [`Input`]s, calls [`open`], computes what [`SplitWriter::pending`] lists, gives each row to
+//! [`SplitWriter::write_row`] in any order from any thread, and ends with [`SplitWriter::finish`]. [`SplitReader`] maps
+//! a finished split into memory; [`merge`] joins shards, [`recover`] ends what a killed run had decided, and [`leaks`]
+//! finds pictures that two splits share.
+//!
+//! It is not a computation: it never decodes an image, and knows of a row only its bytes and what was said of them.
 #![deny(unsafe_code)]
 
 mod changes;
 mod choice;
-mod compare;
-mod complete;
-mod digest;
 mod disk;
 mod error;
-mod finish;
-mod index;
+mod finished;
+mod format;
 mod input;
-mod journal;
 pub mod leaks;
-mod limits;
-mod lock;
-mod manifest;
-mod merge;
-mod mmap;
-mod names;
-mod npy;
-mod open;
 #[doc(hidden)]
 pub mod parsers;
-mod part;
-mod reader;
-mod recover;
+mod run;
 mod settings;
-mod setup;
-mod splits;
-mod staging;
-mod stamps;
-mod target;
-mod writer;
 
-#[cfg(test)]
-mod crash_tests;
-#[cfg(test)]
-mod faulty;
-
-pub use changes::{Changes, Names};
+pub use changes::{Changes, Difference, Names};
 pub use error::CacheError;
-pub use index::IndexEntry;
-pub use input::{Existing, Input, Judged, OnError, OpenOptions, RowSource, Skip};
-pub use manifest::{
+pub use finished::reader::SplitReader;
+pub use finished::splits::{SplitInfo, State, info, list_splits};
+pub use format::index::IndexEntry;
+pub use format::manifest::{
     FORMAT_VERSION, FileRecord, Files, Manifest, Run, RunStats, Shard, check_compatible,
     harmless_differences,
 };
-pub use merge::merge;
-pub use open::{Opened, open};
-pub use reader::SplitReader;
-pub use recover::{Recovered, Recovery, recover};
-pub use settings::{Difference, Dtype, MAX_ROW_AXES, MAX_ROW_ELEMENTS, Settings, WeightsId};
-pub use splits::{SplitInfo, State, info, list_splits};
-pub use writer::SplitWriter;
+pub use input::{Existing, Input, Judged, OnError, OpenOptions, RowSource, Skip};
+pub use run::merge::merge;
+pub use run::open::{Opened, open};
+pub use run::recover::{Recovered, Recovery, recover};
+pub use run::writer::SplitWriter;
+pub use settings::{Dtype, MAX_ROW_AXES, MAX_ROW_ELEMENTS, Settings, WeightsId};

@@ -4,10 +4,10 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use crate::complete::{parse_labels, parse_manifest};
-use crate::journal::{Replay, checksum, parse_line, push_line};
-use crate::names::SplitFiles;
-use crate::{index, npy};
+use crate::finished::complete::{parse_labels, parse_manifest};
+use crate::format::journal::{Replay, checksum, parse_line, push_line};
+use crate::format::names::SplitFiles;
+use crate::format::{index, npy};
 
 /// Whether the bytes were accepted; an error where what was accepted did not come back.
 pub type Outcome = Result<bool, String>;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn head() -> String {
-        let settings = serde_json::to_string(&crate::crash_tests::settings(1)).unwrap();
+        let settings = serde_json::to_string(&crate::run::crash_tests::settings(1)).unwrap();
         let hash = "00".repeat(32);
         format!(
             r#"{{"head":{{"version":1,"split":"train","shard":null,"settings":{settings},"inputs_total":1,"inputs_sha256":"{hash}","begun_by":"refuse"}}}}"#
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn manifests_with_huge_lists_and_strings() {
-        let settings = serde_json::to_string(&crate::crash_tests::settings(1)).unwrap();
+        let settings = serde_json::to_string(&crate::run::crash_tests::settings(1)).unwrap();
         let whole = |shape: &str, settings: &str, blocks: &str, extra: &str| {
             let hash = "00".repeat(32);
             let file =
@@ -273,7 +273,8 @@ mod tests {
             ("larger than its inputs", format!("{hash}\n{}", "-\n".repeat(30 << 20))),
         ] {
             std::fs::write(&path, &text).unwrap();
-            let read = soon(what, text.len(), || crate::stamps::read(&path, &hash, 500_000));
+            let read =
+                soon(what, text.len(), || crate::format::stamps::read(&path, &hash, 500_000));
             assert_eq!(read[0].is_some(), what == "lines", "{what}");
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::changes::Difference;
 use crate::choice::choice;
 use crate::error::CacheError;
 
@@ -93,23 +94,6 @@ pub struct Settings {
     pub classes: Vec<String>,
     /// Shape of one row: `(h, w, c)` or `(c)`.
     pub row_shape: Vec<usize>,
-}
-
-/// One field that differs between two settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// Name of the field, dotted for inner ones: `weights.sha256`.
-    pub field: String,
-    /// The value of the first, as JSON text (long ones are cut).
-    pub first: String,
-    /// The value of the second.
-    pub second: String,
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} ≠ {}", self.field, self.first, self.second)
-    }
 }
 
 impl Settings {

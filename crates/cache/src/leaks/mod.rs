@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::error::CacheError;
-use crate::index::IndexEntry;
-use crate::reader::SplitReader;
+use crate::finished::reader::SplitReader;
+use crate::format::index::IndexEntry;
 
-mod phash;
+mod distance;
 mod search;
 
-pub use phash::{distance, perceptual_hash};
+pub use distance::{MIRRORED_BITS, distance};
 use search::{Hit, Near};
 
 /// Where a picture lies.

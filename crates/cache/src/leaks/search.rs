@@ -1,6 +1,6 @@
 //! The nearest few of many 64-bit hashes within a distance, without comparing with all.
 
-use super::phash::{distance, mirrored};
+use super::distance::{distance, mirrored};
 
 /// Hashes by each of their four 16-bit quarters. Two hashes that differ in at most d bits have a quarter that differs in
 /// at most d/4: so it is enough to look into the buckets that near.

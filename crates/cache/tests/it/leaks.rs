@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{settings, writer};
-use cache::leaks::{DEFAULT_DISTANCE, MOST_EACH, Why, distance, find, perceptual_hash};
+use cache::leaks::{DEFAULT_DISTANCE, MIRRORED_BITS, MOST_EACH, Why, distance, find};
 use cache::{Dtype, Input, OpenOptions, RowSource, RunStats, open};
+use images::perceptual_hash;
 
 fn split(dir: &Path, data: &Path, name: &str, files: &[(&str, &str, Option<u64>)]) {
     let inputs: Vec<Input> =
@@ -93,6 +94,11 @@ fn every_copy_is_told_up_to_a_bound() {
     let leaks = find(dir.path(), &["train", "test"], DEFAULT_DISTANCE).unwrap();
     assert_eq!(leaks.len(), MOST_EACH);
     assert_eq!(leaks.iter().filter(|l| l.why == Why::SameBytes).count(), 4);
+}
+
+#[test]
+fn the_hashes_of_images_are_the_ones_compared_here() {
+    assert_eq!(MIRRORED_BITS, images::MIRRORED_BITS);
 }
 
 #[test]

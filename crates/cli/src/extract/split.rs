@@ -353,7 +353,7 @@ fn load(
         bytes: bytes.len() as u64,
         width,
         height,
-        phash: leaks::perceptual_hash(&image.data, width as usize, height as usize),
+        phash: images::perceptual_hash(&image.data, width as usize, height as usize),
     })
 }
 
