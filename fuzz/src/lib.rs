@@ -7,8 +7,8 @@
 mod images_decode;
 mod weights;
 
-pub use images_decode::images;
 pub use self::weights::{hdf5, npz, numpy_pickle, safetensors, torch_legacy, torch_zip};
+pub use images_decode::images;
 
 use std::path::Path;
 
