@@ -1,6 +1,6 @@
 //! A base that was chosen: its name, its limits, and its layers up to the one whose output is the features.
 
-use crate::bases::{self, Definition, Source, Variant};
+use crate::bases::{self, Definition, Source, Variant, View};
 use graph::{Graph, GraphError, Op, Shape};
 use thiserror::Error;
 use weights::Architecture;
@@ -250,6 +250,11 @@ impl Base {
             Some(&Shape::Vector { len }) => [1, 1, len],
             None => [0; 3],
         })
+    }
+
+    /// How the classifier saw pictures when its publisher measured it.
+    pub fn view(&self) -> View {
+        self.definition.variant(self.source).map_or(View::Stretched, |variant| variant.view)
     }
 
     /// What the whole base needs of weights files, whatever layer is the last.

@@ -15,3 +15,13 @@ where
         found.ok_or_else(|| format!("unknown value '{text}'"))
     })
 }
+
+/// Names of the bases, with underscores too; `--help` lists one width of each.
+pub(crate) fn bases() -> clap::builder::PossibleValuesParser {
+    let names = backbone::bases::ALL.iter().map(|definition| {
+        clap::builder::PossibleValue::new(definition.name)
+            .alias(definition.name.replace('-', "_"))
+            .hide(definition.alpha != 1.0)
+    });
+    clap::builder::PossibleValuesParser::new(names)
+}

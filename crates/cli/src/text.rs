@@ -12,6 +12,24 @@ pub(crate) fn thousands(n: usize) -> String {
     indicatif::HumanCount(n as u64).to_string()
 }
 
+/// Rows of cells as lines of columns. Columns of numbers are aligned to the right. The first row is the header.
+pub(crate) fn table(rows: Vec<Vec<String>>) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let column = |i: usize| rows.iter().filter_map(move |row| row.get(i));
+    let widths: Vec<usize> = (0..columns)
+        .map(|i| column(i).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let is_number = |cell: &String| cell.chars().all(|c| c.is_ascii_digit() || ".,".contains(c));
+    let numbers: Vec<bool> = (0..columns).map(|i| column(i).skip(1).all(is_number)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).zip(&numbers).map(|((cell, &width), &number)| {
+            if number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
 /// `1.50 GiB`.
 pub(crate) fn gib(bytes: u64) -> String {
     format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
@@ -56,6 +74,9 @@ mod tests {
         assert_eq!(count(1581, "image", "images"), "1,581 images");
         assert_eq!(shape(&[4, 4, 512]), "(4, 4, 512)");
         assert_eq!(shape(&[512]), "(512,)");
+        let rows = [["base", "n"], ["vgg16", "7"], ["b", "1,024"]];
+        let rows = rows.iter().map(|row| row.map(str::to_owned).to_vec()).collect();
+        assert_eq!(table(rows), ["base       n", "vgg16      7", "b      1,024"]);
         let time = |s| duration(Duration::from_secs_f64(s));
         assert_eq!([time(0.424), time(59.34), time(200.9)], ["0.42 s", "59.3 s", "3 min 20 s"]);
     }

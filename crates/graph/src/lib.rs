@@ -24,6 +24,7 @@
 
 mod builder;
 mod conv;
+mod cost;
 mod error;
 mod graph;
 mod infer;

@@ -5,6 +5,7 @@
 //! Keras as closely as possible; `docs/images.md` states the rules and the measured differences.
 #![forbid(unsafe_code)]
 
+mod crop;
 mod decode;
 mod error;
 mod folders;
@@ -19,6 +20,7 @@ mod resize;
 mod size;
 mod thumbnail;
 
+pub use crop::center_crop;
 pub use decode::{Format, MAX_PIXELS, Rgb8Image, decode_rgb};
 pub use error::{Cause, ImageError};
 pub use folders::{

@@ -22,6 +22,8 @@ pub struct Definition {
     pub top_size: usize,
     /// The least width and height without the classifier, as in Keras.
     pub least_size: usize,
+    /// Licence of the usual weights, as their publisher names it.
+    pub licence: &'static str,
     /// Publications of the weights, the usual one first.
     pub variants: &'static [Variant],
     pub(super) build: fn(&mut Builder, &Options) -> NodeId,

@@ -4,7 +4,7 @@
 //! normalisation has no gamma, timm's has one.
 
 use super::definition::{Definition, INPUT, predictions};
-use super::variant::{KerasFile, Options, Source, Variant};
+use super::variant::{Filter, KerasFile, Options, Source, Variant};
 use graph::Padding::{Same, Valid};
 use graph::{Activation, Builder, Conv, NodeId, Op, Padding, Pool, PoolKind};
 use weights::PreprocessHint::Tf;
@@ -15,8 +15,10 @@ pub(super) const INCEPTION_RESNET_V2: Definition = Definition {
     default_size: 299,
     top_size: 299,
     least_size: 75,
+    licence: "Apache-2.0",
     variants: &[
-        Variant::torch(Source::Timm, &["timm/inception_resnet_v2.tf_in1k"], Tf, 1e-3),
+        Variant::torch(Source::Timm, &["timm/inception_resnet_v2.tf_in1k"], Tf, 1e-3)
+            .view(333, Filter::Bicubic),
         Variant::keras(
             &[
                 KerasFile {

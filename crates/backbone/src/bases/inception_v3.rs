@@ -4,7 +4,7 @@
 //! normalisation has no gamma, and its average pools leave padding out of the count; PyTorch's have one and count it.
 
 use super::definition::{Definition, INPUT, predictions};
-use super::variant::{KerasFile, Options, Source, Variant};
+use super::variant::{Filter, KerasFile, Options, Source, Variant};
 use graph::Padding::{Same, Valid};
 use graph::{Activation, Builder, Conv, NodeId, Op, Padding, Pool, PoolKind};
 use weights::PreprocessHint::Tf;
@@ -15,10 +15,13 @@ pub(super) const INCEPTION_V3: Definition = Definition {
     default_size: 299,
     top_size: 299,
     least_size: 75,
+    licence: "Apache-2.0",
     variants: &[
-        Variant::torch(Source::Timm, &["timm/inception_v3.tf_in1k"], Tf, 1e-3),
+        Variant::torch(Source::Timm, &["timm/inception_v3.tf_in1k"], Tf, 1e-3)
+            .view(341, Filter::Bicubic),
         // torchvision's `transform_input` turns its own preprocessing into tf's before the first layer.
-        Variant::torch(Source::Torchvision, &["inception_v3_google-0cc3c7bd.pth"], Tf, 1e-3),
+        Variant::torch(Source::Torchvision, &["inception_v3_google-0cc3c7bd.pth"], Tf, 1e-3)
+            .view(342, Filter::Bilinear),
         Variant::keras(
             &[
                 KerasFile {

@@ -1,7 +1,7 @@
 //! MobileNet: Howard et al. 2017 (arXiv:1704.04861), in four widths.
 
 use super::definition::{Definition, INPUT};
-use super::variant::{KerasFile, Options, Source, Variant};
+use super::variant::{Filter, KerasFile, Options, Source, Variant};
 use graph::{Activation, Builder, Conv, Depthwise, NodeId, Op, Pad, Padding, PoolKind, Shape};
 use weights::PreprocessHint::Tf;
 
@@ -9,7 +9,8 @@ pub(super) const MOBILENET: Definition = width(
     "mobilenet",
     1.0,
     &[
-        Variant::torch(Source::Timm, &["timm/mobilenetv1_100.ra4_e3600_r224_in1k"], Tf, 1e-5),
+        Variant::torch(Source::Timm, &["timm/mobilenetv1_100.ra4_e3600_r224_in1k"], Tf, 1e-5)
+            .view(256, Filter::Bicubic),
         Variant::keras(
             &[file("mobilenet_1_0_224_tf.h5"), file("mobilenet_1_0_224_tf_no_top.h5")],
             Tf,
@@ -46,7 +47,16 @@ pub(super) const MOBILENET_025: Definition = width(
 );
 
 const fn width(name: &'static str, alpha: f64, variants: &'static [Variant]) -> Definition {
-    Definition { name, alpha, default_size: 224, top_size: 224, least_size: 32, variants, build }
+    Definition {
+        name,
+        alpha,
+        default_size: 224,
+        top_size: 224,
+        least_size: 32,
+        licence: "Apache-2.0",
+        variants,
+        build,
+    }
 }
 
 /// Keras's source has no hash for these. It has more of them, trained at 128, 160 and 192 pixels.

@@ -1,7 +1,7 @@
 //! MobileNetV2: Sandler et al. 2018 (arXiv:1801.04381), in six widths.
 
 use super::definition::{Definition, INPUT, predictions};
-use super::variant::{KerasFile, Options, Source, Variant};
+use super::variant::{Filter, KerasFile, Options, Source, Variant};
 use graph::{Activation, Builder, Conv, Depthwise, NodeId, Op, Pad, Padding, PoolKind, Window};
 use weights::PreprocessHint::{Tf, Torch};
 
@@ -37,7 +37,8 @@ pub(super) const MOBILENET_V2: Definition = width(
     "mobilenet-v2",
     1.0,
     &[
-        Variant::torch(Source::Timm, &["timm/mobilenetv2_100.ra_in1k"], Torch, 1e-5),
+        Variant::torch(Source::Timm, &["timm/mobilenetv2_100.ra_in1k"], Torch, 1e-5)
+            .view(256, Filter::Bicubic),
         Variant::torch(
             Source::Torchvision,
             &["mobilenet_v2-b0353104.pth", "mobilenet_v2-7ebf99e0.pth"],
@@ -54,7 +55,16 @@ pub(super) const MOBILENET_V2_050: Definition = width("mobilenet-v2-0.5", 0.5, &
 pub(super) const MOBILENET_V2_035: Definition = width("mobilenet-v2-0.35", 0.35, &[keras!("0.35")]);
 
 const fn width(name: &'static str, alpha: f64, variants: &'static [Variant]) -> Definition {
-    Definition { name, alpha, default_size: 224, top_size: 224, least_size: 32, variants, build }
+    Definition {
+        name,
+        alpha,
+        default_size: 224,
+        top_size: 224,
+        least_size: 32,
+        licence: "Apache-2.0",
+        variants,
+        build,
+    }
 }
 
 /// Blocks of one stage: how many, filters at width 1, stride of the first, and by how much a block widens its input.

@@ -13,7 +13,7 @@ mod vgg;
 mod xception;
 
 pub use definition::Definition;
-pub use variant::{KerasFile, Source, Variant};
+pub use variant::{Filter, KerasFile, Source, Variant, View};
 
 /// Every base. A network of another width has an entry of its own.
 pub const ALL: &[&Definition] = &[

@@ -12,6 +12,7 @@ pub(super) const RESNET50: Definition = Definition {
     default_size: 224,
     top_size: 224,
     least_size: 32,
+    licence: "BSD-3-Clause",
     variants: &[
         Variant::torch(
             Source::Timm,

@@ -44,6 +44,30 @@ pub struct KerasFile {
     pub md5: Option<&'static str>,
 }
 
+/// Pillow's filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// `BILINEAR`
+    Bilinear,
+    /// `BICUBIC`
+    Bicubic,
+}
+
+/// How a whole picture became an image for the classifier when the publisher measured its accuracy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// All of it, whatever its proportions, as Keras's examples do.
+    Stretched,
+    /// The middle of it, as torchvision and timm do: the shorter side is resized to so many pixels, the longer one in
+    /// proportion, then a square is cut out.
+    Center {
+        /// Length of the shorter side after resizing.
+        shorter: u32,
+        /// How it is resized.
+        filter: Filter,
+    },
+}
+
 /// One publication of a base's weights.
 #[derive(Debug, PartialEq)]
 pub struct Variant {
@@ -58,6 +82,8 @@ pub struct Variant {
     pub preprocess: PreprocessHint,
     /// Added to the variance in batch normalisation; 0 where the base has none.
     pub epsilon: f64,
+    /// How the classifier saw pictures.
+    pub view: View,
 }
 
 impl Variant {
@@ -67,17 +93,30 @@ impl Variant {
         preprocess: PreprocessHint,
         epsilon: f64,
     ) -> Self {
-        Self { source: Source::Keras, ids: &[], keras_files: files, preprocess, epsilon }
+        Self {
+            source: Source::Keras,
+            ids: &[],
+            keras_files: files,
+            preprocess,
+            epsilon,
+            view: View::Stretched,
+        }
     }
 
-    /// Weights of timm or torchvision.
+    /// Weights of timm or torchvision, for images whose shorter side was resized to 256 pixels.
     pub(super) const fn torch(
         source: Source,
         ids: &'static [&'static str],
         preprocess: PreprocessHint,
         epsilon: f64,
     ) -> Self {
-        Self { source, ids, keras_files: &[], preprocess, epsilon }
+        let view = View::Center { shorter: 256, filter: Filter::Bilinear };
+        Self { source, ids, keras_files: &[], preprocess, epsilon, view }
+    }
+
+    /// The same weights, for another view of pictures.
+    pub(super) const fn view(self, shorter: u32, filter: Filter) -> Self {
+        Self { view: View::Center { shorter, filter }, ..self }
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) const VGG16: Definition = Definition {
     default_size: 150,
     top_size: 224,
     least_size: 32,
+    licence: "BSD-3-Clause",
     variants: &[
         Variant::torch(Source::Timm, &["timm/vgg16.tv_in1k"], Torch, 0.0),
         Variant::torch(Source::Torchvision, &["vgg16-397923af.pth"], Torch, 0.0),
@@ -41,6 +42,7 @@ pub(super) const VGG19: Definition = Definition {
     default_size: 224,
     top_size: 224,
     least_size: 32,
+    licence: "BSD-3-Clause",
     variants: &[
         Variant::torch(Source::Timm, &["timm/vgg19.tv_in1k"], Torch, 0.0),
         Variant::torch(Source::Torchvision, &["vgg19-dcbb9e9d.pth"], Torch, 0.0),

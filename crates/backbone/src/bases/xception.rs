@@ -1,7 +1,7 @@
 //! Xception: Chollet 2016 (arXiv:1610.02357). ReLU comes before the convolutions of a block, not after.
 
 use super::definition::{Definition, INPUT, predictions};
-use super::variant::{KerasFile, Options, Source, Variant};
+use super::variant::{Filter, KerasFile, Options, Source, Variant};
 use graph::{Activation, Builder, Conv, Depthwise, NodeId, Op, Padding, Pool, PoolKind, Separable};
 use weights::PreprocessHint::Tf;
 
@@ -11,9 +11,11 @@ pub(super) const XCEPTION: Definition = Definition {
     default_size: 299,
     top_size: 299,
     least_size: 71,
+    licence: "Apache-2.0",
     variants: &[
         // The hub has none; timm fetches this file by a URL.
-        Variant::torch(Source::Timm, &["xception-43020ad28.pth"], Tf, 1e-5),
+        Variant::torch(Source::Timm, &["xception-43020ad28.pth"], Tf, 1e-5)
+            .view(333, Filter::Bicubic),
         Variant::keras(
             &[
                 KerasFile {

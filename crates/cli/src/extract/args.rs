@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use images::{ImageSize, Interpolation, Preprocess};
 use std::path::PathBuf;
 
-use crate::choices::choice;
+use crate::choices::{bases, choice};
 
 /// Run a frozen, ImageNet-pretrained convolutional base once over image folders and keep its output as .npy arrays.
 ///
@@ -20,7 +20,8 @@ use crate::choices::choice;
     Examples:\n  extract --data data                     every split, VGG16 at 150x150, block5_pool: rows of (4, 4, 512)\n  \
     extract --split train --pooling avg     rows of (512,)\n  \
     extract --profile lesson                nearest resize and pixels/255, as in the book\n  \
-    extract summary --image-size 224        the base's layers and shapes"
+    extract summary --image-size 224        the base's layers and shapes\n  \
+    extract bases                           every base that there is"
 )]
 pub(crate) struct ExtractArgs {
     #[command(subcommand)]
@@ -33,6 +34,8 @@ pub(crate) struct ExtractArgs {
 pub(crate) enum Command {
     /// Print the base's layer table and exit.
     Summary(SummaryArgs),
+    /// List the bases: image size, features, parameters, work, licence of the usual weights.
+    Bases(BasesArgs),
 }
 
 /// Which base, and where it ends.
@@ -44,7 +47,8 @@ pub(crate) struct BaseArgs {
     /// Width and height that images are resized to: SIDE or WIDTHxHEIGHT [default: 150 for vgg16, else the base's own].
     #[arg(long, value_name = "SIZE")]
     pub(crate) image_size: Option<ImageSize>,
-    /// The layer whose output is kept, by its Keras name [default: the last; of vgg16 block5_pool].
+    /// The layer whose output is kept, by its Keras name, also one of the classifier, such as fc2
+    /// [default: the last before the classifier; of vgg16 block5_pool].
     #[arg(long, value_name = "LAYER")]
     pub(crate) layer: Option<String>,
     /// Global pooling over height and width of that output.
@@ -61,22 +65,25 @@ pub(crate) struct SummaryArgs {
     pub(crate) include_top: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct BasesArgs {
+    /// Measure images a second on this machine, base by base, with random weights: half a minute or more in all.
+    #[arg(long)]
+    pub(crate) measure: bool,
+    /// Threads for --measure [default: one a core].
+    #[arg(long, value_name = "N", value_parser = crate::threads::parse, requires = "measure")]
+    pub(crate) threads: Option<usize>,
+    /// Print the list as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 impl BaseArgs {
     /// The size asked for, or the base's own.
     pub(crate) fn image_size(&self, base: &backbone::Base) -> ImageSize {
         let side = base.default_size as u32;
         self.image_size.unwrap_or(ImageSize { width: side, height: side })
     }
-}
-
-/// Names of the bases, with underscores too; `--help` lists one width of each.
-fn bases() -> clap::builder::PossibleValuesParser {
-    let names = backbone::bases::ALL.iter().map(|definition| {
-        clap::builder::PossibleValue::new(definition.name)
-            .alias(definition.name.replace('-', "_"))
-            .hide(definition.alpha != 1.0)
-    });
-    clap::builder::PossibleValuesParser::new(names)
 }
 
 /// A set of defaults under one name.
@@ -99,8 +106,8 @@ pub(crate) struct RunArgs {
     pub(crate) features: PathBuf,
     #[command(flatten)]
     pub(crate) base: BaseArgs,
-    /// Weights of the base: a file (.safetensors, .pth, .npz, .h5; ./NAME where it could be something else), a hub id
-    /// (OWNER/NAME), `mirror`, or random:SEED [default: timm/vgg16.tv_in1k].
+    /// Weights of the base: a file (.safetensors, .pth, .npz, .h5, .keras; ./NAME where it could be something else), a hub id
+    /// (OWNER/NAME), `mirror`, or random:SEED [default: the base's usual ones, see `extract bases`; of vgg16 timm/vgg16.tv_in1k].
     #[arg(long, value_name = "SPEC")]
     pub(crate) weights: Option<String>,
     /// Folder that downloaded weights are kept in.

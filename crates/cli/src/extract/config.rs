@@ -103,11 +103,9 @@ impl Config {
 
     /// How files become pixels, once the weights are known.
     pub(super) fn load_spec(&self, hint: PreprocessHint) -> LoadSpec {
-        let preprocess = match (self.preprocess, hint) {
-            (PreprocessChoice::Fixed(fixed), _) => fixed,
-            (PreprocessChoice::Auto, PreprocessHint::Torch) => Preprocess::Torch,
-            (PreprocessChoice::Auto, PreprocessHint::Caffe) => Preprocess::Caffe,
-            (PreprocessChoice::Auto, PreprocessHint::Tf) => Preprocess::Tf,
+        let preprocess = match self.preprocess {
+            PreprocessChoice::Fixed(fixed) => fixed,
+            PreprocessChoice::Auto => preprocess_of(hint),
         };
         LoadSpec { size: self.size, interpolation: self.interpolation, preprocess }
     }
@@ -140,6 +138,15 @@ impl Config {
             classes,
             row_shape,
         }
+    }
+}
+
+/// The preprocessing that weights were trained with.
+pub(crate) fn preprocess_of(hint: PreprocessHint) -> Preprocess {
+    match hint {
+        PreprocessHint::Torch => Preprocess::Torch,
+        PreprocessHint::Caffe => Preprocess::Caffe,
+        PreprocessHint::Tf => Preprocess::Tf,
     }
 }
 

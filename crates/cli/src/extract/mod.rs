@@ -1,9 +1,9 @@
 //! `extract`: image folders through a frozen base into `.npy` arrays.
 
 mod args;
+mod bases;
 mod config;
 mod split;
-
 mod summary;
 
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use crate::text;
 use crate::threads;
 use args::{Command, ExtractArgs, RunArgs};
 use config::Config;
-pub(crate) use config::NUMERICS;
+pub(crate) use config::{NUMERICS, preprocess_of};
 use split::{Done, Session};
 
 /// How long a run may take to finish the batch in hand. What is finished is on disk, so no more than that batch is lost.
@@ -28,6 +28,7 @@ pub fn main() -> ExitCode {
     let args: ExtractArgs = parse();
     exit_with(|| match args.command {
         Some(Command::Summary(args)) => summary::print(&args),
+        Some(Command::Bases(args)) => bases::print(&args),
         None => run(args.run),
     })
 }

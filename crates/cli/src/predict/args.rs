@@ -12,15 +12,21 @@ use std::path::PathBuf;
 #[command(name = "predict", version)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files were skipped, 130 interrupted.\n\n\
-    Examples:\n  predict photo.jpg\n  predict --head models/head --csv holiday/ > classes.csv\n  predict --top 3 --json a.png b.png"
+    Examples:\n  predict photo.jpg\n  predict --head models/head --csv holiday/ > classes.csv\n  predict --top 3 --json a.png b.png\n  \
+    predict --backbone resnet50 --top 5 photo.jpg     the 1,000 classes of ImageNet, without a head"
 )]
 pub(crate) struct PredictArgs {
     /// Images, or folders of images.
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// Folder of the head.
-    #[arg(long, value_name = "DIR", default_value = "models/head")]
+    #[arg(long, value_name = "DIR", default_value = "models/head", conflicts_with = "backbone")]
     pub(crate) head: PathBuf,
+    /// No head: name the classes of ImageNet that the base's own classifier sees. Takes the weights with the classifier, 4 to
+    /// 553 MB. For classes of your own train a head instead: these 1,000 are what the classifier was made for and nothing
+    /// else, and the lesson advises against using it again.
+    #[arg(long, value_name = "NAME", value_parser = crate::choices::bases())]
+    pub(crate) backbone: Option<String>,
     /// How many classes to name for each file, the most probable first.
     #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) top: u16,

@@ -1,10 +1,10 @@
-//! `predict`: a trained head on new images.
+//! `predict`: a trained head, or a base's own classifier, on new images.
 
 mod args;
+mod model;
 mod output;
 
-use anyhow::{Context as _, Result};
-use head::Head;
+use anyhow::Result;
 use images::{Cause, Memory};
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -14,11 +14,12 @@ use std::time::Duration;
 use crate::console::{Console, parse};
 use crate::extract::NUMERICS;
 use crate::failure::{EXIT_SKIPPED, exit_with, hinted, short_of_something};
-use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
+use crate::feature_source::WeightsSearch;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::pipeline::Pipeline;
-use crate::{available, threads};
+use crate::threads;
 use args::PredictArgs;
+use model::Model;
 use output::{Form, Output};
 
 /// Nothing is written, so there is little to wait for: the batch in hand, if it takes no longer.
@@ -36,13 +37,6 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     let interrupt = Interrupt::listen(GRACE, "run the command again")?;
     let pool = threads::pool(args.threads)?;
 
-    let room = available::memory().unwrap_or(u64::MAX);
-    let (head, manifest) = Head::load_within(room, &args.head)?;
-    let features = || format!("head '{}': what it says of its features", args.head.display());
-    let source: FeatureSource =
-        serde_json::from_value(manifest.features.clone()).with_context(features)?;
-    source.check(head.inputs(), args.batch_size as usize).with_context(features)?;
-    let spec = source.load_spec()?;
     let (files, ignored) = images::expand_inputs(&args.paths)?;
     let form = match (args.json, args.csv) {
         (true, _) => Form::Json,
@@ -68,20 +62,9 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         index_url: args.index_url.as_ref(),
         console,
     };
-    let extractor =
-        pool.install(|| source.extractor(args.weights.as_deref(), &search, args.device))?;
-    let info = extractor.info();
-    if !args.quiet && (&info.engine, &info.isa) != (&source.engine, &source.isa_or_gpu) {
-        console.warn(format!(
-            "the head's features were made by {} {}, here runs {} {}: probabilities may differ in their last digits",
-            source.engine, source.isa_or_gpu, info.engine, info.isa
-        ));
-    }
-    if !args.quiet && source.numerics != NUMERICS {
-        console.warn(numerics(source.numerics));
-    }
+    let model = pool.install(|| Model::new(args, &search, console))?;
     let pipeline =
-        Pipeline { extractor: &extractor, pool: &pool, batch_size: args.batch_size as usize };
+        Pipeline { extractor: &model.extractor, pool: &pool, batch_size: args.batch_size as usize };
     let memory = Memory::default();
     let short = OnceCell::new();
     let mut good = 0;
@@ -89,15 +72,13 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         &files,
         |path: &PathBuf, pixels| {
             let bytes = memory.read(path)?;
-            let image = memory.decode(&bytes, &spec)?;
-            spec.fill(&image, pixels)
+            let image = memory.decode(&bytes, model.spec())?;
+            model.fill(&image, pixels)
         },
         || interrupt.requested() || short.get().is_some(),
         |path, outcome| match outcome {
             Ok(((), row)) => {
-                let mut row = row.to_vec();
-                round_to(source.dtype, &mut row);
-                let best = top(&head.predict(&row)?, &manifest.classes, args.top as usize);
+                let best = top(&model.probabilities(row)?, &model.classes, args.top as usize);
                 good += 1;
                 output.prediction(path, &best)
             }
