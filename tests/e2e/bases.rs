@@ -12,7 +12,10 @@ fn f32s(bytes: &[u8]) -> Vec<f32> {
 
 /// The class of each label and its probability, by `predict --backbone`.
 fn classes(base: &str, picture: &Path) -> Vec<(String, f32)> {
-    let run = Tool::new(PREDICT).arg("--backbone").arg(base).flags("--weights random:3 --json --top 1000");
+    let run = Tool::new(PREDICT)
+        .arg("--backbone")
+        .arg(base)
+        .flags("--weights random:3 --json --top 1000");
     let json = run.arg(picture).run().exits(0).json();
     let classes = json[0]["predictions"].as_array().unwrap().iter().map(|one| {
         let probability = one["probability"].as_f64().unwrap() as f32;
@@ -42,10 +45,7 @@ fn assert_classified(found: &[(String, f32)], expected: &[f32]) {
     let mut sorted = expected.to_vec();
     sorted.sort_by(|a, b| b.total_cmp(a));
     let bits = |values: &mut dyn Iterator<Item = f32>| values.map(f32::to_bits).collect::<Vec<_>>();
-    assert_eq!(
-        bits(&mut found.iter().map(|(_, p)| *p)),
-        bits(&mut sorted.iter().copied())
-    );
+    assert_eq!(bits(&mut found.iter().map(|(_, p)| *p)), bits(&mut sorted.iter().copied()));
     let names = include_str!("../../crates/backbone/src/imagenet.txt").lines();
     let label = expected.iter().position(|p| *p == sorted[0]).unwrap();
     assert_eq!(names.clone().nth(label), Some(found[0].0.as_str()));
@@ -110,7 +110,8 @@ fn other_bases_are_extracted_and_say_what_they_are() {
     assert_eq!(manifest["settings"]["preprocess"], "tf");
     assert_eq!(Npy::features(&features, "train").shape, [4, 2, 2, 1280]);
     // The rows of another base are not taken for these.
-    let other = extract(&data, &features).flags("--backbone mobilenet-0.25 --image-size 33x47").run();
+    let other =
+        extract(&data, &features).flags("--backbone mobilenet-0.25 --image-size 33x47").run();
     other.refuses(&["backbone", "mobilenet-0.25"]);
 }
 

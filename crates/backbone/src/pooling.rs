@@ -1,11 +1,7 @@
 //! Global pooling of the last layer's output, as Keras's `pooling=` argument does it.
 
-use std::fmt;
-use std::str::FromStr;
-
 /// What becomes of the last layer's (height, width, channels).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pooling {
     /// Kept whole.
     None,
@@ -15,19 +11,9 @@ pub enum Pooling {
     Max,
 }
 
+util::named!(Pooling, "pooling", { None = "none", Avg = "avg", Max = "max" });
+
 impl Pooling {
-    /// Every pooling.
-    pub const ALL: &'static [Self] = &[Self::None, Self::Avg, Self::Max];
-
-    /// The name on the command line and in manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Avg => "avg",
-            Self::Max => "max",
-        }
-    }
-
     /// The shape of a feature row for a last layer of `[height, width, channels]`.
     pub fn row_shape(self, [height, width, channels]: [usize; 3]) -> Vec<usize> {
         match self {
@@ -67,21 +53,6 @@ impl Pooling {
                 }
             }
         }
-    }
-}
-
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Pooling {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        let found = Self::ALL.iter().copied().find(|p| p.name() == s);
-        found.ok_or_else(|| format!("unknown pooling '{s}': expected none, avg or max"))
     }
 }
 

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How weights follow from gradients. All constants are Keras 3's defaults; only the learning rate is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Optimizer {
     /// `v = 0.9 v + 0.1 g²; w -= lr g / sqrt(v + 1e-7)`.
     Rmsprop,
@@ -15,8 +14,7 @@ pub enum Optimizer {
 }
 
 /// How samples of different classes count in the loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClassWeight {
     /// Every sample counts 1.
     None,
@@ -24,35 +22,8 @@ pub enum ClassWeight {
     Balanced,
 }
 
-macro_rules! named {
-    ($t:ident, $what:literal, $($variant:ident => $name:literal),+) => {
-        impl $t {
-            /// Every value, in the order in which help texts list them.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-            /// The name on the command line and in files.
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-        }
-        impl std::fmt::Display for $t {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.name())
-            }
-        }
-        impl std::str::FromStr for $t {
-            type Err = crate::HeadError;
-            fn from_str(s: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|v| v.name() == s).ok_or_else(|| crate::HeadError::UnknownName {
-                    what: $what,
-                    found: s.to_owned(),
-                    expected: Self::ALL.iter().map(|v| v.name()).collect::<Vec<_>>().join(", "),
-                })
-            }
-        }
-    };
-}
-named!(Optimizer, "optimizer", Rmsprop => "rmsprop", Adam => "adam", Sgd => "sgd");
-named!(ClassWeight, "class weight", None => "none", Balanced => "balanced");
+util::named!(Optimizer, "optimizer", { Rmsprop = "rmsprop", Adam = "adam", Sgd = "sgd" });
+util::named!(ClassWeight, "class weight", { None = "none", Balanced = "balanced" });
 
 /// A training run, but for the data. `Default` is the lesson.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

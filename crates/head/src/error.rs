@@ -6,16 +6,6 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// A name from the command line or a file that is not one of the known ones.
-    #[error("unknown {what} '{found}': expected one of {expected}")]
-    UnknownName {
-        /// What kind of name.
-        what: &'static str,
-        /// As given.
-        found: String,
-        /// The known names.
-        expected: String,
-    },
     /// A setting out of its range.
     #[error("setting '{setting}' cannot be used: expected {expected}, found {found}")]
     Setting {
@@ -220,7 +210,7 @@ impl HeadError {
             Self::Memory { .. } => "free memory".to_owned(),
             Self::ClassNames { .. } => "rename the folders of those classes and run extract again".to_owned(),
             Self::Io { action: "read", .. } | Self::Format { .. } => "train it again with fit-head".to_owned(),
-            Self::UnknownName { .. } | Self::TooLarge { .. } | Self::Evaluate { .. } | Self::Io { .. } => return None,
+            Self::TooLarge { .. } | Self::Evaluate { .. } | Self::Io { .. } => return None,
         })
     }
 }

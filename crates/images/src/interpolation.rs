@@ -1,8 +1,6 @@
 //! The named ways of resizing.
 
-use crate::named::named;
-
-/// How an image is brought to the wished size. The aspect ratio is not kept, as in Keras.
+/// How an image is brought to the requested size. The aspect ratio is not kept, as in Keras.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Interpolation {
     /// Pillow's `BILINEAR`: a triangle filter that widens when shrinking (antialiased).
@@ -19,24 +17,13 @@ pub enum Interpolation {
     TfBilinear,
 }
 
-impl Interpolation {
-    /// Every choice, the default first.
-    pub const ALL: &[Self] =
-        &[Self::Bilinear, Self::Nearest, Self::Bicubic, Self::Lanczos, Self::TfBilinear];
-
-    /// The name on the command line and in manifests.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bilinear => "bilinear",
-            Self::Nearest => "nearest",
-            Self::Bicubic => "bicubic",
-            Self::Lanczos => "lanczos",
-            Self::TfBilinear => "tf-bilinear",
-        }
-    }
-}
-
-named!(Interpolation, "interpolation");
+util::named!(Interpolation, "interpolation", {
+    Bilinear = "bilinear",
+    Nearest = "nearest",
+    Bicubic = "bicubic",
+    Lanczos = "lanczos",
+    TfBilinear = "tf-bilinear",
+});
 
 #[cfg(test)]
 mod tests {

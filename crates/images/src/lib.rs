@@ -12,7 +12,6 @@ mod folders;
 mod interpolation;
 mod load;
 mod memory;
-mod named;
 mod phash;
 mod preprocess;
 mod read;
@@ -30,7 +29,6 @@ pub use folders::{
 pub use interpolation::Interpolation;
 pub use load::{LoadSpec, SourceInfo};
 pub use memory::{Decoded, FileBytes, MAX_IMAGE_BYTES, Memory};
-pub use named::UnknownName;
 pub use phash::{MIRRORED_BITS, perceptual_hash};
 pub use preprocess::{CAFFE_MEAN_BGR, Preprocess, TORCH_MEAN, TORCH_STD};
 pub use read::{MAX_FILE_BYTES, read_file};

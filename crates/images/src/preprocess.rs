@@ -3,8 +3,6 @@
 //! Formulas: `keras.applications.imagenet_utils.preprocess_input` (modes `torch`, `caffe`, `tf`) on
 //! channels-last RGB, computed in f32 in the same order of operations.
 
-use crate::named::named;
-
 /// What is done to the pixel values (RGB, 0..255) before the base sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Preprocess {
@@ -26,19 +24,6 @@ pub const TORCH_STD: [f32; 3] = [0.229, 0.224, 0.225];
 pub const CAFFE_MEAN_BGR: [f32; 3] = [103.939, 116.779, 123.68];
 
 impl Preprocess {
-    /// Every choice.
-    pub const ALL: &[Self] = &[Self::Rescale, Self::Torch, Self::Caffe, Self::Tf];
-
-    /// The name on the command line and in manifests.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rescale => "rescale",
-            Self::Torch => "torch",
-            Self::Caffe => "caffe",
-            Self::Tf => "tf",
-        }
-    }
-
     /// One pixel: RGB in 0..255 to the values that the base sees (BGR for [`Preprocess::Caffe`]).
     #[inline]
     pub fn pixel(self, [r, g, b]: [f32; 3]) -> [f32; 3] {
@@ -63,4 +48,9 @@ impl Preprocess {
     }
 }
 
-named!(Preprocess, "preprocessing");
+util::named!(Preprocess, "preprocessing", {
+    Rescale = "rescale",
+    Torch = "torch",
+    Caffe = "caffe",
+    Tf = "tf",
+});

@@ -1,52 +1,35 @@
-use std::fmt;
-use std::str::FromStr;
 use std::sync::OnceLock;
-
-use serde::{Deserialize, Serialize};
 
 use crate::Precision;
 use crate::bf16::Unit;
 
 /// Instruction sets with kernels of their own, fastest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Isa {
     /// x86-64 matrix tiles with bf16 products.
-    #[serde(rename = "amx-bf16")]
     Amx,
     /// x86-64 with 16 f32 lanes and dot products of bf16 pairs.
-    #[serde(rename = "avx512-bf16")]
     Avx512Bf16,
     /// x86-64 with 16 f32 lanes.
-    #[serde(rename = "avx512")]
     Avx512,
     /// x86-64 with 8 f32 lanes and fused multiply-add.
-    #[serde(rename = "avx2")]
     Avx2,
     /// 64-bit Arm with 4 f32 lanes.
-    #[serde(rename = "neon")]
     Neon,
     /// Plain Rust, any processor.
-    #[serde(rename = "portable")]
     Portable,
 }
 
+util::named!(Isa, "instruction set", {
+    Amx = "amx-bf16",
+    Avx512Bf16 = "avx512-bf16",
+    Avx512 = "avx512",
+    Avx2 = "avx2",
+    Neon = "neon",
+    Portable = "portable",
+});
+
 impl Isa {
-    /// All of them, fastest first.
-    pub const ALL: &'static [Self] =
-        &[Self::Amx, Self::Avx512Bf16, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
-
-    /// The name in manifests and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Amx => "amx-bf16",
-            Self::Avx512Bf16 => "avx512-bf16",
-            Self::Avx512 => "avx512",
-            Self::Avx2 => "avx2",
-            Self::Neon => "neon",
-            Self::Portable => "portable",
-        }
-    }
-
     /// Whether this processor has it and this build has kernels for it.
     pub fn is_available(self) -> bool {
         detected().contains(&self)
@@ -102,31 +85,6 @@ fn detect(isa: Isa) -> bool {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn detect(isa: Isa) -> bool {
     isa == Isa::Portable
-}
-
-impl fmt::Display for Isa {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A name that is no instruction set's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "instruction set: expected amx-bf16, avx512-bf16, avx512, avx2, neon or portable, found {0:?}"
-)]
-pub struct UnknownIsa(pub String);
-
-impl FromStr for Isa {
-    type Err = UnknownIsa;
-
-    fn from_str(text: &str) -> Result<Self, UnknownIsa> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|isa| isa.name() == text)
-            .ok_or_else(|| UnknownIsa(text.to_owned()))
-    }
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ mod winograd;
 mod workspace;
 
 pub use error::KernelError;
-pub use isa::{Isa, UnknownIsa};
+pub use isa::Isa;
 pub use layer::{Activation, Conv2d, Layer, Padding};
 pub use network::Network;
-pub use precision::{Precision, UnknownPrecision, default_precision};
+pub use precision::{Precision, default_precision};
 pub use program::{Operation, Program, Value};

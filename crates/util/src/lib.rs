@@ -3,6 +3,7 @@
 //! - [`regular`]: opens regular files only, without waiting on a pipe and, for writing, without following a link.
 //! - [`atomic`]: a file appears under its name whole or not at all, also after a power cut.
 //! - [`visible`], [`visible_json`], [`csv_cell`]: text from files and other people, made safe to print and to open.
+//! - [`named!`]: names of the choices that users have.
 //!
 //! ```
 //! assert_eq!(util::visible("cat\u{1b}[2J.jpg"), r"cat\u{1b}[2J.jpg");
@@ -12,7 +13,11 @@
 #![forbid(unsafe_code)]
 
 pub mod atomic;
+mod named;
 pub mod regular;
 mod visible;
 
+pub use named::UnknownName;
+#[doc(hidden)]
+pub use serde;
 pub use visible::{csv_cell, visible, visible_json};

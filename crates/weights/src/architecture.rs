@@ -5,8 +5,7 @@ use graph::{Graph, GraphError, Op, ParamSpec, Role, Shape};
 /// Which preprocessing of the pixels a set of weights was trained with.
 ///
 /// The names are those of Keras's `imagenet_utils.preprocess_input`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PreprocessHint {
     /// RGB in 0..1, minus (0.485, 0.456, 0.406), over (0.229, 0.224, 0.225).
     Torch,
@@ -16,34 +15,7 @@ pub enum PreprocessHint {
     Tf,
 }
 
-impl PreprocessHint {
-    /// Every hint.
-    pub const ALL: &'static [Self] = &[Self::Torch, Self::Caffe, Self::Tf];
-
-    /// The name on the command line and in manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Torch => "torch",
-            Self::Caffe => "caffe",
-            Self::Tf => "tf",
-        }
-    }
-}
-
-impl std::fmt::Display for PreprocessHint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for PreprocessHint {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        (Self::ALL.iter().copied().find(|h| h.name() == s))
-            .ok_or_else(|| format!("unknown preprocessing '{s}': expected torch, caffe or tf"))
-    }
-}
+util::named!(PreprocessHint, "preprocessing", { Torch = "torch", Caffe = "caffe", Tf = "tf" });
 
 /// Whose habits a variant's files follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
