@@ -17,7 +17,7 @@ pub mod weights;
 
 pub use base::{Base, BaseError};
 pub use device::Device;
-pub use engine::{EngineError, EngineInfo, EngineOptions, check_device};
+pub use engine::{EngineError, EngineInfo, EngineOptions, Hardware, check_device};
 pub use extractor::{Extractor, ExtractorError};
 pub use kernels::{Isa, Precision};
 pub use lower::LowerError;

@@ -6,19 +6,19 @@ mod output;
 use anyhow::{Context as _, Result};
 use head::Head;
 use images::{Cause, Memory};
+use pipeline::NUMERICS;
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::console::{Console, parse};
-use crate::extract::NUMERICS;
 use crate::failure::{EXIT_SKIPPED, exit_with, hinted, short_of_something};
 use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::pipeline::Pipeline;
 use crate::{available, threads};
-use args::PredictArgs;
+pub(crate) use args::PredictArgs;
 use output::{Form, Output};
 
 /// Nothing is written, so there is little to wait for: the batch in hand, if it takes no longer.
@@ -26,8 +26,12 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs `predict` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args: PredictArgs = parse();
-    exit_with(|| run(&args))
+    execute(&parse())
+}
+
+/// Runs it with these arguments.
+pub(crate) fn execute(args: &PredictArgs) -> ExitCode {
+    exit_with(|| run(args))
 }
 
 fn run(args: &PredictArgs) -> Result<ExitCode> {
@@ -42,7 +46,8 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     let source: FeatureSource =
         serde_json::from_value(manifest.features.clone()).with_context(features)?;
     source.check(head.inputs(), args.batch_size as usize).with_context(features)?;
-    let spec = source.load_spec()?;
+    let recipe = &source.recipe;
+    let spec = recipe.load_spec();
     let (files, ignored) = images::expand_inputs(&args.paths)?;
     let form = match (args.json, args.csv) {
         (true, _) => Form::Json,
@@ -71,14 +76,14 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     let extractor =
         pool.install(|| source.extractor(args.weights.as_deref(), &search, args.device))?;
     let info = extractor.info();
-    if !args.quiet && (&info.engine, &info.isa) != (&source.engine, &source.isa_or_gpu) {
+    if !args.quiet && info.hardware != recipe.hardware {
         console.warn(format!(
-            "the head's features were made by {} {}, here runs {} {}: probabilities may differ in their last digits",
-            source.engine, source.isa_or_gpu, info.engine, info.isa
+            "the head's features were made by {}, here runs {}: probabilities may differ in their last digits",
+            recipe.hardware, info.hardware
         ));
     }
-    if !args.quiet && source.numerics != NUMERICS {
-        console.warn(numerics(source.numerics));
+    if !args.quiet && recipe.numerics != NUMERICS {
+        console.warn(numerics(recipe.numerics));
     }
     let pipeline =
         Pipeline { extractor: &extractor, pool: &pool, batch_size: args.batch_size as usize };
@@ -96,7 +101,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         |path, outcome| match outcome {
             Ok(((), row)) => {
                 let mut row = row.to_vec();
-                round_to(source.dtype, &mut row);
+                round_to(recipe.dtype, &mut row);
                 let best = top(&head.predict(&row)?, &manifest.classes, args.top as usize);
                 good += 1;
                 output.prediction(path, &best)
