@@ -21,6 +21,7 @@ mod npy;
 mod numerics;
 mod odd_images;
 mod predict;
+mod program;
 mod recover;
 mod refusals;
 mod room;

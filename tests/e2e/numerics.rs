@@ -12,7 +12,7 @@ use crate::drawing::Picture;
 use crate::npy::Npy;
 use crate::support::*;
 
-/// With a change of this digest, or of those in [`BLOCKS`], `NUMERICS` in crates/cli/src/extract/config.rs goes up by
+/// With a change of this digest, or of those in [`BLOCKS`], `NUMERICS` in crates/pipeline/src/recipe.rs goes up by
 /// one: caches that were made before it are stale then.
 const ROWS: (u64, &str) = (1, "b467285f3e88be65a8459384c5391b3329a37d5f9b93be7d35178c4827971bff");
 

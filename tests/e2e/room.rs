@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use cache::{Dtype, Input, OpenOptions, Opened, RowSource, RunStats, Settings, WeightsId};
+use cache::{Dtype, Input, OpenOptions, Opened, RowSource, RunStats, Settings};
 
 use crate::drawing::{Random, TWO};
 use crate::shared::shared;
@@ -21,7 +21,6 @@ fn limited(kib: u64, features: &Path, head: &Path, flags: &str) -> Outcome {
 
 /// Features of a split, drawn: half of them zeros, the others larger in class 1.
 fn draw(features: &Path, split: &str, rows: usize) {
-    let text = |s: &str| s.to_owned();
     let inputs: Vec<Input> = (0..rows)
         .map(|i| Input {
             name: format!("{}/{i:05}.png", TWO[i * 2 / rows]),
@@ -30,22 +29,9 @@ fn draw(features: &Path, split: &str, rows: usize) {
         })
         .collect();
     let settings = Settings {
-        tool_version: text("0"),
-        numerics: 1,
-        backbone: text("vgg16"),
-        layer: text("block5_pool"),
-        pooling: text("none"),
-        weights: WeightsId { name: text("w"), sha256: text("0"), preprocess: text("torch") },
-        image_size: [150, 150],
-        interpolation: text("bilinear"),
-        preprocess: text("torch"),
-        augmentation: None,
-        seed: 0,
-        precision: text("highest"),
-        engine: text("cpu"),
-        isa_or_gpu: text("none"),
+        recipe: serde_json::from_value(recipe()).unwrap(),
         dtype: Dtype::F32,
-        classes: TWO.map(text).to_vec(),
+        classes: TWO.map(str::to_owned).to_vec(),
         row_shape: vec![4, 4, 512],
     };
     let opened = cache::open(features, split, settings, inputs, OpenOptions::default()).unwrap();

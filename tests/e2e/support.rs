@@ -6,13 +6,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub const EXTRACT: &str = env!("CARGO_BIN_EXE_extract");
 pub const FIT_HEAD: &str = env!("CARGO_BIN_EXE_fit-head");
 pub const PREDICT: &str = env!("CARGO_BIN_EXE_predict");
 pub const CACHE: &str = env!("CARGO_BIN_EXE_cache");
+
+/// How rows were computed, for caches that tests write by themselves.
+pub fn recipe() -> Value {
+    json!({
+        "numerics": 1, "backbone": "vgg16", "layer": "block5_pool", "pooling": "none",
+        "weights": { "name": "w", "sha256": "0", "preprocess": "torch" }, "image_size": [150, 150],
+        "interpolation": "bilinear", "preprocess": "torch", "precision": "highest", "engine": "cpu",
+        "isa_or_gpu": "none",
+    })
+}
 
 /// Nothing here takes longer unless it hangs.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use cache::{Dtype, Input, OpenOptions, Opened, RowSource, RunStats, Settings, WeightsId};
+use cache::{Dtype, Input, OpenOptions, Opened, RowSource, RunStats, Settings};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -559,25 +559,11 @@ fn a_huge_image_size_is_refused_before_anything_is_decoded() {
 
 /// Features of width 1: a row a class.
 fn narrow(features: &Path, classes: Vec<String>) {
-    let text = |s: &str| s.to_owned();
     let inputs: Vec<Input> = (0..classes.len())
         .map(|class| Input { name: format!("{class:07}.png"), path: features.to_owned(), class })
         .collect();
     let settings = Settings {
-        tool_version: text("0"),
-        numerics: 1,
-        backbone: text("vgg16"),
-        layer: text("block5_pool"),
-        pooling: text("none"),
-        weights: WeightsId { name: text("w"), sha256: text("0"), preprocess: text("torch") },
-        image_size: [150, 150],
-        interpolation: text("bilinear"),
-        preprocess: text("torch"),
-        augmentation: None,
-        seed: 0,
-        precision: text("highest"),
-        engine: text("cpu"),
-        isa_or_gpu: text("none"),
+        recipe: serde_json::from_value(recipe()).unwrap(),
         dtype: Dtype::F32,
         classes,
         row_shape: vec![1],

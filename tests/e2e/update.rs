@@ -1,8 +1,12 @@
 //! A second run: nothing to do, or only what changed.
 
 use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use crate::drawing::{Picture, TWO, split};
+use crate::shared::shared;
 use crate::support::*;
 
 #[test]
@@ -35,7 +39,7 @@ fn overwrite_computes_everything_anew() {
 }
 
 /// Changes the data, expects to be refused with the change named, updates, and compares with a run from scratch.
-fn changes(change: impl FnOnce(&std::path::Path), said: &str, computed: u64) {
+fn changes(change: impl FnOnce(&Path), said: &str, computed: u64) {
     let root = temp();
     let (data, features) = (root.path().join("data"), root.path().join("features"));
     split(&data, "train", &TWO, 4);
@@ -97,4 +101,46 @@ fn a_touched_file_is_not_a_changed_one() {
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, bytes).unwrap();
     quick(&data, &features).run().exits(0).says(&["up to date"]);
+}
+
+/// The manifest as format version 1 had it.
+fn as_of_version_1(features: &Path, split: &str) {
+    let mut manifest = manifest(features, split);
+    manifest["format_version"] = json!(1);
+    let run = manifest["run"].as_object_mut().unwrap();
+    run.remove("host").unwrap();
+    let version = run.remove("tool_version").unwrap();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    let settings = manifest["settings"].as_object_mut().unwrap();
+    settings.insert("tool_version".to_owned(), json!("0.0.7"));
+    settings.insert("augmentation".to_owned(), json!(null));
+    settings.insert("seed".to_owned(), json!(0));
+    let text = serde_json::to_vec_pretty(&manifest).unwrap();
+    fs::write(features.join(format!("{split}.json")), text).unwrap();
+}
+
+#[test]
+fn what_the_first_version_wrote_is_up_to_date() {
+    let (root, it) = (temp(), shared());
+    let features = root.path().join("features");
+    copy_dir(&it.features, &features);
+    as_of_version_1(&features, "train");
+    let again = extract(&it.data, &features).flags("--image-size 32").run().exits(0);
+    again.says(&["train: up to date", "validation: up to date"]);
+    cache("info", &features).run().exits(0).says(&["by version 0.0.7"]);
+    // Old and new splits go together, without a warning, and give the same head.
+    let head = root.path().join("head");
+    let run = fit_head(&features, &head).flags("--epochs 8 --lr 1e-3").run().exits(0);
+    assert!(!run.err.contains("train and"), "{}", run.text());
+    let read = |head: &Path, name: &str| fs::read(head.join(name)).unwrap();
+    assert!(read(&head, "head.safetensors") == read(&it.head, "head.safetensors"));
+    let said = |head: &Path| {
+        let json: Value = serde_json::from_slice(&read(head, "head.json")).unwrap();
+        json["features"].clone()
+    };
+    assert_eq!(said(&head), said(&it.head));
+    assert_eq!(said(&head)["backbone"], "vgg16");
+    // With other settings it is refused as ever.
+    let other = extract(&it.data, &features).flags("--image-size 40").run();
+    other.refuses(&["train.json", "image_size was [32,32], is now [40,40]"]);
 }

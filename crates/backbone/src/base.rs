@@ -208,6 +208,16 @@ impl Base {
         Ok(Self { graph, ..self })
     }
 
+    /// The name of the variant where it changes what is computed: not of one whose layers are those of the usual variant.
+    pub fn variant(&self) -> Option<&'static str> {
+        let ops = |variant: &'static Variant| {
+            let graph = self.definition.graph(variant, self.include_top).ok()?;
+            Some(graph.nodes().iter().map(|node| node.op).collect::<Vec<_>>())
+        };
+        let [usual, own] = [self.definition.variants.first(), self.definition.variant(self.source)];
+        (usual.and_then(ops) != own.and_then(ops)).then(|| self.source.name())
+    }
+
     /// The layers.
     pub fn graph(&self) -> &Graph {
         &self.graph
@@ -337,6 +347,11 @@ mod tests {
         let keras = base.for_variant("keras").unwrap();
         assert_eq!((keras.source, keras.last_layer()), (Source::Keras, "conv3_block4_out"));
         assert_ne!(keras.graph(), base.graph());
+        assert_eq!((keras.variant(), base.variant()), (Some("keras"), None));
+        // The same layers, whoever's the weights are.
+        assert_eq!(base.for_variant("torchvision").unwrap().variant(), None);
+        let caffe = Base::named("vgg16").unwrap().for_variant("keras").unwrap();
+        assert_eq!(caffe.variant(), None);
         assert_eq!(keras.for_variant("timm").unwrap().graph(), base.graph());
         let message = base.for_variant("caffe").unwrap_err().to_string();
         assert!(message.contains("timm, torchvision, keras"), "{message}");

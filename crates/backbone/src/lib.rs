@@ -17,7 +17,7 @@ mod summary;
 
 pub use base::{Base, BaseError};
 pub use device::Device;
-pub use engine::{EngineError, EngineInfo, EngineOptions, check_device};
+pub use engine::{EngineError, EngineInfo, EngineOptions, Hardware, check_device};
 pub use extractor::{Extractor, ExtractorError};
 pub use imagenet::imagenet_classes;
 pub use kernels::{Isa, Precision};

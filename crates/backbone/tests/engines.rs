@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that fails should panic
 
-use backbone::{Base, Device, EngineOptions, Extractor, Isa, Pooling, Precision};
+use backbone::{Base, Device, EngineOptions, Extractor, Hardware, Isa, Pooling, Precision};
 use weights::{NoProgress, Options, Weights};
 
 /// Two orders of f32 summation over 13 layers, as part of the largest feature; `Precision::Highest` promises 5e-6
@@ -91,9 +91,8 @@ fn a_row_depends_on_its_image_alone() {
 #[test]
 fn what_runs_is_said() {
     let info = extractor("block1_pool", Pooling::None, options(Device::Cpu, None)).info();
-    assert_eq!((info.engine.as_str(), info.device.as_str()), ("cpu", "cpu"));
-    assert_eq!(info.isa, Isa::best_for(Precision::Highest).name());
-    assert_eq!(info.precision, "highest");
+    assert_eq!(info.hardware, Hardware::Cpu(Isa::best_for(Precision::Highest)));
+    assert_eq!((info.device.as_str(), info.precision), ("cpu", Precision::Highest));
     assert!(!info.algorithms.is_empty());
 }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cache::{
-    Dtype, Input, OpenOptions, Opened, RowSource, RunStats, Settings, Skip, SplitReader, WeightsId,
-    open,
+    Dtype, Input, OpaqueRecipe, OpenOptions, Opened, RowSource, RunStats, Settings, Skip,
+    SplitReader, open,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -30,20 +30,7 @@ fn main() -> Result<(), Failure> {
         (count.parse()?, elements.parse()?, dir.into());
     let text = |s: &str| s.to_owned();
     let settings = Settings {
-        tool_version: text("0"),
-        numerics: 1,
-        backbone: text("vgg16"),
-        layer: text("block5_pool"),
-        pooling: text("none"),
-        weights: WeightsId { name: text("w"), sha256: text("0"), preprocess: text("torch") },
-        image_size: [150, 150],
-        interpolation: text("bilinear"),
-        preprocess: text("torch"),
-        augmentation: None,
-        seed: 0,
-        precision: text("highest"),
-        engine: text("none"),
-        isa_or_gpu: text("none"),
+        recipe: OpaqueRecipe::default(),
         dtype: Dtype::F32,
         classes: vec![text("cats"), text("dogs")],
         row_shape: vec![elements],

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::choice::choice;
 use crate::format::digest::{sha256, sha256_file};
 use crate::format::manifest::Shard;
+use crate::recipe::Rules;
 
 /// One file that shall become a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +116,8 @@ pub struct OpenOptions {
     pub shard: Option<Shard>,
     /// What to do with an input that gives no row.
     pub on_error: OnError,
+    /// What a difference in the settings means.
+    pub rules: Rules,
 }
 
 #[cfg(test)]

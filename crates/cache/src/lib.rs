@@ -19,6 +19,7 @@ mod input;
 pub mod leaks;
 #[doc(hidden)]
 pub mod parsers;
+mod recipe;
 mod run;
 mod settings;
 
@@ -28,12 +29,12 @@ pub use finished::reader::SplitReader;
 pub use finished::splits::{SplitInfo, State, info, list_splits};
 pub use format::index::IndexEntry;
 pub use format::manifest::{
-    FORMAT_VERSION, FileRecord, Files, Manifest, Run, RunStats, Shard, check_compatible,
-    harmless_differences,
+    FORMAT_VERSION, FileRecord, Files, Manifest, Provenance, RunStats, Shard, check_compatible,
 };
 pub use input::{Existing, Input, Judged, OnError, OpenOptions, RowSource, Skip};
+pub use recipe::{OpaqueRecipe, Rule, Rules};
 pub use run::merge::merge;
 pub use run::open::{Opened, open};
 pub use run::recover::{Recovered, Recovery, recover};
 pub use run::writer::SplitWriter;
-pub use settings::{Dtype, MAX_ROW_AXES, MAX_ROW_ELEMENTS, Settings, WeightsId};
+pub use settings::{Dtype, MAX_ROW_AXES, MAX_ROW_ELEMENTS, Settings};

@@ -3,6 +3,7 @@
 //! Names and messages come from other people's files. So whatever is printed goes through here, a line at a time, and
 //! characters that would steer the terminal, or a second line inside of the one, are shown and have no effect.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 
 /// Where lines go, by `--quiet` and `--json`.
@@ -59,13 +60,27 @@ pub(crate) fn error_line(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", util::visible(line));
 }
 
+/// What a program made, to standard output as it is.
+pub(crate) fn out_bytes(bytes: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(bytes)
+}
+
 /// The process's arguments. Where they are wrong the process ends, and what is quoted of them is made visible, for a
 /// shell's `*` can make arguments of anybody's file names.
 pub(crate) fn parse<A: clap::Parser>() -> A {
-    A::try_parse().unwrap_or_else(|error| {
-        let shown =
-            std::env::args_os().map(|arg| util::visible(&arg.to_string_lossy()).into_owned());
-        match A::try_parse_from(shown) {
+    parse_with(A::command())
+}
+
+/// As [`parse`], by the command of `A` with other texts.
+pub(crate) fn parse_with<A: clap::Parser>(command: clap::Command) -> A {
+    let read = |args: Vec<OsString>| {
+        let matches = command.clone().try_get_matches_from(args)?;
+        A::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))
+    };
+    let args: Vec<OsString> = std::env::args_os().collect();
+    read(args.clone()).unwrap_or_else(|error| {
+        let shown = args.iter().map(|arg| util::visible(&arg.to_string_lossy()).into_owned());
+        match read(shown.map(OsString::from).collect()) {
             Err(error) => error.exit(),
             // Wrong only because of such a character.
             Ok(_) => {

@@ -1,9 +1,10 @@
 //! How a feature row is made from a file: what a head must know of its features to predict, and `predict` to make them.
 
 use anyhow::{Context as _, bail};
-use backbone::{Base, Device, EngineOptions, Extractor, Pooling};
-use cache::{Dtype, Settings, WeightsId};
-use images::{ImageSize, Interpolation, LoadSpec, MAX_SIDE, Preprocess};
+use backbone::{Base, Device, EngineOptions, Extractor, Hardware};
+use cache::{Dtype, Settings};
+use images::{ImageSize, MAX_SIDE};
+use pipeline::{Recipe, RecipeError, WeightsId};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use weights::{self, Weights};
@@ -16,56 +17,18 @@ use crate::{available, text};
 /// The `features` section of `head.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FeatureSource {
-    pub(crate) backbone: String,
-    pub(crate) layer: String,
-    pub(crate) pooling: String,
-    pub(crate) weights: WeightsId,
-    /// (width, height).
-    pub(crate) image_size: [u32; 2],
-    pub(crate) interpolation: String,
-    pub(crate) preprocess: String,
-    pub(crate) precision: String,
-    pub(crate) engine: String,
-    pub(crate) isa_or_gpu: String,
-    pub(crate) dtype: Dtype,
+    #[serde(flatten)]
+    pub(crate) recipe: Recipe,
     pub(crate) row_shape: Vec<usize>,
-    /// Version of what was computed; 0 where a head does not tell.
-    #[serde(default)]
-    pub(crate) numerics: u32,
-}
-
-impl From<&Settings> for FeatureSource {
-    fn from(s: &Settings) -> Self {
-        Self {
-            backbone: s.backbone.clone(),
-            layer: s.layer.clone(),
-            pooling: s.pooling.clone(),
-            weights: s.weights.clone(),
-            image_size: s.image_size,
-            interpolation: s.interpolation.clone(),
-            preprocess: s.preprocess.clone(),
-            precision: s.precision.clone(),
-            engine: s.engine.clone(),
-            isa_or_gpu: s.isa_or_gpu.clone(),
-            dtype: s.dtype,
-            row_shape: s.row_shape.clone(),
-            numerics: s.numerics,
-        }
-    }
 }
 
 impl FeatureSource {
-    /// The pixels' part.
+    /// Of the rows of a cache.
     ///
     /// # Errors
-    /// A name that this version does not know.
-    pub(crate) fn load_spec(&self) -> anyhow::Result<LoadSpec> {
-        let [width, height] = self.image_size;
-        Ok(LoadSpec {
-            size: ImageSize { width, height },
-            interpolation: self.interpolation.parse::<Interpolation>()?,
-            preprocess: self.preprocess.parse::<Preprocess>()?,
-        })
+    /// See [`Recipe::of`].
+    pub(crate) fn of(settings: &Settings) -> Result<Self, RecipeError> {
+        Ok(Self { recipe: Recipe::of(settings)?, row_shape: settings.row_shape.clone() })
     }
 
     /// Whether a head of so many inputs can be fed, and whether batches of so many images fit into memory: before weights are
@@ -78,11 +41,11 @@ impl FeatureSource {
         if values != Some(inputs) {
             bail!("expected rows of {inputs} values, found the shape {:?}", self.row_shape);
         }
-        let [width, height] = self.image_size;
+        let ImageSize { width, height } = self.recipe.image_size;
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             bail!("expected images of sides from 1 to {MAX_SIDE}, found {width}x{height}");
         }
-        let base = Base::ending_at(&self.backbone, Some(&self.layer))?;
+        let base = Base::ending_at(&self.recipe.backbone, Some(&self.recipe.layer))?;
         let shapes = base.shapes(height as usize, width as usize)?;
         // Two batches of pixels, and at least the largest layer of one image beside the one before it.
         let pixels = 2 * batch as u64 * u64::from(width) * u64::from(height) * 3;
@@ -112,31 +75,36 @@ impl FeatureSource {
         find: &WeightsSearch<'_>,
         device: Device,
     ) -> anyhow::Result<Extractor> {
-        let base = Base::ending_at(&self.backbone, Some(&self.layer))?;
+        let recipe = &self.recipe;
+        let base = Base::ending_at(&recipe.backbone, Some(&recipe.layer))?;
         let weights = match weights_spec {
             Some(spec) => find.resolve(&base, spec)?,
             None => self.named_weights(&base, find)?,
         };
-        if weights.sha256 != self.weights.sha256 {
+        if weights.sha256 != recipe.weights.sha256 {
             return Err(hinted(
                 format!(
                     "weights '{}': expected sha256 {}, found {}",
-                    weights.name, self.weights.sha256, weights.sha256
+                    weights.name, recipe.weights.sha256, weights.sha256
                 ),
                 "give --weights the file that the features were made with",
             ));
         }
         let base = base.for_variant(weights.variant)?;
-        let pooling: Pooling = self.pooling.parse().map_err(anyhow::Error::msg)?;
-        let precision = self.precision.parse()?;
-        // The same instruction set where it exists, for the same bits.
-        let isa = self.isa_or_gpu.parse().ok().filter(|isa: &backbone::Isa| isa.is_available());
-        let on_cpu = matches!(device, Device::Auto | Device::Cpu) && self.engine == "cpu";
-        let device = if on_cpu { Device::Cpu } else { device };
-        let options =
-            EngineOptions { device, precision: Some(precision), isa: isa.filter(|_| on_cpu) };
-        let [width, height] = self.image_size.map(|n| n as usize);
-        let extractor = Extractor::new(&base, &weights, [height, width], pooling, &options)?;
+        let (device, isa) = match (&recipe.hardware, device) {
+            // The same instruction set where it exists, for the same bits.
+            (Hardware::Cpu(isa), Device::Auto | Device::Cpu) => {
+                (Device::Cpu, Some(*isa).filter(|isa| isa.is_available()))
+            }
+            (Hardware::Other { engine, .. }, Device::Auto) if engine == "cpu" => {
+                (Device::Cpu, None)
+            }
+            (_, device) => (device, None),
+        };
+        let options = EngineOptions { device, precision: Some(recipe.precision), isa };
+        let ImageSize { width, height } = recipe.image_size;
+        let size = [height as usize, width as usize];
+        let extractor = Extractor::new(&base, &weights, size, recipe.pooling, &options)?;
         if extractor.row_shape() != self.row_shape {
             bail!(
                 "the base gives rows {:?}, the head was trained on {:?}",
@@ -154,7 +122,7 @@ impl FeatureSource {
     /// A head may come from a stranger, and its words are data: they can't choose a file, an address or a program. What is
     /// left is what `extract` fetches of its own accord, in the same ways but without pip, and numbers that are drawn here.
     fn named_weights(&self, base: &Base, find: &WeightsSearch<'_>) -> anyhow::Result<Weights> {
-        let WeightsId { name, sha256, .. } = &self.weights;
+        let WeightsId { name, sha256, .. } = &self.recipe.weights;
         if name.starts_with("random:") {
             return find.resolve(base, name);
         }

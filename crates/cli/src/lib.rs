@@ -1,6 +1,6 @@
 //! The binaries: arguments → validated config → run → report.
 //!
-//! Each binary is one module with a `main` that reads like a table of contents. Only this crate parses flags, draws
+//! Each command is one module with a `main` that reads like a table of contents. Only this crate parses flags, draws
 //! progress bars and prints.
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ pub mod fit_head;
 mod interrupt;
 mod pipeline;
 pub mod predict;
+pub mod program;
 mod progress;
 mod shared_pictures;
 mod text;

@@ -13,10 +13,12 @@
 #![forbid(unsafe_code)]
 
 pub mod atomic;
+mod hint;
 mod named;
 pub mod regular;
 mod visible;
 
+pub use hint::Hint;
 pub use named::UnknownName;
 #[doc(hidden)]
 pub use serde;

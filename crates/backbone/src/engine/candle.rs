@@ -1,7 +1,7 @@
 //! candle: CUDA and Metal, and on the CPU the second reference in tests.
 
 use super::chain;
-use super::{Engine, EngineError, EngineInfo};
+use super::{Engine, EngineError, EngineInfo, Hardware};
 use crate::lower::LowerError;
 use crate::{Base, Device};
 use candle_core::{DType, Device as CandleDevice, Tensor};
@@ -116,10 +116,12 @@ impl CandleEngine {
             row,
             batch: if on_gpu { GPU_BATCH } else { 1 },
             info: EngineInfo {
-                engine: "candle".to_owned(),
-                isa: if on_gpu { gpu_name(&device) } else { "candle-cpu".to_owned() },
+                hardware: match on_gpu {
+                    true => Hardware::Gpu { model: gpu_name(&device) },
+                    false => Hardware::CandleCpu,
+                },
                 device: if on_gpu { name } else { "cpu".to_owned() },
-                precision: precision.name().to_owned(),
+                precision,
                 algorithms: vec![format!("conv2d, {products}")],
             },
             device,

@@ -1,6 +1,6 @@
 //! The project's own CPU kernels.
 
-use super::{Engine, EngineError, EngineInfo, EngineOptions};
+use super::{Engine, EngineError, EngineInfo, EngineOptions, Hardware};
 use crate::{Base, lower};
 use kernels::{Isa, Network, Precision, default_precision};
 use weights::Weights;
@@ -40,10 +40,9 @@ impl Engine for CpuEngine {
         }
         let algorithms = algorithms.into_iter().map(|(name, layers)| format!("{layers}x {name}"));
         EngineInfo {
-            engine: "cpu".to_owned(),
+            hardware: Hardware::Cpu(self.isa),
             device: "cpu".to_owned(),
-            isa: self.isa.name().to_owned(),
-            precision: self.precision.name().to_owned(),
+            precision: self.precision,
             algorithms: algorithms.collect(),
         }
     }

@@ -3,30 +3,17 @@
 mod candle;
 mod chain;
 mod cpu;
+mod info;
 
 use crate::lower::LowerError;
 use crate::{Base, Device};
 use kernels::{Isa, KernelError, Precision};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use weights::Weights;
 
-/// What really runs, for people and manifests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineInfo {
-    /// `cpu` (the project's kernels) or `candle`.
-    pub engine: String,
-    /// `cpu`, `cuda:0`, `metal`.
-    pub device: String,
-    /// The instruction set on a CPU, the GPU's name elsewhere.
-    pub isa: String,
-    /// `highest`, `high` or `medium`.
-    pub precision: String,
-    /// How layers are computed, such as `winograd F(2x2,3x3)`.
-    pub algorithms: Vec<String>,
-}
+pub use info::{EngineInfo, Hardware};
 
-/// What is wished of an engine; `None` leaves the choice to it.
+/// What is requested of an engine; `None` leaves the choice to it.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineOptions {
     /// Where to run.
@@ -134,7 +121,7 @@ pub(crate) fn build(
     Ok(Box::new(engine))
 }
 
-/// Whether the wished device can be had: to be asked before weights are fetched for it.
+/// Whether the requested device can be had: to be asked before weights are fetched for it.
 ///
 /// # Errors
 /// [`EngineError::NotBuilt`], [`EngineError::Unavailable`], [`EngineError::IsaElsewhere`], or an instruction set that this

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::changes::Difference;
 use crate::error::CacheError;
+use crate::recipe::Rules;
 use crate::settings::Settings;
 
 /// The manifest's own version: a reader refuses a larger one.
-pub const FORMAT_VERSION: u32 = 1;
+///
+/// Of version 1, which is still read, `settings` also has what is now in [`Provenance`].
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Which part of the inputs a run computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,9 +46,15 @@ pub struct Files {
     pub index: FileRecord,
 }
 
-/// Times and throughput: the only part of a cache that differs between two runs over the same files.
+/// Who made the cache, when and how fast: the only part that differs between two runs over the same files. In JSON `run`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Run {
+pub struct Provenance {
+    /// Version of the tool that finished the cache; empty where that is not known.
+    #[serde(default)]
+    pub tool_version: String,
+    /// The host that it ran on; empty where that is not known.
+    #[serde(default)]
+    pub host: String,
     /// When the run that finished the cache began, in seconds since 1970 (UTC).
     pub started_unix: u64,
     /// When it was done.
@@ -69,6 +77,8 @@ pub struct Run {
 /// What `finish` is told of the run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunStats {
+    /// Version of the tool that computes.
+    pub tool_version: String,
     /// Seconds from the start of this run to now.
     pub seconds: f64,
     /// What else to keep in the manifest's `run`, for instance threads or the time of each stage.
@@ -110,36 +120,17 @@ pub struct Manifest {
     pub block_rows: u64,
     /// sha256 of each block's bytes, in hex.
     pub block_sha256: Vec<String>,
-    /// Times and throughput.
-    pub run: Run,
+    /// Who made it, when and how fast.
+    pub run: Provenance,
 }
-
-/// Settings that two splits must share for one classifier to use both. Augmentation and seed may differ (only
-/// training images are augmented), and so may what only rounds differently: engine, instruction set, numerics.
-const SHARED: &[&str] = &[
-    "backbone",
-    "classes",
-    "dtype",
-    "image_size",
-    "interpolation",
-    "layer",
-    "pooling",
-    "precision",
-    "preprocess",
-    "row_shape",
-    "weights.sha256",
-    "weights.preprocess",
-];
 
 /// An error when the two cannot be used together (train with one, validate with the other): it names the field and
 /// both values.
-pub fn check_compatible(a: &Manifest, b: &Manifest) -> Result<(), CacheError> {
-    match a
-        .settings
-        .differences(&b.settings)
-        .into_iter()
-        .find(|d| SHARED.contains(&d.field.as_str()))
-    {
+///
+/// # Errors
+/// [`CacheError::Incompatible`].
+pub fn check_compatible(a: &Manifest, b: &Manifest, rules: Rules) -> Result<(), CacheError> {
+    match a.settings.incompatible(&b.settings, rules).into_iter().next() {
         None => Ok(()),
         Some(d) => Err(CacheError::Incompatible {
             first: a.split.clone(),
@@ -149,12 +140,4 @@ pub fn check_compatible(a: &Manifest, b: &Manifest) -> Result<(), CacheError> {
             b: d.second,
         }),
     }
-}
-
-/// Differences that [`check_compatible`] lets pass, for a note to the user: engine, instruction set, numerics, seed,
-/// augmentation, the weights' name.
-pub fn harmless_differences(a: &Manifest, b: &Manifest) -> Vec<Difference> {
-    let mut all = a.settings.differences(&b.settings);
-    all.retain(|d| !SHARED.contains(&d.field.as_str()));
-    all
 }

@@ -97,7 +97,7 @@ fn compare(
     now: &[Option<Stamp>],
 ) -> Comparison {
     let mut changes =
-        Changes { settings: settings.differences(&target.settings), ..Changes::default() };
+        Changes { settings: settings.stale(&target.settings, target.rules), ..Changes::default() };
     let by_name: HashMap<&str, usize> = old.iter().enumerate().map(|(i, o)| (o.name, i)).collect();
     let mut reuse = vec![None; target.inputs.len()];
     let mut kept = HashSet::new();
@@ -148,14 +148,14 @@ fn compare(
     Comparison { changes, reuse }
 }
 
-/// Finds the rows of files that have another name now. Not with augmentation, where a row depends on more than its file.
+/// Finds the rows of files that have another name now.
 fn find_renamed(
     old: &[Old<'_>],
     target: &Target,
     now: &[Option<Stamp>],
     reuse: &mut [Option<usize>],
 ) {
-    if target.settings.augmentation.is_some() || !target.files_at_hand() {
+    if !target.files_at_hand() {
         return;
     }
     let mut by_content = HashMap::new();

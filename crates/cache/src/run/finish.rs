@@ -17,7 +17,7 @@ use crate::format::digest::{Hasher, Hex, row_hash};
 use crate::format::features::{block_rows, features_header};
 use crate::format::index::{self, IndexEntry};
 use crate::format::journal::{Entry, Journal, Layout, Record};
-use crate::format::manifest::{FORMAT_VERSION, FileRecord, Files, Manifest, Run};
+use crate::format::manifest::{FORMAT_VERSION, FileRecord, Files, Manifest, Provenance};
 use crate::format::names::{SplitFiles, file_name, part};
 use crate::format::npy;
 use crate::format::stamps::{self, Stamp};
@@ -36,7 +36,7 @@ pub(crate) struct Job<'a> {
     /// Each a row or skipped.
     pub(crate) entries: &'a mut [Entry],
     pub(crate) lock: &'a Lock,
-    pub(crate) run: Run,
+    pub(crate) run: Provenance,
 }
 
 /// An error unless lock, part and journal are still the files at their names: else somebody else writes there by now, and

@@ -13,6 +13,8 @@ use crate::settings::Settings;
 
 /// Longest reason that is kept of a bad file, in characters.
 pub(crate) const MAX_REASON: usize = 1000;
+/// Longest name of a tool's version or a host that is kept, in characters.
+pub(crate) const MAX_NAME: usize = 255;
 /// Largest `run.extra` of a manifest as JSON, in bytes.
 pub(crate) const MAX_EXTRA: u64 = 1 << 20;
 
@@ -120,9 +122,10 @@ mod tests {
     use crate::finished::complete::{FORMAT, parse_manifest};
     use crate::format::features::{features_header, features_size};
     use crate::format::index::{IndexEntry, parse_lines, write_csv};
-    use crate::format::manifest::{FORMAT_VERSION, FileRecord, Files, Manifest, Run};
+    use crate::format::manifest::{FORMAT_VERSION, FileRecord, Files, Manifest, Provenance};
     use crate::format::names::SplitFiles;
     use crate::format::npy;
+    use crate::recipe::OpaqueRecipe;
     use crate::run::crash_tests::settings;
 
     /// The manifest of a finished cache of so many rows, as JSON.
@@ -166,7 +169,7 @@ mod tests {
             data_offset: features_header(settings, rows).len() as u64,
             block_rows,
             block_sha256: (0..rows.div_ceil(block_rows)).map(|_| hash()).collect(),
-            run: Run::default(),
+            run: Provenance::default(),
         };
         (serde_json::to_vec_pretty(&manifest).unwrap(), files)
     }
@@ -257,7 +260,11 @@ mod tests {
         for _ in 0..200 {
             deep = serde_json::Value::Array(vec![deep]);
         }
-        refused(Settings { augmentation: Some(deep), ..settings(1) }, Vec::new());
+        let fields = [("deep".to_owned(), deep)].into_iter().collect();
+        refused(Settings { recipe: OpaqueRecipe::new(fields), ..settings(1) }, Vec::new());
+        // Two fields of one name.
+        let fields = [("dtype".to_owned(), "f32".into())].into_iter().collect();
+        refused(Settings { recipe: OpaqueRecipe::new(fields), ..settings(1) }, Vec::new());
         // A quadrillion rows: the sizes alone.
         let (settings, sizes) = sizes(&[512], 1 << 50);
         assert!(sizes.check(settings.row_bytes().unwrap() as u64).is_err());

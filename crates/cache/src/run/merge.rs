@@ -11,6 +11,7 @@ use crate::finished::splits::stems;
 use crate::format::manifest::{Manifest, RunStats, Shard};
 use crate::format::names;
 use crate::input::{Existing, Input, OnError};
+use crate::recipe::Rules;
 use crate::run::open::{Opened, open_on};
 use crate::run::setup::source;
 use crate::run::target::{Content, Contents, Target, shard_range};
@@ -25,8 +26,13 @@ use crate::run::target::{Content, Contents, Target, shard_range};
 /// [`CacheError::Shards`] for shards that don't make a whole, [`CacheError::Changed`] for a joined split of other content
 /// under [`Existing::Refuse`], [`CacheError::Damaged`] for a shard that isn't what its manifest says, and what the disk
 /// says.
-pub fn merge(dir: &Path, split: &str, existing: Existing) -> Result<Manifest, CacheError> {
-    merge_on(Arc::new(RealDisk), dir, split, existing)
+pub fn merge(
+    dir: &Path,
+    split: &str,
+    existing: Existing,
+    rules: Rules,
+) -> Result<Manifest, CacheError> {
+    merge_on(Arc::new(RealDisk), dir, split, existing, rules)
 }
 
 pub(crate) fn merge_on(
@@ -34,6 +40,7 @@ pub(crate) fn merge_on(
     dir: &Path,
     split: &str,
     existing: Existing,
+    rules: Rules,
 ) -> Result<Manifest, CacheError> {
     let begun = Instant::now();
     names::check_split(split)?;
@@ -45,7 +52,7 @@ pub(crate) fn merge_on(
     for reader in &shards {
         let m = reader.manifest();
         let name = names::stem(split, m.shard);
-        if let Some(d) = first.settings.differences(&m.settings).first() {
+        if let Some(d) = first.settings.unmergeable(&m.settings, rules).first() {
             return Err(refuse(format!(
                 "{name} has another {} than shard 1: {} and {}",
                 d.field, d.second, d.first
@@ -70,7 +77,7 @@ pub(crate) fn merge_on(
         }
     }
     let contents = Contents::Known(contents);
-    let target = Target::new(split, None, first.settings.clone(), inputs, contents)?;
+    let target = Target::new(split, None, (first.settings.clone(), rules), inputs, contents)?;
     if crate::format::digest::Hex(target.list.1).to_string() != first.inputs_sha256 {
         return Err(refuse(
             "the names in the shards' indices are not those of the list they were made from"
@@ -99,8 +106,11 @@ pub(crate) fn merge_on(
                 }
                 start += reader.manifest().inputs as usize;
             }
-            let mut stats =
-                RunStats { seconds: begun.elapsed().as_secs_f64(), ..RunStats::default() };
+            let mut stats = RunStats {
+                tool_version: first.run.tool_version.clone(),
+                seconds: begun.elapsed().as_secs_f64(),
+                ..RunStats::default()
+            };
             let seconds: f64 = shards.iter().map(|s| s.manifest().run.seconds).sum();
             stats.extra.insert("merged_shards".to_owned(), shards.len().into());
             stats.extra.insert("shard_seconds".to_owned(), seconds.into());

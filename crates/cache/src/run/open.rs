@@ -40,7 +40,8 @@ pub fn open(
     inputs: Vec<Input>,
     options: OpenOptions,
 ) -> Result<Opened, CacheError> {
-    let target = Target::new(split, options.shard, settings, inputs, Contents::Files)?;
+    let target =
+        Target::new(split, options.shard, (settings, options.rules), inputs, Contents::Files)?;
     open_on(Arc::new(RealDisk), dir, target, options.existing, options.on_error)
 }
 
@@ -79,7 +80,7 @@ pub(crate) fn open_on(
 fn is_done(files: &SplitFiles, target: &Target) -> bool {
     match complete::load_manifest(files, &target.split, target.shard) {
         Ok(Some(m)) => {
-            m.settings.differences(&target.settings).is_empty()
+            m.settings.stale(&target.settings, target.rules).is_empty()
                 && m.inputs_sha256 == Hex(target.list.1).to_string()
         }
         _ => false,

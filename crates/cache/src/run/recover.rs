@@ -47,7 +47,7 @@ pub struct Recovered {
 }
 
 /// Gives the final names to every split (of those named in `only`; all where it is empty) whose run was killed when all its
-/// files were complete. Neither the inputs nor the weights are needed. Nothing is computed, and rows that are missing stay
+/// files were complete. The inputs are not needed. Nothing is computed, and rows that are missing stay
 /// missing.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use crate::format::journal::{JournalHeader, Record};
 use crate::format::manifest::Shard;
 use crate::format::names;
 use crate::input::{Existing, Input};
+use crate::recipe::Rules;
 use crate::run::limits;
 use crate::settings::Settings;
 
@@ -19,6 +20,8 @@ pub(crate) struct Target {
     pub(crate) split: String,
     pub(crate) shard: Option<Shard>,
     pub(crate) settings: Settings,
+    /// What a difference in the settings means.
+    pub(crate) rules: Rules,
     /// The inputs of this shard.
     pub(crate) inputs: Vec<Input>,
     /// Position of the first of them in the whole list.
@@ -62,7 +65,7 @@ impl Target {
     pub(crate) fn new(
         split: &str,
         shard: Option<Shard>,
-        settings: Settings,
+        (settings, rules): (Settings, Rules),
         mut inputs: Vec<Input>,
         contents: Contents,
     ) -> Result<Self, CacheError> {
@@ -77,7 +80,7 @@ impl Target {
         let (base, end) = shard_range(inputs.len(), shard);
         inputs.truncate(end);
         inputs.drain(..base);
-        Ok(Self { split: split.to_owned(), shard, settings, inputs, base, list, contents })
+        Ok(Self { split: split.to_owned(), shard, settings, rules, inputs, base, list, contents })
     }
 }
 

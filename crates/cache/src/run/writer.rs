@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 use half::f16;
 
 use crate::disk::Disk;
-use crate::disk::lock::Lock;
+use crate::disk::lock::{self, Lock};
 use crate::error::CacheError;
 use crate::format::digest::{Hex, row_hash};
 use crate::format::index::IndexEntry;
 use crate::format::journal::{Entry, Journal, Record, RowFact, SkipFact};
-use crate::format::manifest::{Manifest, Run, RunStats};
+use crate::format::manifest::{Manifest, Provenance, RunStats};
 use crate::format::names::SplitFiles;
 use crate::format::stamps::Stamp;
 use crate::input::{Input, Judged, OnError, RowSource, Skip};
 use crate::run::finish::{Job, check_in_place, now_unix};
-use crate::run::limits::{MAX_EXTRA, MAX_REASON};
+use crate::run::limits::{MAX_EXTRA, MAX_NAME, MAX_REASON};
 use crate::run::part::Part;
 use crate::run::setup::Ready;
 use crate::run::target::Target;
@@ -256,11 +256,14 @@ impl SplitWriter {
         self.checkpoint()
     }
 
-    fn run(&self, stats: RunStats, entries: &[Entry]) -> Run {
+    fn run(&self, stats: RunStats, entries: &[Entry]) -> Provenance {
         let rows = entries.iter().filter(|e| matches!(e, Entry::Row(_))).count();
         let rows_computed = rows.saturating_sub(self.rows_reused) as u64;
         let seconds = if stats.seconds.is_finite() { stats.seconds.max(0.0) } else { 0.0 };
-        Run {
+        let short = |text: &str| text.chars().take(MAX_NAME).collect();
+        Provenance {
+            tool_version: short(&stats.tool_version),
+            host: short(&lock::host()),
             started_unix: self.started_unix,
             finished_unix: 0,
             seconds,

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{compute, inputs, many, run, settings, snapshot, writer};
+use crate::common::{RULES, compute, inputs, many, run, settings, snapshot, with, writer};
 use cache::{
-    CacheError, Dtype, Existing, Input, OnError, OpenOptions, Opened, RunStats, Settings, Skip,
-    SplitReader, check_compatible, open,
+    CacheError, Dtype, Existing, Input, OnError, OpenOptions, Opened, Rules, RunStats, Settings,
+    Skip, SplitReader, check_compatible, open,
 };
+use serde_json::json;
 
 const FILES: &[(&str, &str)] =
     &[("cats/a", "1"), ("cats/b", "2"), ("dogs/c", "3"), ("dogs/d", "bad")];
@@ -35,32 +36,41 @@ fn a_complete_cache_is_not_touched() {
 }
 
 #[test]
-fn another_version_of_the_tool_makes_nothing_stale_but_other_numerics_do() {
+fn what_decides_nothing_makes_nothing_stale_but_other_numerics_do() {
     let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let files = inputs(data.path(), FILES);
     let old = settings(&[2], Dtype::F32);
-    let newer = Settings { tool_version: "99.0".to_owned(), ..old.clone() };
+    let newer = with(&old, "by", json!("99.0"));
+    let options = |existing| OpenOptions { existing, rules: RULES, ..OpenOptions::default() };
+    let opened = |settings: &Settings, existing| {
+        open(dir.path(), "train", settings.clone(), files.clone(), options(existing))
+    };
     // An unfinished run goes on under another version, and the manifest tells of the one that finished it.
-    let w = writer(open(dir.path(), "train", old.clone(), files.clone(), OpenOptions::default()));
+    let w = writer(opened(&old, Existing::Refuse));
     (0..2).for_each(|position| compute(&w, position, 2).unwrap());
     w.abandon().unwrap();
-    let (manifest, computed) = run(dir.path(), &newer, &files, Existing::Refuse).unwrap();
-    assert_eq!((computed, manifest.settings.tool_version.as_str()), (2, "99.0"));
+    let w = writer(opened(&newer, Existing::Refuse));
+    assert_eq!(w.pending(), [2, 3]);
+    (2..4).for_each(|position| compute(&w, position, 2).unwrap());
+    let stats = RunStats { tool_version: "99.0".to_owned(), ..RunStats::default() };
+    let manifest = w.finish(stats).unwrap();
+    assert_eq!(manifest.settings.recipe.fields()["by"], "99.0");
+    assert_eq!(manifest.run.tool_version, "99.0");
     for settings in [&old, &newer] {
         for existing in [Existing::Refuse, Existing::Update] {
-            assert_eq!(run(dir.path(), settings, &files, existing).unwrap().1, 0);
+            assert!(matches!(opened(settings, existing).unwrap(), Opened::UpToDate(_)));
         }
     }
-    let other = Settings { numerics: 2, ..newer };
-    let error = run(dir.path(), &other, &files, Existing::Update).unwrap_err();
+    let other = with(&newer, "numerics", json!(2));
+    let error = opened(&other, Existing::Update).unwrap_err();
     assert!(error.to_string().contains("numerics was 1, is now 2"), "{error}");
     // A manifest from before there was such a field.
     let path = dir.path().join("train.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("    \"numerics\": 1,\n", "")).unwrap();
-    let error = run(dir.path(), &old, &files, Existing::Refuse).unwrap_err();
-    assert!(error.to_string().contains("numerics was 0, is now 1"), "{error}");
-    assert_eq!(SplitReader::open(dir.path(), "train").unwrap().manifest().settings.numerics, 0);
+    let error = opened(&old, Existing::Refuse).unwrap_err();
+    assert!(error.to_string().contains("numerics was absent, is now 1"), "{error}");
+    SplitReader::open(dir.path(), "train").unwrap();
 }
 
 #[test]
@@ -73,11 +83,10 @@ fn what_changed_is_told() {
         let e = run(dir.path(), settings, files, Existing::Refuse).unwrap_err();
         (e.to_string(), e.hint().unwrap())
     };
-    let mut new = old.clone();
-    new.weights.sha256 = "cd".to_owned();
-    new.interpolation = "nearest".to_owned();
+    let new = with(&old, "weights", json!({ "name": "w", "sha256": "cd" }));
+    let new = with(&new, "layer", json!("block4_pool"));
     let (text, hint) = told(&new, &files);
-    assert!(text.contains(r#"interpolation was "bilinear", is now "nearest""#), "{text}");
+    assert!(text.contains(r#"layer was "block5_pool", is now "block4_pool""#), "{text}");
     assert!(text.contains(r#"weights.sha256 was "ab", is now "cd""#), "{text}");
     assert!(hint.contains("--overwrite") && !hint.contains("--update"), "{hint}");
     let error = run(dir.path(), &new, &files, Existing::Update).unwrap_err();
@@ -122,8 +131,7 @@ fn an_interrupted_run_goes_on_or_tells_what_changed() {
         Err(CacheError::Incomplete { missing: 6, total: 9, .. })
     ));
     assert!(matches!(SplitReader::open(dir.path(), "train"), Err(CacheError::Missing { .. })));
-    let mut other = settings.clone();
-    other.layer = "block4_pool".to_owned();
+    let other = with(&settings, "layer", json!("block4_pool"));
     let error = run(dir.path(), &other, &files, Existing::Refuse).unwrap_err().to_string();
     assert!(error.contains("train.journal") && error.contains("layer"), "{error}");
     let w =
@@ -202,36 +210,32 @@ fn wrong_arguments_are_told() {
 fn splits_that_do_not_belong_together_are_refused() {
     let data = tempfile::tempdir().unwrap();
     let files = inputs(data.path(), FILES);
-    let manifest = |change: fn(&mut cache::Settings)| {
+    let base = settings(&[2], Dtype::F32);
+    let manifest = |settings: Settings| {
         let dir = tempfile::tempdir().unwrap();
-        let mut settings = settings(&[2], Dtype::F32);
-        change(&mut settings);
         run(dir.path(), &settings, &files, Existing::Refuse).unwrap().0
     };
-    let a = manifest(|_| ());
-    for change in [
-        (|s| s.engine = "cuda".to_owned()) as fn(&mut cache::Settings),
-        |s| s.seed = 7,
-        |s| s.augmentation = Some("random".into()),
-    ] {
-        let b = manifest(change);
-        check_compatible(&a, &b).unwrap();
-        assert_eq!(cache::harmless_differences(&a, &b).len(), 1);
-    }
-    for change in [
-        (|s| s.layer = "block4_pool".to_owned()) as fn(&mut cache::Settings),
-        |s| s.weights.sha256 = "ff".to_owned(),
-        |s| s.image_size = [224, 150],
-        |s| s.classes[0] = "kittens".to_owned(),
-        |s| s.row_shape = vec![1, 2],
+    let a = manifest(base.clone());
+    let b = manifest(with(&with(&base, "by", json!("2")), "numerics", json!(2)));
+    check_compatible(&a, &b, RULES).unwrap();
+    let harmless = a.settings.harmless(&b.settings, RULES);
+    assert_eq!(harmless.iter().map(|d| d.field.as_str()).collect::<Vec<_>>(), ["numerics"]);
+    assert!(check_compatible(&a, &b, Rules::default()).is_err());
+    for other in [
+        with(&base, "layer", json!("block4_pool")),
+        with(&base, "weights", json!({ "name": "w", "sha256": "ff" })),
+        with(&base, "unheard", json!(null)),
+        Settings { classes: vec!["kittens".to_owned(), "dogs".to_owned()], ..base.clone() },
+        Settings { row_shape: vec![1, 2], ..base.clone() },
+        Settings { dtype: Dtype::F16, ..base.clone() },
     ] {
         assert!(matches!(
-            check_compatible(&a, &manifest(change)),
+            check_compatible(&a, &manifest(other), RULES),
             Err(CacheError::Incompatible { .. })
         ));
     }
-    let text =
-        check_compatible(&a, &manifest(|s| s.layer = "x".to_owned())).unwrap_err().to_string();
+    let error = check_compatible(&a, &manifest(with(&base, "layer", json!("x"))), RULES);
+    let text = error.unwrap_err().to_string();
     assert!(text.contains(r#"layer is "block5_pool" in the first, "x" in the second"#), "{text}");
 }
 
@@ -313,7 +317,7 @@ fn a_file_that_still_cannot_be_read_costs_nothing_and_stays_listed() {
     }
     // An unfinished run of something else isn't given up for it.
     fs::write(path.with_extension("gone"), "2").unwrap();
-    let other = Settings { seed: 9, ..settings.clone() };
+    let other = with(&settings, "seed", json!(9));
     let options = OpenOptions { existing: Existing::Overwrite, ..OpenOptions::default() };
     let w = writer(open(dir.path(), "train", other, files.clone(), options));
     compute(&w, 0, 2).unwrap();

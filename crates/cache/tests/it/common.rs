@@ -6,35 +6,35 @@ use std::fs;
 use std::path::Path;
 
 use cache::{
-    CacheError, Dtype, Existing, Input, Manifest, OpenOptions, Opened, RowSource, RunStats,
-    Settings, Skip, SplitWriter, WeightsId, open,
+    CacheError, Dtype, Existing, Input, Manifest, OpaqueRecipe, OpenOptions, Opened, RowSource,
+    Rule, Rules, RunStats, Settings, Skip, SplitWriter, open,
 };
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+/// What a difference means here: `by` decides nothing, `numerics` only how rows are rounded.
+pub const RULES: Rules = Rules(&[
+    Rule { field: "by", stale: false, merge: false, together: false },
+    Rule { field: "numerics", stale: true, merge: true, together: false },
+]);
+
 pub fn settings(row_shape: &[usize], dtype: Dtype) -> Settings {
+    let recipe = json!({
+        "by": "0.1.0", "numerics": 1, "layer": "block5_pool", "weights": { "name": "w", "sha256": "ab" },
+    });
     Settings {
-        tool_version: "0.1.0".to_owned(),
-        numerics: 1,
-        backbone: "vgg16".to_owned(),
-        layer: "block5_pool".to_owned(),
-        pooling: "none".to_owned(),
-        weights: WeightsId {
-            name: "w".to_owned(),
-            sha256: "ab".to_owned(),
-            preprocess: "torch".to_owned(),
-        },
-        image_size: [150, 150],
-        interpolation: "bilinear".to_owned(),
-        preprocess: "torch".to_owned(),
-        augmentation: None,
-        seed: 0,
-        precision: "highest".to_owned(),
-        engine: "test".to_owned(),
-        isa_or_gpu: "none".to_owned(),
+        recipe: serde_json::from_value(recipe).unwrap(),
         dtype,
         classes: vec!["cats".to_owned(), "dogs".to_owned()],
         row_shape: row_shape.to_vec(),
     }
+}
+
+/// The settings with another value of a field of the recipe.
+pub fn with(settings: &Settings, field: &str, value: Value) -> Settings {
+    let mut fields = settings.recipe.fields().clone();
+    fields.insert(field.to_owned(), value);
+    Settings { recipe: OpaqueRecipe::new(fields), ..settings.clone() }
 }
 
 /// Writes files `cats/…` and `dogs/…` below `dir` and lists them.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{compute, many, run, settings, snapshot};
+use crate::common::{compute, many, run, settings, snapshot, with};
 use cache::{
-    CacheError, Dtype, Existing, Input, OpenOptions, Opened, RunStats, Settings, Shard, merge, open,
+    CacheError, Dtype, Existing, Input, OpenOptions, Opened, Rules, RunStats, Settings, Shard,
+    merge, open,
 };
 
 fn shard(dir: &Path, settings: &Settings, files: &[Input], index: usize, count: usize) {
@@ -20,7 +21,7 @@ fn shard(dir: &Path, settings: &Settings, files: &[Input], index: usize, count: 
 }
 
 fn refusal(dir: &Path) -> String {
-    let error = merge(dir, "train", Existing::Refuse).unwrap_err();
+    let error = merge(dir, "train", Existing::Refuse, Rules::default()).unwrap_err();
     assert!(matches!(error, CacheError::Shards { .. } | CacheError::Damaged { .. }), "{error}");
     assert!(error.hint().is_some());
     error.to_string()
@@ -40,7 +41,7 @@ fn shards_become_one() {
         for index in [2, 4, 1, 3] {
             shard(shards.path(), &settings, &files, index, 4);
         }
-        let manifest = merge(shards.path(), "train", Existing::Refuse).unwrap();
+        let manifest = merge(shards.path(), "train", Existing::Refuse, Rules::default()).unwrap();
         assert_eq!((manifest.rows, manifest.run.extra["shard_seconds"].as_f64()), (10, Some(6.0)));
         let keep = |dir: &Path| {
             let mut all = snapshot(dir);
@@ -49,7 +50,7 @@ fn shards_become_one() {
         };
         assert_eq!(keep(shards.path()), keep(whole.path()));
         // Again: nothing to do. And extract finds it complete.
-        merge(shards.path(), "train", Existing::Refuse).unwrap();
+        merge(shards.path(), "train", Existing::Refuse, Rules::default()).unwrap();
         assert_eq!(run(shards.path(), &settings, &files, Existing::Refuse).unwrap().1, 0);
     }
     assert!(refusal(dir.path()).contains("there are none"));
@@ -74,8 +75,7 @@ fn missing_double_and_foreign_shards_are_refused() {
         fs::remove_file(dir.path().join(format!("train.shard-2-of-3{end}"))).unwrap();
     }
     // Of other settings, and of another list.
-    let mut other = good.clone();
-    other.precision = "medium".to_owned();
+    let other = with(&good, "precision", serde_json::json!("medium"));
     shard(dir.path(), &other, &files, 2, 3);
     let text = refusal(dir.path());
     assert!(text.contains("train.shard-2-of-3 has another precision"), "{text}");

@@ -8,6 +8,7 @@ use crate::common::{compute, many, run, settings, snapshot, writer};
 use cache::{
     CacheError, Dtype, Existing, OpenOptions, RunStats, SplitReader, info, list_splits, open,
 };
+use util::Hint as _;
 
 fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -156,7 +157,7 @@ fn hostile_manifests_indices_and_journals() {
         (r#""block_rows": "#, r#""block_rows": 9999999999"#),
         (r#""data_offset": 128"#, r#""data_offset": 64"#),
         ("train_features.npy", "../../etc/passwd"),
-        (r#""format_version": 1"#, r#""format_version": 2"#),
+        (r#""format_version": 2"#, r#""format_version": 3"#),
         (r#""format": "feature-cache""#, r#""format": "other""#),
         (r#""split": "train""#, r#""split": "test""#),
         (r#""dtype": "f32""#, r#""dtype": "f16""#),

@@ -4,6 +4,7 @@ mod args;
 
 use anyhow::Result;
 use cache::{Existing, Manifest, Recovery, SplitReader, State};
+use pipeline::{Recipe, WeightsId};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,11 +15,16 @@ use crate::failure::{exit_with, hinted};
 use crate::interrupt::Interrupt;
 use crate::shared_pictures::{self, describe_leak};
 use crate::{progress, text};
-use args::{CacheArgs, Command, LeaksArgs, MergeArgs, RecoverArgs};
+pub(crate) use args::CacheArgs;
+use args::{Command, LeaksArgs, MergeArgs, RecoverArgs};
 
 /// Runs `cache` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args: CacheArgs = parse();
+    execute(parse())
+}
+
+/// Runs it with these arguments.
+pub(crate) fn execute(args: CacheArgs) -> ExitCode {
     exit_with(|| {
         // Most write nothing, and merge and recover can be ended at any time: nothing is waited for.
         Interrupt::listen(Duration::ZERO, "run the same command again")?;
@@ -50,9 +56,7 @@ fn info(dir: &Path, as_json: bool) -> Result<ExitCode> {
             format!(", being written by process {pid} on {host}")
         });
         let (lines, value) = match &one.state {
-            State::Complete(m) => {
-                (describe(m).to_vec(), json!({ "state": "complete", "manifest": m }))
-            }
+            State::Complete(m) => (describe(m), json!({ "state": "complete", "manifest": m })),
             State::Unfinished { rows, inputs } => (
                 vec![format!("unfinished, {rows} of {inputs} images done{writer}")],
                 json!({ "state": "unfinished", "rows": rows, "inputs": inputs }),
@@ -74,31 +78,51 @@ fn info(dir: &Path, as_json: bool) -> Result<ExitCode> {
 }
 
 /// The lines about a complete split.
-fn describe(m: &Manifest) -> [String; 6] {
+fn describe(m: &Manifest) -> Vec<String> {
     let s = &m.settings;
-    let [width, height] = s.image_size;
     let counts: Vec<String> =
         s.classes.iter().zip(&m.class_counts).map(|(class, n)| format!("{class} {n}")).collect();
     let files = &m.files;
     let bytes = files.features.bytes + files.labels.bytes + files.index.bytes;
-    let base = format!("{} up to {}, pooling {}", s.backbone, s.layer, s.pooling);
-    let sha256 = s.weights.sha256.get(..12).unwrap_or(&s.weights.sha256);
-    [
+    let mut lines = vec![
         format!("{} {}, {}", text::shape(&m.shape), s.dtype, indicatif::HumanBytes(bytes)),
         format!("  rows      {} ({}), {} skipped", m.rows, counts.join(", "), m.skipped),
-        format!("  base      {base}, weights {} (sha256 {sha256}…)", s.weights.name),
+    ];
+    match Recipe::of(s) {
+        Ok(recipe) => lines.extend(describe_recipe(&recipe)),
+        Err(error) => lines.push(format!("  recipe    {error}")),
+    }
+    let digest = s.recipe.digest(Recipe::RULES);
+    lines.push(format!("  recipe    {}…", digest.get(..12).unwrap_or(&digest)));
+    lines.push(format!(
+        "  made      {} by version {}, {:.1} images/s",
+        text::time(m.run.finished_unix),
+        tool_version(m),
+        m.run.rows_per_second
+    ));
+    lines
+}
+
+fn describe_recipe(recipe: &Recipe) -> [String; 3] {
+    let WeightsId { name, sha256, .. } = &recipe.weights;
+    let sha256 = sha256.get(..12).unwrap_or(sha256);
+    [
         format!(
-            "  images    {width}x{height}, {} resize, {} preprocessing",
-            s.interpolation, s.preprocess
+            "  base      {} up to {}, pooling {}, weights {name} (sha256 {sha256}…)",
+            recipe.backbone, recipe.layer, recipe.pooling
         ),
-        format!("  engine    {} {}, precision {}", s.engine, s.isa_or_gpu, s.precision),
         format!(
-            "  made      {} by version {}, {:.1} images/s",
-            text::time(m.run.finished_unix),
-            s.tool_version,
-            m.run.rows_per_second
+            "  images    {}, {} resize, {} preprocessing",
+            recipe.image_size, recipe.interpolation, recipe.preprocess
         ),
+        format!("  engine    {}, precision {}", recipe.hardware, recipe.precision),
     ]
+}
+
+/// The first version wrote it among the settings.
+fn tool_version(m: &Manifest) -> &str {
+    let first = m.settings.recipe.fields().get("tool_version").and_then(Value::as_str);
+    first.filter(|_| m.run.tool_version.is_empty()).unwrap_or(&m.run.tool_version)
 }
 
 fn verify(dir: &Path, as_json: bool) -> Result<ExitCode> {
@@ -169,7 +193,7 @@ fn merge(args: &MergeArgs) -> Result<ExitCode> {
     };
     let mut values = Vec::new();
     for split in &splits {
-        let manifest = cache::merge(dir, split, existing)?;
+        let manifest = cache::merge(dir, split, existing, Recipe::RULES)?;
         let file = dir.join(&manifest.files.features.name);
         console.say(format!(
             "{split}: {} {} → {}",

@@ -2,18 +2,14 @@
 
 use anyhow::{Context as _, Result};
 use backbone::{Base, EngineInfo, EngineOptions, Pooling};
-use cache::{Dtype, Existing, OpenOptions, Settings, WeightsId};
+use cache::{Dtype, Existing, OpenOptions};
 use images::{Interpolation, LoadSpec, Preprocess};
+use pipeline::{NUMERICS, Recipe, WeightsId};
 use std::path::PathBuf;
 use weights::PreprocessHint;
 
 use super::args::{PreprocessChoice, Profile, RunArgs};
 use crate::failure::hinted;
-
-/// Version of what is computed. Raise it with every change by which the same file, weights and settings give other bytes
-/// of a row than before, in decoding, resizing, preprocessing or the engines: older caches are then stale.
-/// `tests/e2e/numerics.rs` fails when that was forgotten.
-pub(crate) const NUMERICS: u32 = 1;
 
 /// What `extract` will do.
 #[derive(Debug)]
@@ -97,46 +93,41 @@ impl Config {
                 },
                 shard: args.shard,
                 on_error: args.on_error,
+                rules: Recipe::RULES,
             },
         })
     }
 
-    /// How files become pixels, once the weights are known.
-    pub(super) fn load_spec(&self, hint: PreprocessHint) -> LoadSpec {
+    /// How files become pixels, once it is known what the weights were trained with.
+    pub(super) fn load_spec(&self, trained: Preprocess) -> LoadSpec {
         let preprocess = match self.preprocess {
             PreprocessChoice::Fixed(fixed) => fixed,
-            PreprocessChoice::Auto => preprocess_of(hint),
+            PreprocessChoice::Auto => trained,
         };
         LoadSpec { size: self.size, interpolation: self.interpolation, preprocess }
     }
 
-    /// Everything that decides the bytes of a row.
-    pub(super) fn settings(
+    /// Everything that decides the bits of a row.
+    pub(super) fn recipe(
         &self,
-        weights: &WeightsId,
+        base: &Base,
+        weights: WeightsId,
         spec: &LoadSpec,
         engine: &EngineInfo,
-        classes: Vec<String>,
-        row_shape: Vec<usize>,
-    ) -> Settings {
-        Settings {
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+    ) -> Recipe {
+        Recipe {
             numerics: NUMERICS,
-            backbone: self.base.name.to_owned(),
-            layer: self.base.last_layer().to_owned(),
-            pooling: self.pooling.to_string(),
-            weights: weights.clone(),
-            image_size: [self.size.width, self.size.height],
-            interpolation: spec.interpolation.to_string(),
-            preprocess: spec.preprocess.to_string(),
-            augmentation: None,
-            seed: 0,
-            precision: engine.precision.clone(),
-            engine: engine.engine.clone(),
-            isa_or_gpu: engine.isa.clone(),
+            backbone: base.name.to_owned(),
+            variant: base.variant().map(str::to_owned),
+            layer: base.last_layer().to_owned(),
+            pooling: self.pooling,
+            weights,
+            image_size: spec.size,
+            interpolation: spec.interpolation,
+            preprocess: spec.preprocess,
+            precision: engine.precision,
+            hardware: engine.hardware.clone(),
             dtype: self.dtype,
-            classes,
-            row_shape,
         }
     }
 }

@@ -15,9 +15,10 @@ use crate::feature_source::WeightsSearch;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::text;
 use crate::threads;
-use args::{Command, ExtractArgs, RunArgs};
+pub(crate) use args::ExtractArgs;
+use args::{Command, RunArgs};
 use config::Config;
-pub(crate) use config::{NUMERICS, preprocess_of};
+pub(crate) use config::preprocess_of;
 use split::{Done, Session};
 
 /// How long a run may take to finish the batch in hand. What is finished is on disk, so no more than that batch is lost.
@@ -25,7 +26,11 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs `extract` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args: ExtractArgs = parse();
+    execute(parse())
+}
+
+/// Runs it with these arguments.
+pub(crate) fn execute(args: ExtractArgs) -> ExitCode {
     exit_with(|| match args.command {
         Some(Command::Summary(args)) => summary::print(&args),
         Some(Command::Bases(args)) => bases::print(&args),

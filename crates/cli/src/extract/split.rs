@@ -1,10 +1,11 @@
 //! One split after the other, with what is said about it.
 
 use anyhow::{Context as _, Result};
-use backbone::{EngineInfo, Extractor};
+use backbone::{EngineInfo, Extractor, Hardware};
 use cache::leaks::{self, Leak};
-use cache::{Input, Manifest, Opened, RowSource, RunStats, Skip, SplitWriter, WeightsId};
+use cache::{Input, Manifest, Opened, RowSource, RunStats, Skip, SplitWriter};
 use images::{Cause, ImageError, LoadSpec, Memory, SplitScan};
+use pipeline::{Recipe, WeightsId};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::cell::OnceCell;
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use weights::Weights;
 
-use super::config::Config;
+use super::config::{Config, preprocess_of};
 use crate::console::Console;
 use crate::failure::short_of_something;
 use crate::interrupt::Interrupt;
@@ -29,9 +30,8 @@ const SHOWN_LEAKS: usize = 3;
 /// What all splits of a run share.
 pub(super) struct Session<'a> {
     config: &'a Config,
-    weights: WeightsId,
+    recipe: Recipe,
     weights_source: String,
-    spec: LoadSpec,
     memory: Memory,
     extractor: Extractor,
     pool: &'a rayon::ThreadPool,
@@ -73,19 +73,19 @@ impl<'a> Session<'a> {
         console: Console,
         interrupt: &'a Interrupt,
     ) -> Result<Self> {
-        let spec = config.load_spec(weights.preprocess);
+        let trained = preprocess_of(weights.preprocess);
+        let spec = config.load_spec(trained);
         let size = [config.size.height as usize, config.size.width as usize];
         let base = config.base.for_variant(weights.variant)?;
         let extractor =
             pool.install(|| Extractor::new(&base, &weights, size, config.pooling, &config.engine))?;
         // The engine has packed copies: the tensors themselves are dropped here.
-        let Weights { name, source, sha256, preprocess, .. } = weights;
-        let weights = WeightsId { name, sha256, preprocess: preprocess.to_string() };
+        let Weights { name, source, sha256, .. } = weights;
+        let weights = WeightsId { name, sha256, preprocess: trained };
         Ok(Self {
             config,
-            weights,
+            recipe: config.recipe(&base, weights, &spec, &extractor.info()),
             weights_source: source,
-            spec,
             memory: Memory::default(),
             extractor,
             pool,
@@ -96,30 +96,30 @@ impl<'a> Session<'a> {
 
     /// Says what will really run.
     pub(super) fn announce(&self) -> Result<()> {
-        let Self { config, weights, spec, .. } = self;
-        let EngineInfo { engine, device, isa, precision, algorithms } = self.extractor.info();
-        let pooling = match config.pooling {
+        let recipe = &self.recipe;
+        let WeightsId { name, sha256, .. } = &recipe.weights;
+        let EngineInfo { hardware, device, precision, algorithms } = self.extractor.info();
+        let pooling = match recipe.pooling {
             backbone::Pooling::None => String::new(),
             pooling => format!(", {pooling} pooling"),
         };
         self.console.say(format!(
             "base     {} up to {}{pooling}, weights {} (sha256 {}…)",
-            config.base.name,
-            config.base.last_layer(),
-            weights.name,
-            weights.sha256.get(..12).unwrap_or(&weights.sha256)
+            recipe.backbone,
+            recipe.layer,
+            name,
+            sha256.get(..12).unwrap_or(sha256)
         ))?;
         self.console.say(format!(
             "images   {}, {} resize, {} preprocessing",
-            spec.size, spec.interpolation, spec.preprocess
+            recipe.image_size, recipe.interpolation, recipe.preprocess
         ))?;
-        let on = if engine == "cpu" {
-            format!(
-                "cpu {isa}, {}",
-                text::count(self.pool.current_num_threads(), "thread", "threads")
-            )
-        } else {
-            format!("{engine} {device}")
+        let on = match hardware {
+            Hardware::Cpu(isa) => {
+                let threads = text::count(self.pool.current_num_threads(), "thread", "threads");
+                format!("cpu {isa}, {threads}")
+            }
+            other => format!("{} {device}", other.engine()),
         };
         let how = algorithms.join(", ");
         self.console.say(format!("engine   {on}, precision {precision} ({how})"))?;
@@ -140,14 +140,7 @@ impl<'a> Session<'a> {
             text::count(scan.files.len(), "image", "images"),
             text::count(scan.classes.len(), "class", "classes"),
         ))?;
-        let info = self.extractor.info();
-        let settings = self.config.settings(
-            &self.weights,
-            &self.spec,
-            &info,
-            scan.classes,
-            self.extractor.row_shape(),
-        );
+        let settings = self.recipe.settings(self.extractor.row_shape(), scan.classes)?;
         let inputs = scan.files.into_iter().map(|file| Input {
             name: images::display_name(&file.relative),
             path: file.path,
@@ -185,11 +178,12 @@ impl<'a> Session<'a> {
         };
         let pending: Vec<(usize, &Input)> =
             writer.pending().iter().filter_map(|&at| Some((at, writer.input(at)?))).collect();
+        let spec = self.recipe.load_spec();
         let (mut computed, mut skipped) = (0usize, Vec::new());
         let short = OnceCell::new();
         let finished = pipeline.run(
             &pending,
-            |(_, input), pixels| load(input, &self.memory, &self.spec, pixels),
+            |(_, input), pixels| load(input, &self.memory, &spec, pixels),
             || self.interrupt.requested() || short.get().is_some(),
             |&(position, input), outcome| {
                 match outcome {
@@ -250,7 +244,11 @@ impl<'a> Session<'a> {
             ("threads".to_owned(), json!(self.pool.current_num_threads())),
             ("batch_size".to_owned(), json!(self.config.batch_size)),
         ]);
-        RunStats { seconds: time.as_secs_f64(), extra }
+        RunStats {
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            seconds: time.as_secs_f64(),
+            extra,
+        }
     }
 
     /// The first few lines of a kind, then how many more there are.
@@ -301,9 +299,16 @@ impl<'a> Session<'a> {
                 "run": m.run,
             }),
         }).collect();
+        let info = self.extractor.info();
         json!({
             "splits": splits,
-            "engine": self.extractor.info(),
+            "engine": {
+                "engine": info.hardware.engine(),
+                "device": info.device,
+                "isa": info.hardware.isa_or_gpu(),
+                "precision": info.precision,
+                "algorithms": info.algorithms,
+            },
             "leaks": leaks.iter().map(describe_leak).collect::<Vec<_>>(),
             "seconds": time.as_secs_f64(),
         })

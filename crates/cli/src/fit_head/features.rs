@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use cache::{CacheError, Manifest, SplitReader};
 use head::{FeatureRows, Split, check_split};
+use pipeline::Recipe;
 use std::path::Path;
 
 use crate::console::Console;
@@ -79,8 +80,9 @@ impl AllFeatures {
         let all = Self { train, validation, test: optional(dir, "test")? };
         let classes = all.classes();
         for one in all.iter() {
-            cache::check_compatible(all.train.manifest(), one.manifest())?;
-            for difference in cache::harmless_differences(all.train.manifest(), one.manifest()) {
+            let (train, other) = (all.train.manifest(), one.manifest());
+            cache::check_compatible(train, other, Recipe::RULES)?;
+            for difference in train.settings.harmless(&other.settings, Recipe::RULES) {
                 console.warn(format!("train and {}: {difference}", one.name()));
             }
             check_split(one.name(), &one.split(), classes.len(), classes)?;

@@ -11,6 +11,7 @@ mod thumbnails;
 
 use anyhow::{Context as _, Result};
 use head::{FitConfig, Fitted, HeadFolder, HeadManifest};
+use pipeline::Recipe;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -23,7 +24,7 @@ use crate::feature_source::FeatureSource;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::shared_pictures::{self, describe_leak};
 use crate::{text, threads};
-use args::FitArgs;
+pub(crate) use args::FitArgs;
 use evaluate::{Evaluated, evaluate, split_result};
 use features::{AllFeatures, Features};
 use repeat::Seeds;
@@ -34,11 +35,15 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs `fit-head` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args: FitArgs = parse();
+    execute(&parse())
+}
+
+/// Runs it with these arguments.
+pub(crate) fn execute(args: &FitArgs) -> ExitCode {
     exit_with(|| {
         let interrupt = Interrupt::listen(GRACE, "run the command again")?;
         let pool = threads::pool(args.threads)?;
-        pool.install(|| run(&args, &interrupt))
+        pool.install(|| run(args, &interrupt))
     })
 }
 
@@ -52,12 +57,13 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     }
     let mut thumbnails = Thumbnails::new(args.data.as_deref())?;
     let features = AllFeatures::open(&args.features, console)?;
-    let source = FeatureSource::from(&features.train.manifest().settings);
-    let source = serde_json::to_value(&source).context("describing the features")?;
+    let source =
+        FeatureSource::of(&features.train.manifest().settings).context("the split 'train'")?;
+    let described = serde_json::to_value(&source).context("describing the features")?;
     // What comes from elsewhere is bounded before any of it is printed.
-    head::check_features(&source)?;
+    head::check_features(&described)?;
     let notes = check_leaks(args, console)?;
-    announce(&features, console)?;
+    announce(&features, &source.recipe, console)?;
 
     // What would fail after the training fails before it.
     let config = args.config(features.classes());
@@ -110,14 +116,19 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         ))?;
     }
 
-    let manifest = HeadManifest::new(&fitted, &config, features.classes().to_vec(), source);
+    let manifest = HeadManifest::new(&fitted, &config, features.classes().to_vec(), described);
     fitted.head.save(&folder, &manifest)?;
     let json = json_result(args, &fitted, seconds, &evaluated, repeats.as_ref());
     let splits: Result<Vec<_>> = evaluated
         .iter()
         .map(|(one, result)| split_result(one, result, features.classes().len()))
         .collect();
-    let trained = page::Trained { features: &features, config: &config, fitted: &fitted };
+    let trained = page::Trained {
+        features: &features,
+        recipe: &source.recipe,
+        config: &config,
+        fitted: &fitted,
+    };
     let written = page::write(&args.head, &trained, splits?, repeats, notes, &mut thumbnails)?;
     thumbnails.report(console)?;
     console.say(format!("head   {}", args.head.display()))?;
@@ -193,16 +204,16 @@ fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
     Ok(vec![format!("Splits share pictures, so results may look better than they are: {note}.")])
 }
 
-fn announce(features: &AllFeatures, console: Console) -> Result<()> {
+fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result<()> {
     let rows =
         features.iter().map(|one| format!("{} {}", one.name(), text::thousands(one.reader.len())));
     let s = &features.train.manifest().settings;
     console.say(format!(
         "features {} of {} {} up to {}: {} rows",
         text::shape(&s.row_shape),
-        s.dtype,
-        s.backbone,
-        s.layer,
+        recipe.dtype,
+        recipe.backbone,
+        recipe.layer,
         rows.collect::<Vec<_>>().join(", ")
     ))?;
     console.say(format!("classes  {}", print::some(features.classes())))?;

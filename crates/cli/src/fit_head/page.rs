@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use head::{FitConfig, Fitted};
+use pipeline::Recipe;
 use report::{
     Epoch, Mistake, Repeats, Run, Section, Skipped, SplitResult, most_confident_mistakes,
 };
@@ -21,6 +22,7 @@ const TITLED: usize = 10;
 /// A training.
 pub(super) struct Trained<'a> {
     pub(super) features: &'a AllFeatures,
+    pub(super) recipe: &'a Recipe,
     pub(super) config: &'a FitConfig,
     pub(super) fitted: &'a Fitted,
 }
@@ -88,10 +90,8 @@ fn command_line() -> String {
 }
 
 fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
-    let Trained { features, config, fitted } = *trained;
-    let manifest = features.train.manifest();
-    let s = &manifest.settings;
-    let [width, height] = s.image_size;
+    let Trained { features, recipe, config, fitted } = *trained;
+    let row_shape = &features.train.manifest().settings.row_shape;
     let rows = features.iter().map(|one| {
         let counts = one.manifest().settings.classes.iter().zip(&one.manifest().class_counts);
         let counts: Vec<String> = counts.map(|(class, n)| format!("{class} {n}")).collect();
@@ -128,17 +128,17 @@ fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
         Section::new(
             "Features",
             [
-                ("base", format!("{} up to {}", s.backbone, s.layer)),
-                ("pooling", s.pooling.clone()),
-                ("weights", s.weights.name.clone()),
-                ("weights sha256", s.weights.sha256.clone()),
-                ("image size", format!("{width}x{height}")),
-                ("interpolation", s.interpolation.clone()),
-                ("preprocessing", s.preprocess.clone()),
-                ("row shape", text::shape(&s.row_shape)),
-                ("stored as", s.dtype.to_string()),
-                ("engine", format!("{} {}", s.engine, s.isa_or_gpu)),
-                ("precision", s.precision.clone()),
+                ("base", format!("{} up to {}", recipe.backbone, recipe.layer)),
+                ("pooling", recipe.pooling.to_string()),
+                ("weights", recipe.weights.name.clone()),
+                ("weights sha256", recipe.weights.sha256.clone()),
+                ("image size", recipe.image_size.to_string()),
+                ("interpolation", recipe.interpolation.to_string()),
+                ("preprocessing", recipe.preprocess.to_string()),
+                ("row shape", text::shape(row_shape)),
+                ("stored as", recipe.dtype.to_string()),
+                ("engine", recipe.hardware.to_string()),
+                ("precision", recipe.precision.to_string()),
             ],
         ),
         Section::new("Training", training),

@@ -6,19 +6,19 @@ mod output;
 
 use anyhow::Result;
 use images::{Cause, Memory};
+use pipeline::NUMERICS;
 use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::console::{Console, parse};
-use crate::extract::NUMERICS;
 use crate::failure::{EXIT_SKIPPED, exit_with, hinted, short_of_something};
 use crate::feature_source::WeightsSearch;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::pipeline::Pipeline;
 use crate::threads;
-use args::PredictArgs;
+pub(crate) use args::PredictArgs;
 use model::Model;
 use output::{Form, Output};
 
@@ -27,8 +27,12 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs `predict` with the process's arguments.
 pub fn main() -> ExitCode {
-    let args: PredictArgs = parse();
-    exit_with(|| run(&args))
+    execute(&parse())
+}
+
+/// Runs it with these arguments.
+pub(crate) fn execute(args: &PredictArgs) -> ExitCode {
+    exit_with(|| run(args))
 }
 
 fn run(args: &PredictArgs) -> Result<ExitCode> {

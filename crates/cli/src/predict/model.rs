@@ -7,11 +7,13 @@ use cache::Dtype;
 use head::Head;
 use images::{ImageError, ImageSize, Interpolation, LoadSpec, Rgb8Image};
 
+use pipeline::NUMERICS;
+
 use super::args::PredictArgs;
 use super::numerics;
 use crate::available;
 use crate::console::Console;
-use crate::extract::{NUMERICS, preprocess_of};
+use crate::extract::preprocess_of;
 use crate::failure::hinted;
 use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
 
@@ -49,19 +51,20 @@ impl Model {
         let source: FeatureSource =
             serde_json::from_value(manifest.features.clone()).with_context(features)?;
         source.check(head.inputs(), args.batch_size as usize).with_context(features)?;
-        let spec = source.load_spec()?;
+        let recipe = &source.recipe;
+        let spec = recipe.load_spec();
         let extractor = source.extractor(args.weights.as_deref(), search, args.device)?;
         let info = extractor.info();
-        if !args.quiet && (&info.engine, &info.isa) != (&source.engine, &source.isa_or_gpu) {
+        if !args.quiet && info.hardware != recipe.hardware {
             console.warn(format!(
-                "the head's features were made by {} {}, here runs {} {}: probabilities may differ in their last digits",
-                source.engine, source.isa_or_gpu, info.engine, info.isa
+                "the head's features were made by {}, here runs {}: probabilities may differ in their last digits",
+                recipe.hardware, info.hardware
             ));
         }
-        if !args.quiet && source.numerics != NUMERICS {
-            console.warn(numerics(source.numerics));
+        if !args.quiet && recipe.numerics != NUMERICS {
+            console.warn(numerics(recipe.numerics));
         }
-        let head = Some((head, source.dtype));
+        let head = Some((head, recipe.dtype));
         Ok(Self { extractor, classes: manifest.classes, spec, crop: None, head })
     }
 

@@ -13,6 +13,7 @@ use crate::finished::reader::SplitReader;
 use crate::format::journal::Replay;
 use crate::format::manifest::Shard;
 use crate::input::Existing;
+use crate::recipe::Rules;
 use crate::run::merge::merge_on;
 use crate::run::open::Opened;
 use crate::run::recover::{Recovery, recover_on};
@@ -296,11 +297,23 @@ fn shards_merge_into_the_files_of_one_run_whatever_happens() {
             let dir = temp();
             make(dir.path());
             let disk = FaultyDisk::new(at, Fault::Kill);
-            let first = merge_on(Arc::new(disk.clone()), dir.path(), "train", Existing::Refuse);
+            let first = merge_on(
+                Arc::new(disk.clone()),
+                dir.path(),
+                "train",
+                Existing::Refuse,
+                Rules::default(),
+            );
             if disk.struck() {
                 check_readable(dir.path(), "merge");
-                merge_on(Arc::new(FaultyDisk::sound()), dir.path(), "train", Existing::Refuse)
-                    .unwrap();
+                merge_on(
+                    Arc::new(FaultyDisk::sound()),
+                    dir.path(),
+                    "train",
+                    Existing::Refuse,
+                    Rules::default(),
+                )
+                .unwrap();
             } else {
                 first.unwrap();
             }

@@ -15,31 +15,16 @@ use crate::finished::reader::SplitReader;
 use crate::format::journal::Replay;
 use crate::format::manifest::{Manifest, RunStats, Shard};
 use crate::input::{Existing, Input, OnError, RowSource, Skip};
+use crate::recipe::Rules;
 use crate::run::open::{Opened, open_on};
 use crate::run::target::{Contents, Target};
 use crate::run::writer::SplitWriter;
-use crate::settings::{Dtype, Settings, WeightsId};
+use crate::settings::{Dtype, Settings};
 
 pub(crate) fn settings(numerics: u32) -> Settings {
+    let recipe = serde_json::json!({ "numerics": numerics, "by": { "name": "w" } });
     Settings {
-        tool_version: "1".to_owned(),
-        numerics,
-        backbone: "vgg16".to_owned(),
-        layer: "block5_pool".to_owned(),
-        pooling: "none".to_owned(),
-        weights: WeightsId {
-            name: "w".to_owned(),
-            sha256: "00".to_owned(),
-            preprocess: "torch".to_owned(),
-        },
-        image_size: [150, 150],
-        interpolation: "bilinear".to_owned(),
-        preprocess: "torch".to_owned(),
-        augmentation: None,
-        seed: 0,
-        precision: "highest".to_owned(),
-        engine: "test".to_owned(),
-        isa_or_gpu: "none".to_owned(),
+        recipe: serde_json::from_value(recipe).unwrap(),
         dtype: Dtype::F32,
         classes: vec!["cats".to_owned(), "dogs".to_owned()],
         row_shape: vec![2, 3],
@@ -154,7 +139,7 @@ impl Job<'_> {
         let target = Target::new(
             "train",
             self.shard,
-            settings(self.numerics),
+            (settings(self.numerics), Rules::default()),
             self.pictures.inputs(),
             Contents::Files,
         )?;
