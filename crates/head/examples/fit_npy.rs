@@ -4,9 +4,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use head::{DenseRows, FeatureRows, FitConfig, Split, fit};
+use head::{DenseRows, FeatureRows, FitConfig, Split, Trainer};
 use std::error::Error;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -78,14 +77,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let start = Instant::now();
     let fitted = pool.install(|| {
-        fit(
-            &Split { features: &train, labels: &train_labels },
-            Some(&Split { features: &validation, labels: &validation_labels }),
-            usize::try_from(classes)?,
-            &config,
-            &mut |_| ControlFlow::Continue(()),
-        )
-        .map_err(Box::<dyn Error + Send + Sync>::from)
+        let validation = Split { features: &validation, labels: &validation_labels };
+        let trainer = Trainer::new(usize::try_from(classes)?, &config);
+        let train = Split { features: &train, labels: &train_labels };
+        trainer
+            .validation(Some(&validation))
+            .fit(&train)
+            .map_err(Box::<dyn Error + Send + Sync>::from)
     });
     let fitted = fitted.map_err(|e| e.to_string())?;
     let seconds = start.elapsed().as_secs_f64();

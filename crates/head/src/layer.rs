@@ -1,10 +1,11 @@
-//! One dense layer in training: weights and optimiser state in blocks, so that threads share none.
+//! One dense layer in training: weights and optimizer state in blocks, so that threads share none.
 //!
 //! Outputs are cut into panels and inputs into chunks; a block is one panel of one chunk. A sum over the inputs runs
 //! within a chunk first, then over the chunks in order: the same bits for any number of threads.
 
-use crate::kernel::{NARROW, REGISTERS, Rule, Sweep, Update};
+use crate::optimizer::Rule;
 use crate::sparse::{BatchColumns, CHUNK};
+use crate::sweep::{NARROW, REGISTERS, Sweep, Update};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -14,7 +15,7 @@ const PARALLEL_WEIGHTS: usize = 1 << 15;
 const MOSTLY_NARROW: usize = 3 * NARROW;
 
 /// Outputs of the widest panel. Two parts share the list of a column's rows, whose length is hard to predict.
-const WIDEST: usize = 2 * REGISTERS;
+const MAX_WIDTH: usize = 2 * REGISTERS;
 
 /// `width` outputs from `start` on; those past the layer's end are padding, and stay zero.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ fn panels(outputs: usize) -> Vec<Panel> {
         let left = outputs - start;
         let width = match left {
             ..=MOSTLY_NARROW => NARROW,
-            _ => WIDEST.min(left.next_multiple_of(REGISTERS)),
+            _ => MAX_WIDTH.min(left.next_multiple_of(REGISTERS)),
         };
         panels.push(Panel { start, width });
         start += width;
@@ -44,7 +45,7 @@ impl Panel {
         self.width.min(outputs - self.start)
     }
 
-    /// Outputs that lie side by side in a block.
+    /// Outputs that are side by side in a block.
     fn part(self) -> usize {
         self.width.min(REGISTERS)
     }
@@ -67,12 +68,12 @@ struct Block {
     chunk: usize,
     /// (columns of the chunk, parts of the panel, slots, part width).
     data: Vec<f32>,
-    seen: Vec<u32>,
+    last_step: Vec<u32>,
     /// (rows, panel width): this chunk's part of the product.
     product: Vec<f32>,
 }
 
-/// Weights, biases and optimiser state of one layer.
+/// Weights, biases and optimizer state of one layer.
 #[derive(Clone, Debug)]
 pub(crate) struct DenseLayer {
     pub(crate) inputs: usize,
@@ -88,7 +89,7 @@ pub(crate) struct DenseLayer {
 
 /// A layer's output gradient, panel by panel.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Delta {
+pub(crate) struct PanelGradients {
     panels: Vec<Vec<f32>>,
 }
 
@@ -113,7 +114,7 @@ impl DenseLayer {
                 let from = (first + d) * outputs;
                 row[..out.len()].copy_from_slice(&kernel[from + out.start..from + out.end]);
             }
-            Block { panel: p, chunk, data, seen: vec![0; columns], product: Vec::new() }
+            Block { panel: p, chunk, data, last_step: vec![0; columns], product: Vec::new() }
         };
         let chunks = inputs.div_ceil(CHUNK);
         let blocks = (0..panels.len() * chunks).map(|i| make(i / chunks, i % chunks)).collect();
@@ -138,7 +139,7 @@ impl DenseLayer {
     /// One traversal: applies `update` (inputs, gradient, rule, step), then multiplies `next`, where given.
     pub(crate) fn sweep(
         &mut self,
-        update: Option<(&BatchColumns, &Delta, Rule, u32)>,
+        update: Option<(&BatchColumns, &PanelGradients, Rule, u32)>,
         next: Option<&BatchColumns>,
     ) {
         let (arch, slots, panels) = (self.arch, self.slots, &self.panels);
@@ -158,7 +159,7 @@ impl DenseLayer {
                 width,
                 slots,
                 data: &mut block.data,
-                seen: &mut block.seen,
+                last_step: &mut block.last_step,
                 update,
                 product,
             });
@@ -190,9 +191,14 @@ impl DenseLayer {
     }
 
     /// Cuts an output gradient (rows, outputs) into panels, padded with zeros.
-    pub(crate) fn cut(&self, delta: &[f32], rows: usize, cut: &mut Delta) {
-        cut.panels.resize_with(self.panels.len(), Vec::new);
-        for (panel, part) in self.panels.iter().zip(&mut cut.panels) {
+    pub(crate) fn split_into_panels(
+        &self,
+        delta: &[f32],
+        rows: usize,
+        panels: &mut PanelGradients,
+    ) {
+        panels.panels.resize_with(self.panels.len(), Vec::new);
+        for (panel, part) in self.panels.iter().zip(&mut panels.panels) {
             let used = panel.used(self.outputs);
             part.clear();
             part.resize(rows * panel.width, 0.0);
@@ -217,11 +223,16 @@ impl DenseLayer {
     }
 
     /// Gradient by the inputs, (rows, inputs): `gate * (delta · kernelᵀ)`, computed only where the gate is not zero.
-    pub(crate) fn input_gradient(&self, cut: &Delta, gate: &[f32], out: &mut Vec<f32>) {
+    pub(crate) fn input_gradient(
+        &self,
+        gradients: &PanelGradients,
+        gate: &[f32],
+        out: &mut Vec<f32>,
+    ) {
         out.clear();
         out.resize(gate.len(), 0.0);
         let one = |(b, (gate, out)): (usize, (&[f32], &mut [f32]))| {
-            self.arch.dispatch(|| self.row_gradient(cut, b, gate, out));
+            self.arch.dispatch(|| self.row_gradient(gradients, b, gate, out));
         };
         let rows =
             gate.chunks_exact(self.inputs).zip(out.chunks_exact_mut(self.inputs)).enumerate();
@@ -233,11 +244,11 @@ impl DenseLayer {
     }
 
     #[inline(always)]
-    fn row_gradient(&self, cut: &Delta, b: usize, gate: &[f32], out: &mut [f32]) {
+    fn row_gradient(&self, gradients: &PanelGradients, b: usize, gate: &[f32], out: &mut [f32]) {
         for block in &self.blocks {
             let panel = self.panels[block.panel];
             let (width, part) = (panel.width, panel.part());
-            let delta = &cut.panels[block.panel][b * width..(b + 1) * width];
+            let delta = &gradients.panels[block.panel][b * width..(b + 1) * width];
             let first = block.chunk * CHUNK;
             for (d, column) in block.data.chunks_exact(self.slots * width).enumerate() {
                 if gate[first + d] != 0.0 {

@@ -11,27 +11,28 @@ mod error;
 mod fit;
 mod folder;
 mod history;
-mod kernel;
 mod layer;
 mod loss;
+mod memory_estimate;
 pub mod metrics;
 mod model;
 mod network;
+mod optimizer;
 mod random;
 pub mod repeats;
-mod room;
 mod sparse;
 mod store;
+mod sweep;
 
 pub use config::{ClassWeight, FitConfig, Optimizer};
 pub use data::{DenseRows, FeatureRows, Split, check_split};
 pub use error::HeadError;
-pub use fit::{CACHE_BYTES, Fitted, fit, fit_with, fit_within};
+pub use fit::{CACHE_BYTES, Fitted, Trainer};
 pub use folder::HeadFolder;
 pub use history::EpochStats;
+pub use memory_estimate::training_bytes;
 pub use model::{Activation, Head, Layer};
 pub use random::{Randomness, Seeded, SplitMix64};
-pub use room::training_bytes;
 pub use store::{
     FORMAT_VERSION, HEAD_JSON, HEAD_TENSORS, HeadManifest, LayerRecord, TensorsRecord,
     TrainingRecord, check_features,

@@ -1,8 +1,8 @@
 //! The layers together: forward passes for evaluation, and one step of training.
 
-use crate::kernel::{self, Rule};
-use crate::layer::{Delta, DenseLayer};
+use crate::layer::{DenseLayer, PanelGradients};
 use crate::loss;
+use crate::optimizer::{self, Rule};
 use crate::sparse::BatchColumns;
 use crate::{Activation, Head, Layer, Optimizer, Randomness};
 use pulp::Arch;
@@ -28,7 +28,7 @@ pub(crate) struct Network {
     outputs: Vec<f32>,
     gradient: Vec<f32>,
     upstream: Vec<f32>,
-    cut: Vec<Delta>,
+    panel_gradients: Vec<PanelGradients>,
 }
 
 /// Sums over the rows of a batch.
@@ -75,7 +75,14 @@ impl Network {
         let make = |(i, w): (usize, &[usize])| {
             let mut kernel = vec![0.0; w[0] * w[1]];
             random.kernel(i, w[0], w[1], &mut kernel);
-            DenseLayer::new(arch, w[0], w[1], kernel::slots(optimizer), &kernel, &vec![0.0; w[1]])
+            DenseLayer::new(
+                arch,
+                w[0],
+                w[1],
+                optimizer::slots(optimizer),
+                &kernel,
+                &vec![0.0; w[1]],
+            )
         };
         Self::of(widths.windows(2).enumerate().map(make).collect())
     }
@@ -94,7 +101,7 @@ impl Network {
     fn of(layers: Vec<DenseLayer>) -> Self {
         let hidden = layers.iter().skip(1).map(|l| BatchColumns::new(l.inputs)).collect();
         let gates = vec![Vec::new(); layers.len() - 1];
-        let cut = vec![Delta::default(); layers.len()];
+        let panel_gradients = vec![PanelGradients::default(); layers.len()];
         Self {
             layers,
             hidden,
@@ -102,7 +109,7 @@ impl Network {
             outputs: Vec::new(),
             gradient: Vec::new(),
             upstream: Vec::new(),
-            cut,
+            panel_gradients,
         }
     }
 
@@ -189,11 +196,17 @@ impl Network {
         for l in (0..self.layers.len()).rev() {
             let layer = &mut self.layers[l];
             layer.update_bias(&self.gradient, step.rule);
-            layer.cut(&self.gradient, rows, &mut self.cut[l]);
+            layer.split_into_panels(&self.gradient, rows, &mut self.panel_gradients[l]);
             if l > 0 {
-                layer.input_gradient(&self.cut[l], &self.gates[l - 1], &mut self.upstream);
-                layer
-                    .sweep(Some((&self.hidden[l - 1], &self.cut[l], step.rule, step.number)), None);
+                layer.input_gradient(
+                    &self.panel_gradients[l],
+                    &self.gates[l - 1],
+                    &mut self.upstream,
+                );
+                layer.sweep(
+                    Some((&self.hidden[l - 1], &self.panel_gradients[l], step.rule, step.number)),
+                    None,
+                );
                 std::mem::swap(&mut self.gradient, &mut self.upstream);
             }
         }
@@ -207,7 +220,7 @@ impl Network {
         batch: &BatchColumns,
         next: Option<&BatchColumns>,
     ) {
-        self.layers[0].sweep(Some((batch, &self.cut[0], step.rule, step.number)), next);
+        self.layers[0].sweep(Some((batch, &self.panel_gradients[0], step.rule, step.number)), next);
     }
 }
 

@@ -12,7 +12,7 @@ const PARALLEL_ENTRIES: usize = 1 << 13;
 
 /// A value that is not zero. In a row list `row` is the column; in a column list it is the row of the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct Nonzero {
     pub(crate) row: u32,
     pub(crate) value: f32,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Entry {
 /// Rows of one split, in memory without zeros as far as they fit, else read anew whenever they are needed.
 pub(crate) struct RowStore<'a> {
     features: &'a dyn FeatureRows,
-    kept: Vec<Box<[Entry]>>,
+    kept: Vec<Box<[Nonzero]>>,
 }
 
 impl<'a> RowStore<'a> {
@@ -36,7 +36,7 @@ impl<'a> RowStore<'a> {
         let mut keeping = true;
         for slab in (0..rows).step_by(SLAB) {
             for entries in read_rows(split, features, slab..rows.min(slab + SLAB))? {
-                let bytes = size_of_val(&entries[..]) + size_of::<Box<[Entry]>>();
+                let bytes = size_of_val(&entries[..]) + size_of::<Box<[Nonzero]>>();
                 keeping &= bytes <= *limit;
                 if keeping {
                     *limit -= bytes;
@@ -50,7 +50,7 @@ impl<'a> RowStore<'a> {
     /// Puts the batch of these rows into `columns`.
     pub(crate) fn columns(&self, rows: &[u32], columns: &mut BatchColumns) {
         let mut buffer = Vec::new();
-        let read: Vec<Option<Vec<Entry>>> = rows
+        let read: Vec<Option<Vec<Nonzero>>> = rows
             .iter()
             .map(|&i| match self.kept.get(i as usize) {
                 Some(_) => None,
@@ -60,7 +60,7 @@ impl<'a> RowStore<'a> {
                 }
             })
             .collect();
-        let lists: Vec<&[Entry]> = rows
+        let lists: Vec<&[Nonzero]> = rows
             .iter()
             .zip(&read)
             .map(|(&i, read)| match read {
@@ -77,8 +77,8 @@ pub(crate) fn read_rows(
     split: &str,
     features: &dyn FeatureRows,
     rows: std::ops::Range<usize>,
-) -> Result<Vec<Vec<Entry>>, HeadError> {
-    let lists: Vec<Vec<Entry>> = rows
+) -> Result<Vec<Vec<Nonzero>>, HeadError> {
+    let lists: Vec<Vec<Nonzero>> = rows
         .clone()
         .into_par_iter()
         .map_init(|| vec![0.0; features.width()], |buffer, i| compress(features, i, buffer))
@@ -93,16 +93,16 @@ pub(crate) fn read_rows(
 }
 
 /// Row `i` without its zeros.
-fn compress(features: &dyn FeatureRows, i: usize, buffer: &mut [f32]) -> Vec<Entry> {
+fn compress(features: &dyn FeatureRows, i: usize, buffer: &mut [f32]) -> Vec<Nonzero> {
     features.read_row(i, buffer);
     nonzero(buffer)
 }
 
 /// The nonzero values of a row, columns rising.
-fn nonzero(row: &[f32]) -> Vec<Entry> {
+fn nonzero(row: &[f32]) -> Vec<Nonzero> {
     let mut entries = Vec::with_capacity(row.iter().filter(|x| **x != 0.0).count());
     entries.extend(
-        (0_u32..).zip(row).filter(|(_, x)| **x != 0.0).map(|(row, &value)| Entry { row, value }),
+        (0_u32..).zip(row).filter(|(_, x)| **x != 0.0).map(|(row, &value)| Nonzero { row, value }),
     );
     entries
 }
@@ -112,18 +112,18 @@ fn nonzero(row: &[f32]) -> Vec<Entry> {
 pub(crate) struct ChunkColumns {
     /// Column d's entries are `entries[starts[d]..starts[d + 1]]`, rows rising.
     starts: Vec<u32>,
-    entries: Vec<Entry>,
+    entries: Vec<Nonzero>,
 }
 
 impl ChunkColumns {
     /// The batch's nonzero values in column `d` of the chunk.
     #[inline(always)]
-    pub(crate) fn column(&self, d: usize) -> &[Entry] {
+    pub(crate) fn column(&self, d: usize) -> &[Nonzero] {
         &self.entries[self.starts[d] as usize..self.starts[d + 1] as usize]
     }
 
     /// `rows` are row lists cut to the chunk, whose first column is `first`.
-    fn transpose(&mut self, rows: &[&[Entry]], first: u32) {
+    fn transpose(&mut self, rows: &[&[Nonzero]], first: u32) {
         let starts = &mut self.starts;
         starts.fill(0);
         // Counted two places up, so that after the running sum `starts[d + 1]` is where column d begins, and after
@@ -139,11 +139,11 @@ impl ChunkColumns {
             starts[d] += starts[d - 1];
         }
         self.entries.clear();
-        self.entries.resize(rows.iter().map(|r| r.len()).sum(), Entry { row: 0, value: 0.0 });
+        self.entries.resize(rows.iter().map(|r| r.len()).sum(), Nonzero { row: 0, value: 0.0 });
         for (b, row) in (0_u32..).zip(rows) {
             for e in row.iter() {
                 let end = &mut starts[(e.row - first) as usize + 1];
-                self.entries[*end as usize] = Entry { row: b, value: e.value };
+                self.entries[*end as usize] = Nonzero { row: b, value: e.value };
                 *end += 1;
             }
         }
@@ -172,16 +172,19 @@ impl BatchColumns {
 
     /// Memory taken.
     pub(crate) fn bytes(&self) -> usize {
-        self.chunks.iter().map(|c| c.starts.len() * 4 + c.entries.len() * size_of::<Entry>()).sum()
+        self.chunks
+            .iter()
+            .map(|c| c.starts.len() * 4 + c.entries.len() * size_of::<Nonzero>())
+            .sum()
     }
 
     /// From row lists.
-    pub(crate) fn transpose(&mut self, rows: &[&[Entry]]) {
+    pub(crate) fn transpose(&mut self, rows: &[&[Nonzero]]) {
         self.rows = rows.len();
         let one = |(c, chunk): (usize, &mut ChunkColumns)| {
             let first = (c * CHUNK) as u32;
             let end = first + (chunk.starts.len() - 1) as u32;
-            let cut: Vec<&[Entry]> = rows
+            let cut: Vec<&[Nonzero]> = rows
                 .iter()
                 .map(|r| {
                     let low = r.partition_point(|e| e.row < first);
@@ -208,7 +211,7 @@ impl BatchColumns {
                 let column = values.iter().skip(c * CHUNK + d).step_by(width.max(1));
                 for (row, &value) in (0_u32..).zip(column) {
                     if value != 0.0 {
-                        chunk.entries.push(Entry { row, value });
+                        chunk.entries.push(Nonzero { row, value });
                     }
                 }
                 chunk.starts[d + 1] = chunk.entries.len() as u32;

@@ -1,10 +1,9 @@
 //! Training equals Keras's, given the same weights, order and masks. `tests/golden/head/make_parity.py` made the golden.
 #![allow(clippy::unwrap_used)]
 
-use head::{ClassWeight, DenseRows, FitConfig, Randomness, Split, fit_with};
+use head::{ClassWeight, DenseRows, FitConfig, Randomness, Split, Trainer};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 /// Over 5 epochs, as asked for; both sides compute in f32, in different orders.
@@ -96,15 +95,10 @@ fn history_and_weights_are_keras_s() {
         let steps_an_epoch = train.1.len().div_ceil(batch);
         assert!(train.1.len() % batch != 0, "the golden has a smaller last batch");
         let mut golden = Golden { tensors: &tensors, name: name.clone(), batch, steps_an_epoch };
-        let fitted = fit_with(
-            &Split { features: &train.0, labels: &train.1 },
-            Some(&Split { features: &validation.0, labels: &validation.1 }),
-            classes,
-            &config,
-            &mut golden,
-            &mut |_| ControlFlow::Continue(()),
-        )
-        .unwrap();
+        let validation = Split { features: &validation.0, labels: &validation.1 };
+        let trainer = Trainer::new(classes, &config).validation(Some(&validation));
+        let train = Split { features: &train.0, labels: &train.1 };
+        let fitted = trainer.random(&mut golden).fit(&train).unwrap();
         for (ours, keras) in fitted.history.iter().zip(history) {
             for (what, value) in [
                 ("loss", ours.loss),

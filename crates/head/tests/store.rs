@@ -5,11 +5,10 @@ mod common;
 
 use head::{
     DenseRows, FitConfig, HEAD_JSON, HEAD_TENSORS, Head, HeadError, HeadFolder, HeadManifest,
-    Split, fit,
+    Split, Trainer,
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 fn saved(classes: usize) -> (tempfile::TempDir, Head, HeadManifest) {
@@ -17,8 +16,7 @@ fn saved(classes: usize) -> (tempfile::TempDir, Head, HeadManifest) {
     let features = DenseRows::new(values, 20);
     let split = Split { features: &features, labels: &labels };
     let config = FitConfig { hidden: vec![7], epochs: 2, ..FitConfig::default() };
-    let fitted =
-        fit(&split, Some(&split), classes, &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    let fitted = Trainer::new(classes, &config).validation(Some(&split)).fit(&split).unwrap();
     let names = (0..classes).map(|c| format!("class {c}")).collect();
     let manifest = HeadManifest::new(
         &fitted,

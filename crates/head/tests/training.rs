@@ -4,9 +4,7 @@
 mod common;
 
 use common::{Given, Naive, data};
-use head::{
-    ClassWeight, DenseRows, FitConfig, Fitted, Head, HeadError, Optimizer, Split, fit, fit_with,
-};
+use head::{ClassWeight, DenseRows, FitConfig, Fitted, Head, HeadError, Optimizer, Split, Trainer};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
 
@@ -14,10 +12,6 @@ use std::ops::ControlFlow;
 const NAIVE_TOLERANCE: f64 = 2e-4;
 /// A single step of f32 against central differences in f64.
 const GRADIENT_TOLERANCE: f64 = 1e-5;
-
-fn go_on(_: &head::EpochStats) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
 
 fn train(
     values: &[f32],
@@ -27,7 +21,7 @@ fn train(
 ) -> Result<Fitted, HeadError> {
     let features = DenseRows::new(values.to_vec(), values.len() / labels.len().max(1));
     let split = Split { features: &features, labels };
-    fit(&split, Some(&split), classes, config, &mut go_on)
+    Trainer::new(classes, config).validation(Some(&split)).fit(&split)
 }
 
 fn weights(head: &Head) -> Vec<f32> {
@@ -54,7 +48,7 @@ proptest! {
         };
         let features = DenseRows::new(values.clone(), width);
         let split = Split { features: &features, labels: &labels };
-        let fitted = fit_with(&split, None, classes, &config, &mut Given { seed }, &mut go_on).unwrap();
+        let fitted = Trainer::new(classes, &config).random(&mut Given { seed }).fit(&split).unwrap();
 
         let mut naive = Naive::new(&widths(width, &hidden, classes), &given);
         let count = |c: usize| labels.iter().filter(|l| **l == c as i64).count() as f64;
@@ -92,7 +86,7 @@ fn one_step_is_the_finite_difference_gradient() {
         let features = DenseRows::new(values.clone(), width);
         let split = Split { features: &features, labels: &labels };
         let fitted =
-            fit_with(&split, None, classes, &config, &mut Given { seed: 11 }, &mut go_on).unwrap();
+            Trainer::new(classes, &config).random(&mut Given { seed: 11 }).fit(&split).unwrap();
         let mut naive = Naive::new(&widths(width, &hidden, classes), &given);
         let loss = |naive: &Naive| {
             let mut grads = naive.zero_grads();
@@ -210,14 +204,8 @@ fn early_stopping_keeps_the_best_weights() {
             ..FitConfig::default()
         };
         let validation = Split { features: &features, labels: &wrong };
-        fit(
-            &Split { features: &features, labels: &labels },
-            Some(&validation),
-            2,
-            &config,
-            &mut go_on,
-        )
-        .unwrap()
+        let train = Split { features: &features, labels: &labels };
+        Trainer::new(2, &config).validation(Some(&validation)).fit(&train).unwrap()
     };
     let stopped = run(Some(2), 20);
     let best = stopped.best_epoch.unwrap();
@@ -233,11 +221,12 @@ fn the_caller_may_end_the_run() {
     let features = DenseRows::new(values, 10);
     let split = Split { features: &features, labels: &labels };
     let mut seen = 0;
-    let fitted = fit(&split, None, 2, &FitConfig::default(), &mut |e| {
+    let config = FitConfig::default();
+    let stop = &mut |e: &head::EpochStats| {
         seen = e.epoch;
         if e.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    let fitted = fitted.unwrap();
+    };
+    let fitted = Trainer::new(2, &config).on_epoch(stop).fit(&split).unwrap();
     assert!(
         fitted.interrupted && fitted.history.len() == 3 && seen == 3 && fitted.best_epoch.is_none()
     );
@@ -279,14 +268,11 @@ fn bad_inputs_are_refused_with_the_place() {
     let narrow = DenseRows::new(ok.to_vec(), 1);
     let split = Split { features: &features, labels: &[0, 1] };
     let stop = FitConfig { early_stopping: Some(1), ..names.clone() };
-    assert!(matches!(fit(&split, None, 2, &stop, &mut go_on), Err(HeadError::NoValidation)));
-    assert!(matches!(
-        fit(&split, None, 1, &names, &mut go_on),
-        Err(HeadError::TooFewClasses { .. })
-    ));
+    assert!(matches!(Trainer::new(2, &stop).fit(&split), Err(HeadError::NoValidation)));
+    assert!(matches!(Trainer::new(1, &names).fit(&split), Err(HeadError::TooFewClasses { .. })));
     let other = Split { features: &narrow, labels: &[0, 1, 0, 1] };
     assert!(matches!(
-        fit(&split, Some(&other), 2, &names, &mut go_on),
+        Trainer::new(2, &names).validation(Some(&other)).fit(&split),
         Err(HeadError::Width { .. })
     ));
 }

@@ -262,6 +262,9 @@ mod tests {
         assert_eq!(written, first_version());
     }
 
+    /// A field and what changes it.
+    type Change = (&'static str, fn(&mut Recipe));
+
     #[test]
     fn rules_say_what_a_difference_means() {
         let base = settings(&recipe());
@@ -279,7 +282,7 @@ mod tests {
             )
         };
         let one = |name: &str| vec![name.to_owned()];
-        let rounded: [(&str, fn(&mut Recipe)); 3] = [
+        let rounded: [Change; 3] = [
             ("numerics", |r| r.numerics = 2),
             ("isa_or_gpu", |r| r.hardware = Hardware::Cpu(Isa::best())),
             ("weights.name", |r| r.weights.name = "./vgg16.pth".to_owned()),
@@ -290,7 +293,7 @@ mod tests {
             }
             assert_eq!(differs(change), (one(name), one(name), Vec::new()), "{name}");
         }
-        let meant: [(&str, fn(&mut Recipe)); 5] = [
+        let meant: [Change; 5] = [
             ("layer", |r| r.layer = "block4_pool".to_owned()),
             ("variant", |r| r.variant = Some("keras".to_owned())),
             ("weights.sha256", |r| r.weights.sha256 = "4567".to_owned()),

@@ -11,6 +11,8 @@
 //! | `metrics.json` | everything with a number, under stable keys |
 //! | `predictions_<split>.csv` | one line a row: file, true class, predicted class, probabilities |
 //!
+//! It draws what it is given: it reads no features, trains nothing, and computes no metric that the caller did not fill in.
+//!
 //! A cell of a table that a spreadsheet would take for a formula begins with `\xNN` in place of its first character.
 #![forbid(unsafe_code)]
 

@@ -5,7 +5,29 @@
 //! are for, and which preprocessing, follows from the file. The formats, the order of the ways, the cache and the digest are
 //! described in `docs/weights.md`.
 //!
-//! This crate knows names and shapes of parameters; it does not know what is computed with them.
+//! This crate knows names and shapes of parameters; it does not know what is computed with them. It starts no program but
+//! the pip that a user has named, and asks no server but those of the user's own configuration.
+//!
+//! ```
+//! use graph::{Builder, Conv, Op, Role};
+//! use weights::{Architecture, Framework, NoProgress, Options, PreprocessHint, Variant};
+//!
+//! let mut builder = Builder::new();
+//! let pixels = builder.input("input_1", 3);
+//! let conv = builder.add("conv1", Op::Conv(Conv::new(8, [3, 3])), &[pixels]);
+//! let graph = builder.finish(conv)?;
+//! let variant = Variant::new("mine", Framework::Keras, PreprocessHint::Tf, &graph, [32, 32])?;
+//! let architecture = Architecture {
+//!     base: "tiny".into(),
+//!     with_classifier: false,
+//!     variants: vec![variant],
+//!     published: vec![],
+//! };
+//! let options = Options::from_lookup("models".as_ref(), true, &NoProgress, &|_| None);
+//! let weights = weights::resolve("random:7", &architecture, &options)?;
+//! assert_eq!(weights.get("conv1", Role::Kernel).unwrap().shape, [8, 3, 3, 3]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod architecture;

@@ -158,21 +158,17 @@ fn train(
 ) -> Result<Fitted> {
     let validation = features.validation.as_ref().map(Features::split);
     let mut printing = Ok(());
-    let fitted = head::fit_within(
-        room,
-        &features.train.split(),
-        validation.as_ref(),
-        features.classes().len(),
-        config,
-        &mut |stats| {
-            printing = console.say(print::epoch(stats, config.epochs));
-            if interrupt.requested() || printing.is_err() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    )?;
+    let on_epoch = &mut |stats: &head::EpochStats| {
+        printing = console.say(print::epoch(stats, config.epochs));
+        if interrupt.requested() || printing.is_err() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let trainer = head::Trainer::new(features.classes().len(), config);
+    let trainer = trainer.validation(validation.as_ref()).cache_bytes(room).on_epoch(on_epoch);
+    let fitted = trainer.fit(&features.train.split())?;
     printing?;
     Ok(fitted)
 }

@@ -66,20 +66,13 @@ impl Seeds {
         let validation = features.validation.as_ref().map(super::features::Features::split);
         for seed in further {
             let config = FitConfig { seed, ..config.clone() };
-            let fitted = head::fit_within(
-                room,
-                &features.train.split(),
-                validation.as_ref(),
-                features.classes().len(),
-                &config,
-                &mut |_| {
-                    if interrupt.requested() {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    }
-                },
-            )?;
+            let on_epoch = &mut |_: &head::EpochStats| match interrupt.requested() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            };
+            let trainer = head::Trainer::new(features.classes().len(), &config);
+            let trainer = trainer.validation(validation.as_ref()).cache_bytes(room);
+            let fitted = trainer.on_epoch(on_epoch).fit(&features.train.split())?;
             if fitted.interrupted {
                 return Ok(());
             }

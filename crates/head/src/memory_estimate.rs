@@ -2,23 +2,23 @@
 
 use crate::fit::EVALUATION_BATCH;
 use crate::sparse::CHUNK;
-use crate::{FitConfig, kernel, network};
+use crate::{FitConfig, network, optimizer};
 
 const F32: u128 = 4;
 /// A value of a batch that is not zero: its place and itself.
 const ENTRY: u128 = 8;
 
-/// Bytes that [`crate::fit`], evaluating and saving the head take at their peak on `rows` rows of `width` features, but for the
+/// Bytes that [`crate::Trainer::fit`], evaluating and saving the head take at their peak on `rows` rows of `width` features, but for the
 /// features that are kept in memory. An estimate from above, as if no feature were zero.
 pub fn training_bytes(rows: usize, width: usize, classes: usize, config: &FitConfig) -> u64 {
     let widths = network::widths(width, &config.hidden, classes);
-    // Sizes that no machine has must not come out small: sums and products stay at the top instead of beginning anew.
+    // Sizes that no machine has must not come out small: sums and products stay at the top instead of beginning at zero again.
     let total = |parts: &mut dyn Iterator<Item = u128>| parts.fold(0, u128::saturating_add);
     let weights =
         total(&mut widths.windows(2).map(|w| (w[0] as u128 + 1).saturating_mul(w[1] as u128)));
-    // While training: weights with the optimiser's state, and the copy that is handed over; with early stopping the best
+    // While training: weights with the optimizer's state, and the copy that is handed over; with early stopping the best
     // head so far and the next. While saving: the head, its bytes, the file.
-    let slots = kernel::slots(config.optimizer) as u128;
+    let slots = optimizer::slots(config.optimizer) as u128;
     let heads = if config.early_stopping.is_some() { 2 } else { 1 };
     let copies = (slots + heads).max(3);
     let evaluated = EVALUATION_BATCH as u128;

@@ -13,10 +13,9 @@ fn history_and_head(cache: usize) -> (Vec<(u64, Option<u64>)>, Head) {
     let features = DenseRows::new(values, width);
     let split = Split { features: &features, labels: &labels };
     let config = FitConfig { hidden: vec![40], epochs: 3, ..FitConfig::default() };
-    let go_on = &mut |_: &EpochStats| ControlFlow::Continue(());
-    let fitted =
-        fit_with_within(cache, &split, Some(&split), 2, &config, &mut Seeded::new(1), go_on)
-            .unwrap();
+    let random = &mut Seeded::new(1);
+    let trainer = Trainer::new(2, &config).validation(Some(&split)).cache_bytes(cache);
+    let fitted = trainer.random(random).fit(&split).unwrap();
     let bits = fitted.history.iter().map(|e| (e.loss.to_bits(), e.val_loss.map(f64::to_bits)));
     (bits.collect(), fitted.head)
 }
