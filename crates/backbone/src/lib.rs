@@ -20,6 +20,6 @@ pub use device::Device;
 pub use engine::{EngineError, EngineInfo, EngineOptions, check_device};
 pub use extractor::{Extractor, ExtractorError};
 pub use kernels::{Isa, Precision};
-pub use lower::LowerError;
+pub use lower::{LowerError, Parameters, lower};
 pub use pooling::Pooling;
 pub use summary::summary;

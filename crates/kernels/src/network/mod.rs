@@ -5,13 +5,10 @@ mod step;
 
 use crate::memory::{Buffer, Pool, Shared};
 use crate::place::Place;
-use crate::program::Program;
+use crate::program::{CHUNK, Program};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Isa, KernelError, Layer, Precision};
 use plan::{Memory, Plan, Planned};
-
-/// Images that pass through the whole network together at most; a larger batch is cut.
-const CHUNK: usize = 32;
 
 /// A program made ready for one input size, one instruction set and one precision.
 #[derive(Debug)]
