@@ -18,6 +18,7 @@ mod isa;
 mod layer;
 mod memory;
 mod network;
+
 mod parallel;
 mod place;
 mod pool;
@@ -27,6 +28,7 @@ mod simd;
 mod winograd;
 mod workspace;
 
+pub use elementwise::{channel_maxima, channel_means};
 pub use error::KernelError;
 pub use isa::{Isa, UnknownIsa};
 pub use layer::{Activation, Conv2d, Layer, Padding};

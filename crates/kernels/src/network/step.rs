@@ -1,4 +1,4 @@
-use crate::bf16::Unit;
+use crate::bf16::Bf16Product;
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
 use crate::elementwise::{self, PixelTask, Pixelwise};
@@ -184,8 +184,8 @@ impl Step {
                     }
                 });
             }
-            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::mean),
-            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::max),
+            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::channel_means),
+            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::channel_maxima),
             Kind::Add { scale, activation } => {
                 let second = second.unwrap_or_default();
                 self.pixelwise(images, Pixelwise::Add(second, *scale), *activation, input, to);
@@ -284,9 +284,8 @@ fn choose(
     {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
-    let bf16 = Unit::of(isa, precision)
-        .filter(|unit| conv.in_channels.is_multiple_of(unit.step()))
-        .map(|unit| (unit, precision == Precision::High));
+    let bf16 = Bf16Product::of(isa, precision)
+        .filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
     if Winograd::fits(conv)
         && let Some(tile) = best_tile(conv, output, precision, bf16.is_some())
     {
