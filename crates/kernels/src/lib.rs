@@ -14,6 +14,7 @@ mod direct;
 mod elementwise;
 mod error;
 mod gemm;
+mod im2col;
 mod isa;
 mod layer;
 mod memory;

@@ -100,6 +100,11 @@ impl PackedWeights {
         Self { isa, matrices, blocks: bf16.unit.blocks(whole), depth: whole, columns }
     }
 
+    /// Values of a row of the left operand: those beyond the depth that was packed must be zero.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// How rows of the left operand lie.
     pub(crate) fn blocks(&self) -> Blocks {
         self.blocks

@@ -55,7 +55,8 @@ impl Network {
     /// Packs the weights, chooses an algorithm for each layer and plans the buffers.
     ///
     /// `input` is height, width, channels of one image. The program can be dropped afterwards. A 2×2 max-pool runs with the
-    /// convolution that it alone reads, and what only a concatenation reads is written where it is joined.
+    /// convolution that it alone reads, where the algorithm of that can pool; what only a concatenation reads is written
+    /// where it is joined.
     ///
     /// # Errors
     /// When `isa` is not available, or a layer does not fit what it reads.
