@@ -18,7 +18,7 @@ others     part of the machine that other processes took in the calmest round; a
 ratio      images/s (best) divided by that of the best peer of the class
 off by     largest difference of the features from ours in `highest`, as part of the largest feature, same images
 
-First: cargo build --release && cargo build --release -p kernels --example bench_base
+First: cargo build --release && cargo build --release -p backbone --example bench_base
 """
 import argparse, fnmatch, json, os, pathlib, platform, re, shutil, statistics, subprocess, sys, tempfile, time
 

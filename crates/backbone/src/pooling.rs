@@ -1,5 +1,7 @@
 //! Global pooling of the last layer's output, as Keras's `pooling=` argument does it.
 
+use kernels::{channel_maxima, channel_means};
+
 /// What becomes of the last layer's (height, width, channels).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pooling {
@@ -30,28 +32,8 @@ impl Pooling {
     pub fn apply(self, activations: &[f32], channels: usize, row: &mut [f32]) {
         match self {
             Self::None => row.copy_from_slice(activations),
-            Self::Avg => {
-                let mut sums = vec![0.0f64; channels];
-                for pixel in activations.chunks_exact(channels) {
-                    for (sum, &value) in sums.iter_mut().zip(pixel) {
-                        *sum += f64::from(value);
-                    }
-                }
-                let pixels = (activations.len() / channels) as f64;
-                for (out, sum) in row.iter_mut().zip(sums) {
-                    *out = (sum / pixels) as f32;
-                }
-            }
-            Self::Max => {
-                row.fill(f32::NEG_INFINITY);
-                for pixel in activations.chunks_exact(channels) {
-                    for (out, &value) in row.iter_mut().zip(pixel) {
-                        if value > *out || value.is_nan() {
-                            *out = value;
-                        }
-                    }
-                }
-            }
+            Self::Avg => channel_means(activations, channels, row),
+            Self::Max => channel_maxima(activations, channels, row),
         }
     }
 }

@@ -14,10 +14,12 @@ mod direct;
 mod elementwise;
 mod error;
 mod gemm;
+mod im2col;
 mod isa;
 mod layer;
 mod memory;
 mod network;
+
 mod parallel;
 mod place;
 mod pool;
@@ -27,6 +29,7 @@ mod simd;
 mod winograd;
 mod workspace;
 
+pub use elementwise::{channel_maxima, channel_means};
 pub use error::KernelError;
 pub use isa::Isa;
 pub use layer::{Activation, Conv2d, Layer, Padding};

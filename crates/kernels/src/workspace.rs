@@ -1,18 +1,54 @@
-use crate::direct::Scratch;
+//! What steps need while they run, beside activations.
+
 use crate::memory::{Buffer, Pool};
-use crate::winograd::Space;
 
 /// What steps need while they run, shared by all steps of a network.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
     /// Patches, tables and unpooled rows of direct convolution, one a task.
     pub(crate) scratch: Pool<Scratch>,
-    /// Transformed spaces of Winograd's algorithm, for groups that threads share.
+    /// For groups of Winograd's tiles that threads share.
     pub(crate) spaces: Pool<Space>,
-    /// The same for groups of one thread's own: far smaller, so they are not lent for the others.
-    pub(crate) own_spaces: Pool<Space>,
+    /// For groups of tiles and blocks of rows that one thread works on: far smaller, so they are not lent for the others.
+    pub(crate) per_thread_spaces: Pool<Space>,
     /// Tiles with their border, one a task.
     pub(crate) patches: Pool<Buffer>,
+}
+
+/// A pointer in a table.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Row(pub(crate) *const f32);
+
+// SAFETY: only a number while it is in a table; every task fills its table before it reads it.
+unsafe impl Send for Row {}
+
+/// What a task of direct convolution needs beside its output, reused by the next.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Block of MR pixels, tap, pixel.
+    pub(crate) table: Vec<Row>,
+    /// Lines of windows with their zeros.
+    pub(crate) patches: Buffer,
+    pub(crate) rows: Buffer,
+}
+
+impl Scratch {
+    /// An empty table with room for so many rows and no more, as the estimate has it.
+    pub(crate) fn begin_table(&mut self, rows: usize) {
+        self.table.clear();
+        if self.table.capacity() < rows {
+            self.table = Vec::new();
+            self.table.reserve_exact(rows);
+        }
+    }
+}
+
+/// The left operand of products, and the products: of a group of Winograd's tiles, or of a block of im2col's rows.
+#[derive(Debug, Default)]
+pub(crate) struct Space {
+    pub(crate) inputs: Buffer,
+    pub(crate) products: Buffer,
 }
 
 /// Bytes of what a step takes of the workspace. Each buffer grows to the most that any step asks for.
@@ -20,8 +56,8 @@ pub(crate) struct Workspace {
 pub(crate) struct WorkspaceBytes {
     pub(crate) inputs: usize,
     pub(crate) products: usize,
-    pub(crate) own_inputs: usize,
-    pub(crate) own_products: usize,
+    pub(crate) per_thread_inputs: usize,
+    pub(crate) per_thread_products: usize,
     pub(crate) patches: usize,
     pub(crate) direct: usize,
 }
@@ -32,8 +68,8 @@ impl WorkspaceBytes {
         Self {
             inputs: self.inputs.max(other.inputs),
             products: self.products.max(other.products),
-            own_inputs: self.own_inputs.max(other.own_inputs),
-            own_products: self.own_products.max(other.own_products),
+            per_thread_inputs: self.per_thread_inputs.max(other.per_thread_inputs),
+            per_thread_products: self.per_thread_products.max(other.per_thread_products),
             patches: self.patches.max(other.patches),
             direct: self.direct.max(other.direct),
         }
@@ -41,7 +77,7 @@ impl WorkspaceBytes {
 
     /// Of all buffers.
     pub(crate) fn sum(self) -> usize {
-        let own = self.own_inputs + self.own_products;
-        self.inputs + self.products + own + self.patches + self.direct
+        let per_thread = self.per_thread_inputs + self.per_thread_products;
+        self.inputs + self.products + per_thread + self.patches + self.direct
     }
 }

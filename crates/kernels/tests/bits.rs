@@ -30,7 +30,7 @@ fn cases() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
     };
     let lines = vec![conv([3, 40], [3, 3], [1, 1], [1, 1], 1), pool()];
     let table = vec![conv([40, 24], [5, 3], [1, 2], [2, 1], 4)];
-    let deep_table = vec![conv([300, 20], [1, 1], [1, 1], [0, 0], 1)];
+    let gemm = vec![conv([300, 20], [1, 1], [1, 1], [0, 0], 1)];
     let depthwise = vec![conv([19, 19], [3, 3], [2, 1], [1, 1], 19)];
     let mut three = |channels| conv(channels, [3, 3], [1, 1], [1, 1], 1);
     let (two, two_shape) = same(&mut three, 2, 160, 48);
@@ -39,10 +39,13 @@ fn cases() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
     let (six, six_shape) = same(&mut three, 6, 64, 48);
     let (deep, deep_shape) = same(&mut three, 4, 544, 32);
     let pooled = vec![three([32, 64]), pool(), three([64, 32]), pool()];
+    let deep_table = vec![conv([300, 20], [3, 3], [1, 1], [1, 1], 1)];
+    let im2col = vec![conv([40, 24], [5, 3], [1, 2], [2, 1], 1)];
+    let deep_im2col = vec![conv([96, 40], [1, 7], [1, 1], [0, 3], 1)];
     vec![
         ("lines", lines, [13, 11, 3]),
         ("table", table, [9, 10, 40]),
-        ("deep-table", deep_table, [5, 4, 300]),
+        ("gemm", gemm, [5, 4, 300]),
         ("depthwise", depthwise, [9, 7, 19]),
         ("winograd-2", two, two_shape),
         ("winograd-3", odd, odd_shape),
@@ -50,6 +53,9 @@ fn cases() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
         ("winograd-6", six, six_shape),
         ("winograd-deep", deep, deep_shape),
         ("winograd-pooled", pooled, [14, 13, 32]),
+        ("deep-table", deep_table, [5, 4, 300]),
+        ("im2col", im2col, [9, 10, 40]),
+        ("im2col-deep", deep_im2col, [6, 9, 96]),
         ("pool", vec![Layer::max_pool([3, 2], [2, 1])], [9, 8, 21]),
     ]
 }
@@ -117,6 +123,8 @@ fn the_cases_reach_every_algorithm() {
             for tile in ["2x2", "3x3", "4x4"] {
                 has(&lines, &format!("F({tile}, 3x3), {products}"));
             }
+            has(&lines, &format!(": GEMM, {products}"));
+            has(&lines, &format!(": im2col GEMM, {products}"));
         }
     }
 }

@@ -15,6 +15,8 @@ fn base() -> Vec<Layer> {
         pool.clone(),
         Layer::Conv(random.conv([48, 48], [5, 3], [1, 2], [2, 1], 48, true)),
         Layer::Conv(random.conv([48, 64], [1, 1], [1, 1], [0, 0], 1, false)),
+        Layer::Conv(random.conv([64, 33], [5, 1], [1, 1], [2, 0], 1, true)),
+        Layer::Conv(random.conv([33, 64], [1, 3], [1, 1], [0, 1], 1, true)),
         Layer::Conv(random.conv([64, 160], [3, 3], [1, 1], [1, 1], 1, true)),
         Layer::Conv(random.conv([160, 40], [3, 3], [1, 1], [1, 1], 4, true)),
         pool,

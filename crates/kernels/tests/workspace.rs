@@ -92,10 +92,22 @@ fn chains() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
     };
     let lines = vec![other([3, 40], [5, 5], 1), pool()];
     let table = vec![other([40, 48], [7, 7], 4), other([48, 24], [1, 1], 1)];
+    let mut random = Random(23);
+    let mut strided = |channels, kernel: [usize; 2], stride| {
+        let padding = [kernel[0] / 2, kernel[1] / 2];
+        Layer::Conv(random.conv(channels, kernel, stride, padding, 1, true))
+    };
+    let gathered = vec![
+        strided([24, 40], [5, 5], [1, 1]),
+        strided([40, 32], [1, 7], [2, 1]),
+        strided([32, 512], [1, 1], [1, 1]),
+        strided([512, 20], [3, 3], [2, 2]),
+    ];
     let all = vec![
         ("one small layer", few, [6, 6, 32]),
         ("lines", lines, [40, 50, 3]),
         ("table", table, [20, 20, 40]),
+        ("gathered", gathered, [19, 17, 24]),
         ("few and many weights by turns", turns, [13, 13, 64]),
         ("the start of a base", base, [24, 24, 3]),
     ];

@@ -41,13 +41,13 @@ pub enum LowerError {
 
 /// The values of one parameter of a node, if there is such a parameter. Kernels are in PyTorch's layout: (out, in / groups,
 /// height, width), of a dense layer (out, in).
-pub(crate) type Parameters<'a> = dyn Fn(&str, Role) -> Option<Vec<f32>> + 'a;
+pub type Parameters<'a> = dyn Fn(&str, Role) -> Option<Vec<f32>> + 'a;
 
 /// The program of a graph for images of `[height, width]`.
 ///
 /// # Errors
 /// [`LowerError`]
-pub(crate) fn lower(
+pub fn lower(
     graph: &Graph,
     image: [usize; 2],
     parameters: &Parameters<'_>,

@@ -18,7 +18,7 @@ mod emulator;
 mod operand;
 mod panels;
 
-pub(crate) use operand::{Operand, Rounded, Split, Whole, round, upper};
+pub(crate) use operand::{Bf16, Bf16Pair, F32, Operand, round, upper};
 pub(crate) use panels::Panels16;
 
 use crate::{Isa, Precision};
@@ -44,6 +44,21 @@ pub(crate) struct PairArgs {
     pub(crate) add: bool,
     pub(crate) out: *mut f32,
     pub(crate) out_stride: usize,
+}
+
+/// How operands of bf16 are multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bf16Product {
+    pub(crate) unit: Unit,
+    /// Whether each operand is the sum of two bf16, and three products are formed.
+    pub(crate) is_split: bool,
+}
+
+impl Bf16Product {
+    /// The products that this instruction set has for this precision, where they are faster than f32.
+    pub(crate) fn of(isa: Isa, precision: Precision) -> Option<Self> {
+        Unit::of(isa, precision).map(|unit| Self { unit, is_split: precision == Precision::High })
+    }
 }
 
 /// What multiplies bf16.
@@ -202,7 +217,7 @@ mod tests {
             low_rows: if split { low_rows } else { 0 },
             depth,
             weights: weights.at(0, 0),
-            low_weights: weights.low(),
+            low_weights: weights.low_offset(),
             add,
             out: out.as_mut_ptr(),
             out_stride,

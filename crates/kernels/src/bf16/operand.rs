@@ -3,29 +3,29 @@ use crate::simd::Simd;
 /// How vectors of f32 are kept as the left operand of a product.
 pub(crate) trait Operand: 'static {
     /// An element as it is kept.
-    type Unit;
+    type Element;
 
-    /// Writes the vector at `to`, and what is kept apart from it `low` elements further on.
+    /// Writes the vector at `to`, and its lower part, if it has one, `low_offset` elements further on.
     ///
     /// # Safety
     /// The processor has the instruction set; there is room for a vector at each.
-    unsafe fn put<S: Simd>(to: *mut Self::Unit, low: usize, v: S::V);
+    unsafe fn put<S: Simd>(to: *mut Self::Element, low_offset: usize, v: S::V);
 }
 
 /// As f32.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Whole;
+pub(crate) struct F32;
 
-/// Rounded to bf16.
+/// Bf16 to bf16.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rounded;
+pub(crate) struct Bf16;
 
 /// As the sum of two bf16.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Split;
+pub(crate) struct Bf16Pair;
 
-impl Operand for Whole {
-    type Unit = f32;
+impl Operand for F32 {
+    type Element = f32;
 
     #[inline(always)]
     unsafe fn put<S: Simd>(to: *mut f32, _: usize, v: S::V) {
@@ -34,8 +34,8 @@ impl Operand for Whole {
     }
 }
 
-impl Operand for Rounded {
-    type Unit = u16;
+impl Operand for Bf16 {
+    type Element = u16;
 
     #[inline(always)]
     unsafe fn put<S: Simd>(to: *mut u16, _: usize, v: S::V) {
@@ -44,16 +44,16 @@ impl Operand for Rounded {
     }
 }
 
-impl Operand for Split {
-    type Unit = u16;
+impl Operand for Bf16Pair {
+    type Element = u16;
 
     #[inline(always)]
-    unsafe fn put<S: Simd>(to: *mut u16, low: usize, v: S::V) {
+    unsafe fn put<S: Simd>(to: *mut u16, low_offset: usize, v: S::V) {
         // SAFETY: the caller's promise.
         unsafe {
             let high = S::round(v);
             S::store_upper(to, high);
-            S::store_upper(to.add(low), S::round(S::sub(v, high)));
+            S::store_upper(to.add(low_offset), S::round(S::sub(v, high)));
         }
     }
 }
@@ -91,8 +91,8 @@ mod tests {
                 let (mut one, mut two) = ([0u16; 16], [0u16; 32]);
                 // SAFETY: the arrays hold a vector.
                 unsafe {
-                    Rounded::put::<S>(one.as_mut_ptr(), 0, S::load(chunk.as_ptr()));
-                    Split::put::<S>(two.as_mut_ptr(), 16, S::load(chunk.as_ptr()));
+                    Bf16::put::<S>(one.as_mut_ptr(), 0, S::load(chunk.as_ptr()));
+                    Bf16Pair::put::<S>(two.as_mut_ptr(), 16, S::load(chunk.as_ptr()));
                 }
                 for (i, x) in chunk.iter().enumerate() {
                     let high = round(*x);

@@ -53,7 +53,7 @@ impl Panels16 {
     }
 
     /// How far behind a value its lower part lies.
-    pub(crate) fn low(&self) -> usize {
+    pub(crate) fn low_offset(&self) -> usize {
         if self.split { 2 * self.count * self.pairs * NR } else { 0 }
     }
 

@@ -11,7 +11,6 @@ use crate::place::Place;
 use crate::simd::{self, Shape};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Isa, simd::dispatch};
-pub(crate) use task::Scratch;
 use task::Task;
 
 /// Pixels whose rows stay in cache while panels of weights pass over them.

@@ -2,43 +2,14 @@ use std::ops::Range;
 
 use super::{Direct, Geometry, PIXELS};
 use crate::Activation;
-use crate::gemm::{Source, Start, TileArgs};
-use crate::memory::Buffer;
 use crate::place::Place;
 use crate::pool::MaxPool;
+use crate::simd::tile::{Source, Start, TileArgs};
 use crate::simd::{Job, Simd};
+use crate::workspace::{Row, Scratch};
 
 /// Depth of weights that one pass takes: a panel of it stays in the first-level cache.
 const DEPTH: usize = 256;
-
-/// A pointer in a table.
-#[derive(Debug, Clone, Copy)]
-#[repr(transparent)]
-struct Row(*const f32);
-
-// SAFETY: only a number while it rests in a table; every task fills its table anew before it reads it.
-unsafe impl Send for Row {}
-
-/// What a task needs beside its output, reused by the next.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// Block of MR pixels, tap, pixel.
-    table: Vec<Row>,
-    /// Lines of windows with their zeros.
-    patches: Buffer,
-    rows: Buffer,
-}
-
-impl Scratch {
-    /// An empty table with room for so many rows and no more, as the estimate has it.
-    fn begin_table(&mut self, rows: usize) {
-        self.table.clear();
-        if self.table.capacity() < rows {
-            self.table = Vec::new();
-            self.table.reserve_exact(rows);
-        }
-    }
-}
 
 /// Some pixels and panels of one image's output.
 ///

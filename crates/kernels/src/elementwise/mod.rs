@@ -88,8 +88,12 @@ pub(crate) unsafe fn load<S: Simd>(values: &[f32]) -> S::V {
     }
 }
 
-/// The mean of each channel over an image's pixels. Sums are taken in f64, so their order leaves no trace in f32. NaN stays.
-pub(crate) fn mean(image: &[f32], channels: usize, to: &mut [f32]) {
+/// The mean of each channel over an image's pixels, as [`Layer::GlobalAvgPool`](crate::Layer::GlobalAvgPool) takes it. Sums are
+/// taken in f64, so their order leaves no trace in f32. NaN stays.
+///
+/// # Shapes
+/// `image`: (pixels, `channels`); `to`: (`channels`,). An image without pixels gives NaN.
+pub fn channel_means(image: &[f32], channels: usize, to: &mut [f32]) {
     let mut sums = vec![0.0f64; channels];
     for pixel in image.chunks_exact(channels) {
         for (sum, value) in sums.iter_mut().zip(pixel) {
@@ -102,8 +106,12 @@ pub(crate) fn mean(image: &[f32], channels: usize, to: &mut [f32]) {
     }
 }
 
-/// The largest of each channel over an image's pixels. NaN wins.
-pub(crate) fn max(image: &[f32], channels: usize, to: &mut [f32]) {
+/// The largest of each channel over an image's pixels, as [`Layer::GlobalMaxPool`](crate::Layer::GlobalMaxPool) takes it. NaN
+/// wins.
+///
+/// # Shapes
+/// `image`: (pixels, `channels`); `to`: (`channels`,). An image without pixels gives −∞.
+pub fn channel_maxima(image: &[f32], channels: usize, to: &mut [f32]) {
     to.fill(f32::NEG_INFINITY);
     for pixel in image.chunks_exact(channels) {
         for (to, value) in to.iter_mut().zip(pixel) {

@@ -1,219 +1,184 @@
-//! The matrix kernel under every convolution: a register tile of `MR` pixels by `NR` output channels, whose rows are
-//! found through a table of pointers (so that no patch matrix is ever built), over packed weights.
+//! Matrix products with packed weights, of f32 or of bf16: the middle step of Winograd's algorithm and of im2col.
 
 mod panels;
+mod product;
 
+use std::ops::Range;
+
+use crate::Isa;
+use crate::bf16::{Bf16Product, Blocks, NR, Panels16};
+use crate::simd::tile::BLOCK;
+use crate::simd::{self, dispatch};
 pub(crate) use panels::Panels;
+use product::{Bf16Task, F32Task};
 
-use std::mem::MaybeUninit;
-
-use crate::Activation;
-use crate::simd::Simd;
-
-/// What a tile's accumulators begin with.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Start {
-    Zero,
-    /// `NR` biases, one a column.
-    Bias(*const f32),
-    /// Zero, and `out` holds an earlier pass's sum to which this one's is added at the end. (Shorter chains of
-    /// additions round less than one long one.)
-    Out,
-}
-
-/// Where the rows of a register tile lie. All `S::MR` (`S::BLOCK_MR`) of them are read, however few count.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Source {
-    /// `taps` times `S::MR` pointers, to which `offset` is added.
-    Table { table: *const *const f32, taps: usize, offset: usize },
-    /// The first of `S::BLOCK_MR` rows that lie [`BLOCK`] apart, one tap.
-    Block(*const f32),
-    /// The same, half as far apart.
-    HalfBlock(*const f32),
-}
-
-/// f32 from row to row of a block. A constant, so that one register addresses all rows: twelve pointers would not fit
-/// into the processor's sixteen, and loading them anew costs AVX-512 a seventh of its speed.
-pub(crate) const BLOCK: usize = 128;
-
-/// One call of the register tile.
-///
-/// The caller promises: `source` holds as many rows as it says, each valid for `depth` f32; `weights` is valid for
-/// `taps · depth · NR` f32; row i of the result lies at `out + i · out_stride`, `cols` f32, written by nobody else
-/// meanwhile; 1 ≤ `rows` ≤ the tile's, 1 ≤ `cols` ≤ NR.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TileArgs {
-    pub(crate) source: Source,
-    pub(crate) depth: usize,
-    pub(crate) weights: *const f32,
-    pub(crate) start: Start,
-    pub(crate) activation: Activation,
-    pub(crate) out: *mut f32,
-    pub(crate) out_stride: usize,
-    pub(crate) rows: usize,
-    pub(crate) cols: usize,
-}
-
-/// The most columns of any instruction set's tile.
-const MAX_NR: usize = 32;
-
-/// Steps of a round: few enough rounds a tile that the processor foresees the last.
-const UNROLL: usize = 8;
-
-/// Σ over taps and depth of row · weights, for up to `ROWS` rows and `NV` vectors of columns. `ROWS` may be less than
-/// `S::MR` where fewer rows are left; each element's sum runs in the same order whichever is taken.
-///
-/// # Safety
-/// [`TileArgs`]; the processor has the instruction set.
-#[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &TileArgs) {
-    let nr = NV * S::LANES;
-    // SAFETY: by `TileArgs` the source has ROWS rows (no more than S::MR or S::BLOCK_MR) of `depth` values a tap, weights are
-    // whole panels, a bias has NR values; of `out` only `rows` rows are touched, and columns beyond `cols` go through a
-    // local array, which has room for the NV vectors of any instruction set.
-    unsafe {
-        let mut acc = [[S::splat(0.0); NV]; ROWS];
-        match args.start {
-            Start::Zero | Start::Out => {}
-            Start::Bias(bias) => {
-                for j in 0..NV {
-                    let b = S::load(bias.add(j * S::LANES));
-                    for row in &mut acc {
-                        row[j] = b;
-                    }
-                }
-            }
-        }
-
-        match args.source {
-            Source::Table { table, taps, offset } => {
-                let (mut rows, mut w) = ([args.weights; ROWS], args.weights);
-                for tap in 0..taps {
-                    for (i, row) in rows.iter_mut().enumerate() {
-                        *row = (*table.add(tap * S::MR + i)).add(offset);
-                    }
-                    w = sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, w);
-                }
-            }
-            Source::Block(first) => {
-                let rows = side_by_side::<ROWS, BLOCK>(first);
-                sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
-            }
-            Source::HalfBlock(first) => {
-                let rows = side_by_side::<ROWS, { BLOCK / 2 }>(first);
-                sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
-            }
-        }
-
-        for (i, row) in acc.iter().enumerate() {
-            if i >= args.rows {
-                break;
-            }
-            let to = args.out.add(i * args.out_stride);
-            if args.cols == nr {
-                finish::<S, NV>(args, row, to);
-            } else {
-                // Not initialised as a whole: that would be a call, around which all registers are saved.
-                let mut part = [const { MaybeUninit::<f32>::uninit() }; MAX_NR];
-                let part = part.as_mut_ptr().cast::<f32>();
-                for j in 0..NV {
-                    S::store(part.add(j * S::LANES), S::splat(0.0));
-                }
-                std::ptr::copy_nonoverlapping(to, part, args.cols);
-                finish::<S, NV>(args, row, part);
-                std::ptr::copy_nonoverlapping(part, to, args.cols);
-            }
-        }
-    }
-}
-
-/// Rows that lie `STRIDE` apart.
-///
-/// # Safety
-/// So many rows lie there.
-#[inline(always)]
-unsafe fn side_by_side<const ROWS: usize, const STRIDE: usize>(
-    first: *const f32,
-) -> [*const f32; ROWS] {
-    let mut rows = [first; ROWS];
-    for (i, row) in rows.iter_mut().enumerate() {
-        // SAFETY: the caller's promise.
-        *row = unsafe { first.add(i * STRIDE) };
-    }
-    rows
-}
-
-/// One row of sums, added to what is there if so asked, with the activation.
-///
-/// # Safety
-/// `to` has room for `NV` vectors; the processor has the instruction set.
-#[inline(always)]
-unsafe fn finish<S: Simd, const NV: usize>(args: &TileArgs, row: &[S::V; NV], to: *mut f32) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        for (j, v) in row.iter().enumerate() {
-            let to = to.add(j * S::LANES);
-            let mut v = *v;
-            if matches!(args.start, Start::Out) {
-                v = S::add(S::load(to), v);
-            }
-            S::store(to, S::activate(v, args.activation));
-        }
-    }
-}
-
-/// All steps of depth of one tap; returns where the next tap's weights begin.
-///
-/// # Safety
-/// Each of `rows` can be read for `depth` f32, `w` for `depth · NV` vectors.
-#[inline(always)]
-unsafe fn sum<S: Simd, const ROWS: usize, const NV: usize>(
-    acc: &mut [[S::V; NV]; ROWS],
-    rows: &[*const f32; ROWS],
+/// Right operands, packed for an instruction set: one matrix, or several of equal size.
+#[derive(Debug)]
+pub(crate) struct PackedWeights {
+    isa: Isa,
+    matrices: Matrices,
+    /// How rows of the left operand lie.
+    blocks: Blocks,
+    /// Rows of a matrix, and columns.
     depth: usize,
-    mut w: *const f32,
-) -> *const f32 {
-    let nr = NV * S::LANES;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut k = 0;
-        while k + UNROLL <= depth {
-            for u in 0..UNROLL {
-                step::<S, ROWS, NV>(acc, rows, k + u, w.add(u * nr));
-            }
-            w = w.add(UNROLL * nr);
-            k += UNROLL;
-        }
-        while k < depth {
-            step::<S, ROWS, NV>(acc, rows, k, w);
-            w = w.add(nr);
-            k += 1;
-        }
-    }
-    w
+    columns: usize,
 }
 
-/// One step of depth: the outer product of a column of rows and a row of weights.
+#[derive(Debug)]
+enum Matrices {
+    F32(Vec<Panels>),
+    Bf16(Bf16Product, Vec<Panels16>),
+}
+
+/// Where a product's left operand is, and where its sums go.
 ///
-/// # Safety
-/// Each of `rows` can be read at `k`, `w` for `NV` vectors.
-#[inline(always)]
-unsafe fn step<S: Simd, const ROWS: usize, const NV: usize>(
-    acc: &mut [[S::V; NV]; ROWS],
-    rows: &[*const f32; ROWS],
-    k: usize,
-    w: *const f32,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut b = [S::splat(0.0); NV];
-        for (j, v) in b.iter_mut().enumerate() {
-            *v = S::load(w.add(j * S::LANES));
+/// The caller promises: `from` holds a matrix of `stored_rows` rows, whole register tiles of them, in the weights'
+/// [`blocks`](PackedWeights::blocks), of elements as the weights' [`operand`](PackedWeights::operand) says (and the lower parts
+/// of split ones `low_offset` elements further on); all values of `depth` are set in the first `rows`. `to` has room for
+/// the panels of as many rows, and nobody else writes there.
+#[derive(Debug, Clone)]
+pub(crate) struct Product {
+    pub(crate) panels: Range<usize>,
+    /// Rows that count.
+    pub(crate) rows: usize,
+    pub(crate) stored_rows: usize,
+    pub(crate) from: *const f32,
+    pub(crate) low_offset: usize,
+    pub(crate) to: *mut f32,
+    /// f32 from one row of sums to the next, and from the first panel to the next.
+    pub(crate) row_stride: usize,
+    pub(crate) panel_stride: usize,
+}
+
+/// What elements of the left operand are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OperandKind {
+    F32,
+    Bf16,
+    /// The sum of two bf16.
+    Bf16Pair,
+}
+
+impl OperandKind {
+    /// Bytes of an element.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Self::F32 => size_of::<f32>(),
+            Self::Bf16 | Self::Bf16Pair => size_of::<u16>(),
         }
-        for i in 0..ROWS {
-            let a = S::splat(*rows[i].add(k));
-            for j in 0..NV {
-                acc[i][j] = S::mul_add(a, b[j], acc[i][j]);
+    }
+
+    /// Matrices that are kept of one: the lower parts of pairs are one of their own.
+    pub(crate) fn planes(self) -> usize {
+        if self == Self::Bf16Pair { 2 } else { 1 }
+    }
+}
+
+impl PackedWeights {
+    /// Packs `count` matrices of `depth` rows and `columns` columns, of `value(matrix, row, column)`.
+    pub(crate) fn pack(
+        isa: Isa,
+        bf16: Option<Bf16Product>,
+        [count, depth, columns]: [usize; 3],
+        value: impl Fn(usize, usize, usize) -> f32,
+    ) -> Self {
+        let Some(bf16) = bf16 else {
+            let nr = simd::shape(isa).nr;
+            let pack =
+                |matrix| Panels::pack(depth, columns, nr, |row, col| value(matrix, row, col));
+            let matrices = Matrices::F32((0..count).map(pack).collect());
+            let stride = if depth <= BLOCK / 2 { BLOCK / 2 } else { BLOCK };
+            return Self { isa, matrices, blocks: Blocks { depth: BLOCK, stride }, depth, columns };
+        };
+        let whole = depth.next_multiple_of(bf16.unit.step());
+        let pack = |matrix| {
+            Panels16::pack(whole, columns, bf16.is_split, |row, column| {
+                if row < depth { value(matrix, row, column) } else { 0.0 }
+            })
+        };
+        let matrices = Matrices::Bf16(bf16, (0..count).map(pack).collect());
+        Self { isa, matrices, blocks: bf16.unit.blocks(whole), depth: whole, columns }
+    }
+
+    /// Values of a row of the left operand: those beyond the depth that was packed must be zero.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// How rows of the left operand lie.
+    pub(crate) fn blocks(&self) -> Blocks {
+        self.blocks
+    }
+
+    /// Elements of a left operand of so many rows.
+    pub(crate) fn operand_len(&self, rows: usize) -> usize {
+        self.blocks.len(rows, self.depth)
+    }
+
+    /// What elements of the left operand are.
+    pub(crate) fn operand(&self) -> OperandKind {
+        match &self.matrices {
+            Matrices::F32(_) => OperandKind::F32,
+            Matrices::Bf16(Bf16Product { is_split: false, .. }, _) => OperandKind::Bf16,
+            Matrices::Bf16(Bf16Product { is_split: true, .. }, _) => OperandKind::Bf16Pair,
+        }
+    }
+
+    /// Rows of the register tile.
+    pub(crate) fn tile_rows(&self) -> usize {
+        match &self.matrices {
+            Matrices::F32(_) => simd::shape(self.isa).block_mr,
+            Matrices::Bf16(bf16, _) => bf16.unit.mr(),
+        }
+    }
+
+    /// Columns of the register tile, which are those of a panel.
+    pub(crate) fn tile_columns(&self) -> usize {
+        match &self.matrices {
+            Matrices::F32(_) => simd::shape(self.isa).nr,
+            Matrices::Bf16(..) => NR,
+        }
+    }
+
+    /// Panels of each matrix.
+    pub(crate) fn panels(&self) -> usize {
+        self.columns.div_ceil(self.tile_columns())
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.matrices {
+            Matrices::F32(panels) => panels.iter().map(Panels::bytes).sum(),
+            Matrices::Bf16(_, panels) => panels.iter().map(Panels16::bytes).sum(),
+        }
+    }
+
+    /// What is multiplied, as an ending for an algorithm's name.
+    pub(crate) fn describe(&self) -> &'static str {
+        match self.operand() {
+            OperandKind::F32 => "",
+            OperandKind::Bf16 => ", bf16",
+            OperandKind::Bf16Pair => ", 3 x bf16",
+        }
+    }
+
+    /// The product with one of the matrices.
+    ///
+    /// # Safety
+    /// [`Product`]; the instruction set is available.
+    pub(crate) unsafe fn multiply(&self, matrix: usize, product: Product) {
+        let Self { blocks, depth, .. } = *self;
+        match &self.matrices {
+            Matrices::F32(panels) => {
+                let task = F32Task { weights: &panels[matrix], blocks, depth, product };
+                // SAFETY: the caller's promise.
+                unsafe { dispatch(self.isa, task) }
+            }
+            Matrices::Bf16(bf16, panels) => {
+                let task =
+                    Bf16Task { bf16: *bf16, weights: &panels[matrix], blocks, depth, product };
+                // SAFETY: the caller's promise; the unit is one that the instruction set has.
+                unsafe { task.run() }
             }
         }
     }

@@ -1,3 +1,5 @@
+//! Weights of f32 products, packed in the order in which the register tile reads them.
+
 use crate::memory::Buffer;
 
 /// A matrix of `depth` rows and `columns` columns cut into panels of `nr` columns: panel, row, column within the

@@ -5,13 +5,10 @@ mod step;
 
 use crate::memory::{Buffer, Pool, Shared};
 use crate::place::Place;
-use crate::program::Program;
+use crate::program::{CHUNK, Program};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Isa, KernelError, Layer, Precision};
 use plan::{Memory, Plan, Planned};
-
-/// Images that pass through the whole network together at most; a larger batch is cut.
-const CHUNK: usize = 32;
 
 /// A program made ready for one input size, one instruction set and one precision.
 #[derive(Debug)]
@@ -58,7 +55,8 @@ impl Network {
     /// Packs the weights, chooses an algorithm for each layer and plans the buffers.
     ///
     /// `input` is height, width, channels of one image. The program can be dropped afterwards. A 2×2 max-pool runs with the
-    /// convolution that it alone reads, and what only a concatenation reads is written where it is joined.
+    /// convolution that it alone reads, where the algorithm of that can pool; what only a concatenation reads is written
+    /// where it is joined.
     ///
     /// # Errors
     /// When `isa` is not available, or a layer does not fit what it reads.

@@ -10,8 +10,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::step::Step;
-use crate::program::{Operation, Program, Value};
-use crate::winograd::scheme::MAX_N;
+use crate::program::{CHUNK, Operation, Program, Value};
 use crate::{Isa, KernelError, Layer, Precision};
 
 /// A step with what it reads and where it writes.
@@ -89,7 +88,7 @@ impl Plan {
         precision: Precision,
     ) -> Result<Self, KernelError> {
         let operations = &program.operations;
-        let shapes = shapes(operations, input)?;
+        let shapes = program.shapes(input)?;
         let readers = readers(operations);
         let mut arrays = vec![Array { shape: input, memory: Memory::Input }];
         let homes = homes(operations, &shapes, &readers, &mut arrays);
@@ -97,7 +96,7 @@ impl Plan {
             Value::Input => (INPUT, 0),
             Value::Of(index) => homes[*index],
         };
-        let shape_of = |value: &Value| shape_of(*value, input, &shapes);
+        let shape_of = |value: &Value| value.shape(input, &shapes);
         let mut steps = Vec::new();
         let mut fused = vec![false; operations.len()];
         for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
@@ -198,47 +197,6 @@ impl Plan {
     }
 }
 
-fn shape_of(value: Value, input: [usize; 3], shapes: &[[usize; 3]]) -> [usize; 3] {
-    match value {
-        Value::Input => input,
-        Value::Of(index) => shapes[index],
-    }
-}
-
-/// Values that a shape may have, as a part of the address space: no product of one shape with the images of a chunk, the
-/// bytes of a value and the places of a transformed tile overflows then.
-const SIZE_MARGIN: usize = 4 * super::CHUNK * MAX_N * MAX_N;
-
-/// Refuses what would overflow later. It comes before any algorithm is chosen, since that counts products.
-fn check_size(shape: [usize; 3]) -> Result<(), KernelError> {
-    shape
-        .iter()
-        .try_fold(SIZE_MARGIN, |product, extent| product.checked_mul((*extent).max(1)))
-        .map(|_| ())
-        .ok_or(KernelError::TooLarge { what: "activations" })
-}
-
-/// Checks every operation; what each makes.
-fn shapes(operations: &[Operation], input: [usize; 3]) -> Result<Vec<[usize; 3]>, KernelError> {
-    check_size(input)?;
-    let mut shapes: Vec<[usize; 3]> = Vec::with_capacity(operations.len());
-    for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
-        if let Some(Value::Of(later)) = inputs.iter().find(|v| **v >= Value::Of(index)) {
-            return Err(KernelError::BadLayer {
-                layer: index,
-                what: "input",
-                expected: "an operation before it".to_owned(),
-                found: format!("operation {later}"),
-            });
-        }
-        let inputs: Vec<_> = inputs.iter().map(|value| shape_of(*value, input, &shapes)).collect();
-        let output = layer.output_shape(index, &inputs)?;
-        check_size(output)?;
-        shapes.push(output);
-    }
-    Ok(shapes)
-}
-
 /// The operations that read each operation's output.
 fn readers(operations: &[Operation]) -> Vec<Vec<usize>> {
     let mut readers = vec![Vec::new(); operations.len()];
@@ -295,10 +253,10 @@ fn pool_after(index: usize, operations: &[Operation], readers: &[Vec<usize>]) ->
 /// Cuts the steps where the groups grow.
 fn segments(steps: &[Planned]) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
-    let mut least = super::CHUNK;
+    let mut least = CHUNK;
     for (index, Planned { step, .. }) in steps.iter().enumerate().rev() {
         let bytes = (4 * (step.input_len() + step.output_len())).max(1);
-        let group = 1 << (GROUP_BYTES / bytes).clamp(1, super::CHUNK).ilog2();
+        let group = 1 << (GROUP_BYTES / bytes).clamp(1, CHUNK).ilog2();
         match segments.last_mut() {
             // A step that can take no more than the later ones runs with them.
             Some(segment) if group >= least => segment.steps.start = index,
@@ -322,7 +280,7 @@ pub(super) fn image_counts(segments: &[Segment], batch: usize) -> Vec<BTreeSet<u
     // `step_by` of equal groups: all of one size but the last.
     let cut = |count: usize, size: usize| [size.min(count), count % size];
     let mut counts = vec![BTreeSet::new(); segments.len()];
-    let mut images = BTreeSet::from(cut(batch, super::CHUNK));
+    let mut images = BTreeSet::from(cut(batch, CHUNK));
     for (segment, counts) in segments.iter().zip(&mut counts).rev() {
         images = images.iter().flat_map(|&n| cut(n, group_size(n, segment.group))).collect();
         images.remove(&0);

@@ -1,7 +1,8 @@
-use crate::bf16::Unit;
+use crate::bf16::Bf16Product;
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
 use crate::elementwise::{self, PixelTask, Pixelwise};
+use crate::im2col::Im2col;
 use crate::parallel::{for_each, part};
 use crate::place::Place;
 use crate::pool::{PoolKind, Windows};
@@ -26,6 +27,7 @@ pub(super) struct Step {
 enum Kind {
     Direct(Direct),
     Depthwise(Depthwise),
+    Im2col(Im2col),
     Winograd(Winograd),
     Pool { kind: PoolKind, size: [usize; 2], stride: [usize; 2], padding: Padding },
     GlobalAvgPool,
@@ -116,6 +118,7 @@ impl Step {
         match &self.kind {
             Kind::Direct(direct) => direct.describe(),
             Kind::Depthwise(_) => "depthwise".to_owned(),
+            Kind::Im2col(im2col) => im2col.describe(),
             Kind::Winograd(winograd) => winograd.describe(),
             Kind::Pool { kind: PoolKind::Max, .. } => "max-pool".to_owned(),
             Kind::Pool { .. } => "average-pool".to_owned(),
@@ -134,6 +137,7 @@ impl Step {
         match &self.kind {
             Kind::Direct(direct) => direct.packed_bytes(),
             Kind::Depthwise(depthwise) => depthwise.packed_bytes(),
+            Kind::Im2col(im2col) => im2col.packed_bytes(),
             Kind::Winograd(winograd) => winograd.packed_bytes(),
             Kind::Affine { scale, shift, .. } => size_of::<f32>() * (scale.len() + shift.len()),
             _ => 0,
@@ -143,6 +147,7 @@ impl Step {
     pub(super) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
         match &self.kind {
             Kind::Direct(direct) => direct.scratch(threads, images),
+            Kind::Im2col(im2col) => im2col.scratch(threads, images),
             Kind::Winograd(winograd) => winograd.scratch(threads, images),
             _ => WorkspaceBytes::default(),
         }
@@ -160,6 +165,7 @@ impl Step {
         match &self.kind {
             Kind::Direct(direct) => direct.run(images, input, second, to, workspace),
             Kind::Depthwise(depthwise) => depthwise.run(images, input, to),
+            Kind::Im2col(im2col) => im2col.run(images, input, second, to, workspace),
             Kind::Winograd(winograd) => winograd.run(images, input, second, to, workspace),
             Kind::Pool { kind, size, stride, padding } => {
                 let [oh, ow, _] = self.output;
@@ -184,8 +190,8 @@ impl Step {
                     }
                 });
             }
-            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::mean),
-            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::max),
+            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::channel_means),
+            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::channel_maxima),
             Kind::Add { scale, activation } => {
                 let second = second.unwrap_or_default();
                 self.pixelwise(images, Pixelwise::Add(second, *scale), *activation, input, to);
@@ -267,7 +273,15 @@ impl Step {
     }
 }
 
-/// The algorithm for a convolution, and whether it takes the pool that follows with it.
+/// The algorithm for a convolution, and whether it takes the pool that follows with it. The rule:
+///
+/// 1. Depthwise: its own loops, bound by memory whatever they multiply.
+/// 2. 3×3 of stride 1: Winograd's algorithm where channels are in sixteens and it saves products, in bf16 where there is a
+///    unit for the precision.
+/// 3. Any other kernel and stride, where there is such a unit: im2col with bf16, unless the layer has too few channels or
+///    products (`Im2col::fits`).
+/// 4. What is left, and so all others in f32: implicit GEMM, which copies nothing and is as fast or faster
+///    (docs/performance.md).
 fn choose(
     conv: &Conv2d,
     [input, output]: [[usize; 3]; 2],
@@ -284,9 +298,13 @@ fn choose(
     {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
-    let bf16 = Unit::of(isa, precision)
-        .filter(|unit| conv.in_channels.is_multiple_of(unit.step()))
-        .map(|unit| (unit, precision == Precision::High));
+    let bf16 = Bf16Product::of(isa, precision);
+    if let Some(bf16) = bf16
+        && Im2col::fits(conv)
+    {
+        return (Kind::Im2col(Im2col::new(conv, input, output, isa, bf16)), false);
+    }
+    let bf16 = bf16.filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
     if Winograd::fits(conv)
         && let Some(tile) = best_tile(conv, output, precision, bf16.is_some())
     {

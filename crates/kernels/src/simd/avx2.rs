@@ -1,8 +1,8 @@
 //! AVX2 with fused multiply-add: 8 lanes, 16 registers.
 use std::arch::x86_64::*;
 
+use super::tile::{TileArgs, tile};
 use super::{Job, Simd};
-use crate::gemm::{TileArgs, tile};
 
 /// Marks the instruction set in types.
 #[derive(Debug, Clone, Copy)]

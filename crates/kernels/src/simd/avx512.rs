@@ -1,8 +1,8 @@
 //! AVX-512: 16 lanes, 32 registers.
 use std::arch::x86_64::*;
 
+use super::tile::{TileArgs, tile};
 use super::{Job, Simd};
-use crate::gemm::{TileArgs, tile};
 
 /// Marks the instruction set in types.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,8 @@
 //! One small vector interface, one instruction set a file.
 //!
 //! Kernels are written once, generic over [`Simd`], and always inlined. Each instruction set has one entry function
-//! with its target features, into which the whole kernel is inlined; [`dispatch`] holds the only `match`.
+//! with its target features, into which the whole kernel is inlined. [`dispatch`] calls it, and [`shape`] says what it
+//! runs with: nothing else here depends on which instruction set it is.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -10,9 +11,10 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
+pub(crate) mod tile;
 
-use crate::gemm::TileArgs;
 use crate::{Activation, Isa, bf16};
+use tile::TileArgs;
 
 /// Vectors of `LANES` f32 and the shape of the matrix kernel's register tile.
 ///

@@ -1,8 +1,8 @@
 //! NEON: 4 lanes, 32 registers.
 use std::arch::aarch64::*;
 
+use super::tile::{TileArgs, tile};
 use super::{Job, Simd};
-use crate::gemm::{TileArgs, tile};
 
 /// Marks the instruction set in types.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Plain Rust: 8 lanes that the compiler maps to what the target's baseline has. Products and sums round separately,
 //! since a fused one would be a library call without the instruction.
+use super::tile::{TileArgs, tile};
 use super::{Job, Simd};
-use crate::gemm::{TileArgs, tile};
 
 /// Marks the instruction set in types.
 #[derive(Debug, Clone, Copy)]

@@ -8,10 +8,10 @@ use crate::bf16::{Blocks, Operand};
 use crate::memory::Buffer;
 use crate::simd::{Job, Simd};
 
-/// Bᵀ d B of some tiles: `n²` matrices of tiles by channels, `slice` elements apart, each in blocks of channels.
+/// Bᵀ d B of some tiles: `n²` matrices of tiles by channels, `matrix_stride` elements apart, each in blocks of channels.
 ///
 /// The caller promises: `to` has room for rows `tiles − base` of each matrix (and the lower parts of split operands,
-/// `low` elements further on), and nobody else writes those rows.
+/// `low_offset` elements further on), and nobody else writes those rows.
 #[derive(Debug)]
 pub(super) struct InputTask<'a, F, O: Operand> {
     pub(super) geometry: &'a Geometry,
@@ -22,9 +22,9 @@ pub(super) struct InputTask<'a, F, O: Operand> {
     /// Rows of a matrix.
     pub(super) rows: usize,
     pub(super) blocks: Blocks,
-    pub(super) to: *mut O::Unit,
-    pub(super) slice: usize,
-    pub(super) low: usize,
+    pub(super) to: *mut O::Element,
+    pub(super) matrix_stride: usize,
+    pub(super) low_offset: usize,
     /// A tile with its border of zeros.
     pub(super) patch: &'a mut Buffer,
     pub(super) scheme: PhantomData<F>,
@@ -33,8 +33,19 @@ pub(super) struct InputTask<'a, F, O: Operand> {
 impl<F: Scheme, O: Operand> Job for InputTask<'_, F, O> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { geometry: g, images, tiles, base, rows, blocks, to, slice, low, patch, .. } =
-            self;
+        let Self {
+            geometry: g,
+            images,
+            tiles,
+            base,
+            rows,
+            blocks,
+            to,
+            matrix_stride,
+            low_offset,
+            patch,
+            ..
+        } = self;
         let [h, w, channels] = g.input;
         for tile in tiles {
             let (image, y, x) = g.place(tile);
@@ -64,7 +75,14 @@ impl<F: Scheme, O: Operand> Job for InputTask<'_, F, O> {
                 // SAFETY: channels are whole vectors; `from` holds n rows of n pixels, `line` apart; the row of this
                 // tile is this task's.
                 unsafe {
-                    transform::<S, F, O>(from.add(c), line, channels, to.add(at), slice, low);
+                    transform::<S, F, O>(
+                        from.add(c),
+                        line,
+                        channels,
+                        to.add(at),
+                        matrix_stride,
+                        low_offset,
+                    );
                 }
                 c += S::LANES;
             }
@@ -75,15 +93,15 @@ impl<F: Scheme, O: Operand> Job for InputTask<'_, F, O> {
 /// One vector of channels: columns first, then rows.
 ///
 /// # Safety
-/// n rows of n pixels can be read from `from`; n² vectors can be written from `to`, `slice` apart.
+/// n rows of n pixels can be read from `from`; n² vectors can be written from `to`, `matrix_stride` apart.
 #[inline(always)]
 unsafe fn transform<S: Simd, F: Scheme, O: Operand>(
     from: *const f32,
     line: usize,
     pixel: usize,
-    to: *mut O::Unit,
-    slice: usize,
-    low: usize,
+    to: *mut O::Element,
+    matrix_stride: usize,
+    low_offset: usize,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -107,7 +125,7 @@ unsafe fn transform<S: Simd, F: Scheme, O: Operand>(
             }
             let row = F::input::<S>(row);
             for (x, v) in row.iter().enumerate().take(F::N) {
-                O::put::<S>(to.add((y * F::N + x) * slice), low, *v);
+                O::put::<S>(to.add((y * F::N + x) * matrix_stride), low_offset, *v);
             }
         }
     }

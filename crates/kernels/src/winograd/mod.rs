@@ -4,24 +4,16 @@
 
 mod input;
 mod output;
-mod product;
+mod run;
 pub(crate) mod scheme;
 mod weights;
 
-use std::marker::PhantomData;
-
 use crate::Isa;
-use crate::bf16::{Blocks, NR, Operand, Panels16, Rounded, Split, Unit, Whole};
-use crate::gemm::Panels;
+use crate::bf16::Bf16Product;
+use crate::gemm::PackedWeights;
 use crate::layer::{Activation, Conv2d, Padding};
-use crate::memory::{Buffer, Pool, Shared};
-use crate::parallel::{for_each, part};
-use crate::place::Place;
-use crate::simd::{self, dispatch};
-use crate::workspace::{Workspace, WorkspaceBytes};
-use input::InputTask;
-use output::OutputTask;
-use product::{PairProductTask, ProductTask};
+use crate::memory::Buffer;
+use crate::workspace::WorkspaceBytes;
 use scheme::{F2, F3, F4, F6, Scheme};
 
 /// Which scheme.
@@ -81,26 +73,13 @@ pub(crate) struct Winograd {
     isa: Isa,
     tile: Tile,
     geometry: Geometry,
-    weights: Weights,
-    /// How transformed inputs lie.
-    blocks: Blocks,
-    /// Rows of the register tile, and columns.
-    mr: usize,
-    nr: usize,
+    /// Transformed weights, one matrix a place of the transformed tile.
+    weights: PackedWeights,
     bias: Buffer,
     /// Tiles a group at most, where all threads share its work.
-    group: usize,
+    shared_group: usize,
     /// The same where each thread has groups of its own; none where weights are too many to be read for each.
-    own_group: Option<usize>,
-}
-
-/// What is convolved, what is added, and where it goes.
-#[derive(Debug, Clone, Copy)]
-struct Images<'a> {
-    count: usize,
-    input: &'a [f32],
-    residual: Option<&'a [f32]>,
-    output: Place,
+    per_thread_group: Option<usize>,
 }
 
 /// Sizes of a group's transformed space.
@@ -109,16 +88,16 @@ struct Lengths {
     /// Of each matrix.
     rows: usize,
     /// Elements from one matrix of inputs to the next, and to that of its lower parts.
-    from_slice: usize,
-    low: usize,
+    input_stride: usize,
+    low_offset: usize,
     /// f32 from one matrix of products to the next.
-    to_slice: usize,
+    product_stride: usize,
     /// f32 of all inputs, and of all products.
     inputs: usize,
     products: usize,
 }
 
-/// How tiles are cut into groups.
+/// How tiles are divided into groups.
 #[derive(Debug, Clone, Copy)]
 struct Groups {
     /// Of all images.
@@ -126,33 +105,24 @@ struct Groups {
     /// Of all groups but the last, in whole register tiles.
     size: usize,
     count: usize,
-    /// Whether each thread takes groups of its own, or all of them share each group.
-    own: bool,
+    sharing: Sharing,
 }
 
-/// Transformed weights, one matrix a place of the transformed tile.
-#[derive(Debug)]
-enum Weights {
-    Whole(Vec<Panels>),
-    Pairs { unit: Unit, split: bool, panels: Vec<Panels16> },
+/// Who works on a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// All threads of the pool, on one group after the other.
+    Pool,
+    /// One thread, while the others have groups of their own.
+    Thread,
 }
 
-/// What multiplies bf16, and whether operands are the sum of two.
-pub(crate) type Bf16 = (Unit, bool);
-
-/// The transformed space of a group: inputs and products.
-#[derive(Debug, Default)]
-pub(crate) struct Space {
-    inputs: Buffer,
-    products: Buffer,
-}
-
-/// Transformed inputs and products of a group that threads share take at most so much: it lies in the last-level cache.
-const SPACE_BYTES: usize = 12 << 20;
-/// The same for a thread's own group, which lies in the second-level cache.
-const OWN_SPACE_BYTES: usize = 1 << 20;
+/// Transformed inputs and products of a group that threads share take at most so much: it is in the last-level cache.
+const SHARED_SPACE_BYTES: usize = 12 << 20;
+/// The same for a thread's own group, which is in the second-level cache.
+const PER_THREAD_SPACE_BYTES: usize = 1 << 20;
 /// Weights up to which small groups pay. They are read once a group, from the last-level cache.
-const OWN_WEIGHT_BYTES: usize = 5 << 18;
+const PER_THREAD_WEIGHT_BYTES: usize = 5 << 18;
 
 impl Winograd {
     /// Whether such a layer can run so: 3×3, stride 1, one group, channels in whole vectors.
@@ -179,9 +149,8 @@ impl Winograd {
         pool: bool,
         tile: Tile,
         isa: Isa,
-        bf16: Option<Bf16>,
+        bf16: Option<Bf16Product>,
     ) -> Self {
-        let shape = simd::shape(isa);
         let matrices = match tile {
             Tile::Two => transform::<F2>(conv),
             Tile::Three => transform::<F3>(conv),
@@ -189,20 +158,10 @@ impl Winograd {
             Tile::Six => transform::<F6>(conv),
         };
         let (ic, oc) = (conv.in_channels, conv.out_channels);
-        let at = |values: &[f32], row: usize, column: usize| values[column * ic + row];
-        let (weights, blocks, mr, nr) = match bf16 {
-            Some((unit, split)) => {
-                let pack = |v: &Vec<f32>| Panels16::pack(ic, oc, split, |row, col| at(v, row, col));
-                let panels = matrices.iter().map(pack).collect();
-                (Weights::Pairs { unit, split, panels }, unit.blocks(ic), unit.mr(), NR)
-            }
-            None => {
-                let pack =
-                    |v: &Vec<f32>| Panels::pack(ic, oc, shape.nr, |row, col| at(v, row, col));
-                let panels = matrices.iter().map(pack).collect();
-                (Weights::Whole(panels), product::blocks(ic), shape.block_mr, shape.nr)
-            }
-        };
+        let size = [matrices.len(), ic, oc];
+        let weights = PackedWeights::pack(isa, bf16, size, |matrix, row, column| {
+            matrices[matrix][column * ic + row]
+        });
         let mut bias = Buffer::zeroed(conv.out_channels);
         bias.as_mut_slice().copy_from_slice(&conv.bias);
         let m = tile.outputs();
@@ -214,12 +173,14 @@ impl Winograd {
             pool,
             tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
         };
+        let mr = weights.tile_rows();
+        let per_thread = weights.bytes() <= PER_THREAD_WEIGHT_BYTES;
         let mut plan =
-            Self { isa, tile, geometry, weights, blocks, mr, nr, bias, group: 0, own_group: None };
+            Self { isa, tile, geometry, weights, bias, shared_group: 0, per_thread_group: None };
         // Two register tiles at least, or else weights would be read too often.
         let group = |space: usize| (space / plan.space_bytes(mr)).max(2) * mr;
-        let own = plan.packed_bytes() <= OWN_WEIGHT_BYTES;
-        (plan.group, plan.own_group) = (group(SPACE_BYTES), own.then(|| group(OWN_SPACE_BYTES)));
+        (plan.shared_group, plan.per_thread_group) =
+            (group(SHARED_SPACE_BYTES), per_thread.then(|| group(PER_THREAD_SPACE_BYTES)));
         plan
     }
 
@@ -232,37 +193,34 @@ impl Winograd {
     /// Sizes of a group's space.
     fn lengths(&self, tiles: usize) -> Lengths {
         let matrices = self.tile.inputs() * self.tile.inputs();
-        // Whole register tiles; what lies in rows beyond the last tile does not matter.
-        let rows = tiles.next_multiple_of(self.mr);
-        let (element, planes) = match &self.weights {
-            Weights::Whole(_) => (size_of::<f32>(), 1),
-            Weights::Pairs { split, .. } => (size_of::<u16>(), if *split { 2 } else { 1 }),
-        };
-        let from_slice = slice(self.blocks.len(rows, self.geometry.input[2]), element);
-        let to_slice = slice(rows * self.width(), size_of::<f32>());
-        // Lower parts of split operands, if any, lie behind all others.
-        let low = matrices * from_slice;
-        let inputs = (planes * low * element).div_ceil(size_of::<f32>());
-        Lengths { rows, from_slice, low, to_slice, inputs, products: matrices * to_slice }
+        // Whole register tiles; what is in rows beyond the last tile does not matter.
+        let rows = tiles.next_multiple_of(self.weights.tile_rows());
+        let operand = self.weights.operand();
+        let input_stride = matrix_stride(self.weights.operand_len(rows), operand.size());
+        let product_stride = matrix_stride(rows * self.width(), size_of::<f32>());
+        // Lower parts of split operands, if any, are behind all others.
+        let low_offset = matrices * input_stride;
+        let inputs = (operand.planes() * low_offset * operand.size()).div_ceil(size_of::<f32>());
+        let products = matrices * product_stride;
+        Lengths { rows, input_stride, low_offset, product_stride, inputs, products }
     }
 
     /// Bytes of packed weights.
     pub(crate) fn packed_bytes(&self) -> usize {
-        match &self.weights {
-            Weights::Whole(panels) => panels.iter().map(Panels::bytes).sum(),
-            Weights::Pairs { panels, .. } => panels.iter().map(Panels16::bytes).sum(),
-        }
+        self.weights.bytes()
     }
 
-    /// How so many images' tiles are cut into groups for so many threads.
+    /// How so many images' tiles are divided into groups for so many threads.
     fn groups(&self, images: usize, threads: usize) -> Groups {
         let tiles = images * self.geometry.tiles[0] * self.geometry.tiles[1];
         // With too few groups for all threads to have some, they share.
-        let own = self.own_group.filter(|group| tiles.div_ceil(*group) >= 2 * threads);
+        let per_thread =
+            self.per_thread_group.filter(|group| tiles.div_ceil(*group) >= 2 * threads);
+        let sharing = if per_thread.is_some() { Sharing::Thread } else { Sharing::Pool };
         // As few groups as the space allows, and those of equal size.
-        let count = tiles.div_ceil(own.unwrap_or(self.group)).max(1);
-        let size = tiles.div_ceil(count).next_multiple_of(self.mr);
-        Groups { tiles, size, count: tiles.div_ceil(size), own: own.is_some() }
+        let count = tiles.div_ceil(per_thread.unwrap_or(self.shared_group)).max(1);
+        let size = tiles.div_ceil(count).next_multiple_of(self.weights.tile_rows());
+        Groups { tiles, size, count: tiles.div_ceil(size), sharing }
     }
 
     /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
@@ -270,207 +228,40 @@ impl Winograd {
         let groups = self.groups(images, threads);
         let Lengths { inputs, products, .. } = self.lengths(groups.size);
         let patch = 4 * self.tile.inputs() * self.tile.inputs() * self.geometry.input[2];
-        if groups.own {
-            let threads = threads.min(groups.count);
-            WorkspaceBytes {
-                own_inputs: 4 * threads * inputs,
-                own_products: 4 * threads * products,
-                patches: threads * patch,
-                ..WorkspaceBytes::default()
+        match groups.sharing {
+            Sharing::Thread => {
+                let threads = threads.min(groups.count);
+                WorkspaceBytes {
+                    per_thread_inputs: 4 * threads * inputs,
+                    per_thread_products: 4 * threads * products,
+                    patches: threads * patch,
+                    ..WorkspaceBytes::default()
+                }
             }
-        } else {
-            WorkspaceBytes {
+            Sharing::Pool => WorkspaceBytes {
                 inputs: 4 * inputs,
                 products: 4 * products,
                 patches: threads.min(groups.size) * patch,
                 ..WorkspaceBytes::default()
-            }
+            },
         }
     }
 
     /// What runs.
     pub(crate) fn describe(&self) -> String {
         let m = self.tile.outputs();
-        let products = match &self.weights {
-            Weights::Whole(_) => "",
-            Weights::Pairs { split: false, .. } => ", bf16",
-            Weights::Pairs { split: true, .. } => ", 3 x bf16",
-        };
-        format!("winograd F({m}x{m}, 3x3){products}")
+        format!("winograd F({m}x{m}, 3x3){}", self.weights.describe())
     }
 
     /// Columns of a row of products.
     fn width(&self) -> usize {
-        self.geometry.output[2].next_multiple_of(self.nr)
-    }
-
-    /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
-    pub(crate) fn run(
-        &self,
-        images: usize,
-        input: &[f32],
-        residual: Option<&[f32]>,
-        output: Place,
-        workspace: &Workspace,
-    ) {
-        let images = Images { count: images, input, residual, output };
-        match self.tile {
-            Tile::Two => self.run_scheme::<F2>(images, workspace),
-            Tile::Three => self.run_scheme::<F3>(images, workspace),
-            Tile::Four => self.run_scheme::<F4>(images, workspace),
-            Tile::Six => self.run_scheme::<F6>(images, workspace),
-        }
-    }
-
-    fn run_scheme<F: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
-        let threads = rayon::current_num_threads();
-        let Groups { tiles: total, size, count, own } = self.groups(images.count, threads);
-        let share = !own && threads > 1;
-        let run = |index: usize| {
-            let tiles = index * size..((index + 1) * size).min(total);
-            let spaces = if own { &workspace.own_spaces } else { &workspace.spaces };
-            spaces.with(|space| {
-                let patches = &workspace.patches;
-                match &self.weights {
-                    Weights::Whole(_) => {
-                        self.group::<F, Whole>(tiles, images, space, patches, share);
-                    }
-                    Weights::Pairs { split: false, .. } => {
-                        self.group::<F, Rounded>(tiles, images, space, patches, share);
-                    }
-                    Weights::Pairs { split: true, .. } => {
-                        self.group::<F, Split>(tiles, images, space, patches, share);
-                    }
-                }
-            });
-        };
-        if own {
-            for_each(count, run);
-        } else {
-            (0..count).for_each(run);
-        }
-    }
-
-    /// One group of tiles through the three steps; where threads `share` it, each is cut into tasks for all of the pool.
-    fn group<F: Scheme, O: Operand>(
-        &self,
-        tiles: std::ops::Range<usize>,
-        images: Images<'_>,
-        space: &mut Space,
-        patches: &Pool<Buffer>,
-        share: bool,
-    ) {
-        let g = &self.geometry;
-        let (channels, width, blocks) = (g.input[2], self.width(), self.blocks);
-        let matrices = F::N * F::N;
-        let Lengths { rows, from_slice, low, to_slice, inputs, products } =
-            self.lengths(tiles.len());
-        space.inputs.reserve(inputs);
-        space.products.reserve(products);
-        let (inputs, products) =
-            (Shared(space.inputs.as_mut_ptr()), Shared(space.products.as_mut_ptr()));
-        let tasks = if share { 4 * rayon::current_num_threads() } else { 1 };
-        let cuts = tasks.min(tiles.len());
-        let cut = |index: usize| {
-            let part = part(tiles.len(), cuts, index);
-            tiles.start + part.start..tiles.start + part.end
-        };
-        let each = |count: usize, task: &(dyn Fn(usize) + Sync)| {
-            if share { for_each(count, task) } else { (0..count).for_each(task) }
-        };
-        each(cuts, &|index| {
-            patches.with(|patch| {
-                let task = InputTask::<F, O> {
-                    geometry: g,
-                    images: images.input,
-                    tiles: cut(index),
-                    base: tiles.start,
-                    rows,
-                    blocks,
-                    to: inputs.get().cast(),
-                    slice: from_slice,
-                    low,
-                    patch,
-                    scheme: PhantomData,
-                };
-                // SAFETY: `lengths` of this group's tiles sized the space just above, `slice` and `low` are its; each
-                // task has tiles, and so rows, of its own. `Network::new` makes plans only for an `isa` that was
-                // detected.
-                unsafe { dispatch(self.isa, task) }
-            });
-        });
-        let panels = width / self.nr;
-        let parts = if share { tasks.div_ceil(matrices).max(2).min(panels) } else { 1 };
-        each(matrices * parts, &|index| {
-            let matrix = index / parts;
-            let panels = part(panels, parts, index % parts);
-            // SAFETY: `lengths` made room for n² matrices so far apart, and `matrix` is below n². (`run_scheme` pairs
-            // operands with weights, so elements are as wide as the products take them.)
-            let (from, to) = unsafe {
-                let from = inputs.get().cast::<O::Unit>().add(matrix * from_slice);
-                (from, products.get().add(matrix * to_slice))
-            };
-            match &self.weights {
-                Weights::Whole(weights) => {
-                    let task = ProductTask {
-                        weights: &weights[matrix],
-                        panels,
-                        tiles: tiles.len(),
-                        rows,
-                        blocks,
-                        channels,
-                        from: from.cast(),
-                        to,
-                        width,
-                    };
-                    // SAFETY: the inputs' tasks have ended, so all rows are set; `lengths` rounded rows up to whole
-                    // register tiles and columns to whole panels; tasks have matrices and panels of their own. `isa`
-                    // was detected.
-                    unsafe { dispatch(self.isa, task) }
-                }
-                Weights::Pairs { unit, split, panels: weights } => {
-                    let task = PairProductTask {
-                        unit: *unit,
-                        split: *split,
-                        weights: &weights[matrix],
-                        panels,
-                        rows,
-                        blocks,
-                        channels,
-                        from: from.cast(),
-                        low,
-                        to,
-                        width,
-                    };
-                    // SAFETY: as for whole operands; what is `low` further on is read only where operands
-                    // are split, and `lengths` made room for it there. `Unit::of` gives the unit of an instruction set that was detected.
-                    unsafe { task.run() }
-                }
-            }
-        });
-        each(cuts, &|index| {
-            let task = OutputTask::<F> {
-                geometry: g,
-                tiles: cut(index),
-                base: tiles.start,
-                from: products.get(),
-                slice: to_slice,
-                width,
-                bias: self.bias.as_slice(),
-                residual: images.residual,
-                out: images.output,
-                scheme: PhantomData,
-            };
-            // SAFETY: the products' tasks have ended, so all rows are set; `Network::run` checked that `output` has room
-            // for all images; a tile's outputs are its own. `isa` was detected.
-            unsafe { dispatch(self.isa, task) }
-        });
+        self.weights.panels() * self.weights.tile_columns()
     }
 }
 
 /// Distance between matrices of `length` elements: whole cache lines, and not a multiple of the page, or else the writes
 /// of a transform, one to each matrix, would all fall into the same set of the cache.
-fn slice(length: usize, element: usize) -> usize {
+fn matrix_stride(length: usize, element: usize) -> usize {
     const LINE: usize = 64;
     const SETS: usize = 64;
     let lines = (length * element).div_ceil(LINE);

@@ -10,7 +10,7 @@ use crate::simd::{Job, Simd};
 
 /// Aᵀ m A of some tiles, with bias, residual, activation and, where it is fused, the 2×2 max-pool.
 ///
-/// The caller promises: `from` holds the rows `tiles − base` of the n² products, `slice` apart, `width` a row; `out`
+/// The caller promises: `from` holds the rows `tiles − base` of the n² products, `matrix_stride` apart, `width` a row; `out`
 /// has room for all images' outputs, and nobody else writes those of these tiles.
 #[derive(Debug)]
 pub(super) struct OutputTask<'a, F> {
@@ -19,7 +19,7 @@ pub(super) struct OutputTask<'a, F> {
     /// The tile of row 0.
     pub(super) base: usize,
     pub(super) from: *const f32,
-    pub(super) slice: usize,
+    pub(super) matrix_stride: usize,
     pub(super) width: usize,
     pub(super) bias: &'a [f32],
     /// What is added to all images' outputs; none where the pool is fused.
@@ -55,7 +55,7 @@ impl<F: Scheme> Job for OutputTask<'_, F> {
                     let from = self.from.add((tile - self.base) * self.width + c);
                     let bias = S::load(self.bias[c..c + S::LANES].as_ptr());
                     let mut values = [[MaybeUninit::uninit(); MAX_M]; MAX_M];
-                    transform::<S, F>(from, self.slice, bias, activation, &mut values);
+                    transform::<S, F>(from, self.matrix_stride, bias, activation, &mut values);
                     let value = |y: usize, x: usize| values[y][x].assume_init();
                     let first = (image * h + y) * w + x;
                     let to = self.out.pixel(first).add(c);
@@ -86,11 +86,11 @@ impl<F: Scheme> Job for OutputTask<'_, F> {
 /// One vector of channels: columns first, then rows; sets the first m × m values.
 ///
 /// # Safety
-/// n² vectors can be read from `from`, `slice` apart.
+/// n² vectors can be read from `from`, `matrix_stride` apart.
 #[inline(always)]
 unsafe fn transform<S: Simd, F: Scheme>(
     from: *const f32,
-    slice: usize,
+    matrix_stride: usize,
     bias: S::V,
     activation: Activation,
     values: &mut [[MaybeUninit<S::V>; MAX_M]; MAX_M],
@@ -104,7 +104,7 @@ unsafe fn transform<S: Simd, F: Scheme>(
         for x in 0..F::N {
             let mut column = [zero; MAX_N];
             for (y, v) in column.iter_mut().enumerate().take(F::N) {
-                *v = S::load(from.add((y * F::N + x) * slice));
+                *v = S::load(from.add((y * F::N + x) * matrix_stride));
             }
             let column = F::output::<S>(column);
             for y in 0..F::M {

@@ -133,7 +133,8 @@ fn alone(node: &Node, input: &[f32], shape: [usize; 3]) -> Vec<f32> {
 
 /// Whether the fused graph computes what its layers compute one by one.
 fn same(graph: &Graph, size: [usize; 2]) -> Result<(), String> {
-    let (fused, unfused) = (run(graph, size, Isa::best()), unfused(graph, size));
+    let (fused, unfused) =
+        (run(graph, size, Isa::best(), Precision::Highest), unfused(graph, size));
     let largest = unfused.iter().fold(0.0, |most: f64, value| most.max(f64::from(value.abs())));
     if fused.len() != unfused.len() {
         return Err(format!("{}: {} of {}", graph.output().name, fused.len(), unfused.len()));

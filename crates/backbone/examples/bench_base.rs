@@ -1,22 +1,27 @@
-//! How fast the VGG16 base runs, as a whole and layer by layer, next to the rate of bare multiply-adds.
+//! How fast a base runs on the CPU, as a whole and layer by layer, next to the rate of bare multiply-adds.
 //!
 //! ```text
-//! bench_base [--isa avx2] [--precision highest] [--size 150] [--batch 1,20] [--threads 2] [--layers] [--seconds 4]
+//! bench_base [--base vgg16] [--isa avx2] [--precision highest] [--size 150] [--batch 1,20] [--threads 2] [--layers] [--seconds 4]
 //! ```
 //!
-//! Weights and images are random. "effective" rates count the products of the direct algorithm, whatever runs.
+//! Weights and images are random. "effective" rates count the products of the direct algorithm, whatever runs. VGG16 runs at
+//! 150x150 if no size is given, other bases at their default.
 
 #![allow(clippy::print_stdout)]
 
+use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
-use kernels::{Activation, Conv2d, Isa, Layer, Network, Precision, default_precision};
+use backbone::{bases, lower};
+use graph::{ParamSpec, Role};
+use kernels::{Conv2d, Isa, Layer, Network, Precision, Program, default_precision};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut base = "vgg16".to_owned();
     let mut isa = None;
     let mut precision = None;
-    let mut size = 150;
+    let mut size = None;
     let mut batches = vec![1, 20];
     let mut threads = 0;
     let mut layers = false;
@@ -29,9 +34,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let value = arguments.next().ok_or("a value is missing")?;
         match name.as_str() {
+            "--base" => base = value,
             "--isa" => isa = Some(value.parse::<Isa>()?),
             "--precision" => precision = Some(value.parse::<Precision>()?),
-            "--size" => size = value.parse()?,
+            "--size" => size = Some(value.parse()?),
             "--batch" => {
                 batches = value.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
             }
@@ -47,15 +53,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let peak = peak_rate(threads);
     println!("{isa}, {precision}, {threads} threads; f32 multiply-adds alone: {peak:.1} GFLOP/s");
-    let base = vgg16();
-    let network = Network::new(&base, [size, size, 3], isa, precision)?;
+    let (program, shape) = program(&base, size)?;
+    let shapes = program.shapes(shape)?;
+    let network = Network::compile(&program, shape, isa, precision)?;
     for line in network.describe() {
         println!("  {line}");
     }
     println!("packed weights {:.1} MB", network.packed_bytes() as f64 / 1e6);
+    let convs = program.operations.iter().zip(&shapes).filter_map(|(operation, output)| {
+        let Layer::Conv(conv) = &operation.layer else { return None };
+        Some(flop(conv, *output))
+    });
+    let all: f64 = convs.sum();
     for batch in batches {
         let time = time(&network, batch, seconds)?;
-        let gflop = flop(&base, size) * batch as f64 / 1e9;
+        let gflop = all * batch as f64 / 1e9;
         println!(
             "batch {batch}: {:.2} images/s (median {:.2}), {:.1} ms, effective {:.0} GFLOP/s = {:.0} % of peak; workspace {:.1} MB",
             batch as f64 / time[0],
@@ -67,7 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     if layers {
-        each_layer(&base, size, isa, precision, peak)?;
+        each_layer(&program, shape, isa, precision, peak)?;
     }
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
         for line in status.lines().filter(|line| line.starts_with("VmHWM")) {
@@ -77,40 +89,96 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Each convolution (with its pool) as a network of its own.
+/// The base without its classifier, and the shape of its images.
+fn program(base: &str, size: Option<usize>) -> Result<(Program, [usize; 3]), Box<dyn Error>> {
+    let definition = bases::find(base).ok_or("unknown base")?;
+    let size =
+        size.unwrap_or(if definition.name == "vgg16" { 150 } else { definition.default_size });
+    let graph = definition.graph(&definition.variants[0], false)?;
+    let specs = graph.params([size; 2])?;
+    let program = lower(&graph, [size; 2], &|node, role| {
+        specs.iter().find(|spec| spec.node == node && spec.role == role).map(parameter)
+    })?;
+    Ok((program, [size, size, 3]))
+}
+
+/// Random kernels that keep the size of activations; a batch normalisation that changes nothing.
+fn parameter(spec: &ParamSpec) -> Vec<f32> {
+    let count = spec.values();
+    match spec.role {
+        Role::Gamma | Role::Variance => vec![1.0; count],
+        Role::Bias | Role::Beta => vec![0.01; count],
+        Role::Mean => vec![0.0; count],
+        Role::Kernel | Role::DepthwiseKernel | Role::PointwiseKernel => {
+            let filters = match spec.role {
+                Role::DepthwiseKernel => spec.shape[2] * spec.shape[3],
+                _ => spec.shape[spec.shape.len() - 1],
+            };
+            let scale = (6.0 / (count / filters) as f32).sqrt();
+            let mut state = 1u64;
+            let mut next = || {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                ((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * scale
+            };
+            std::iter::repeat_with(&mut next).take(count).collect()
+        }
+    }
+}
+
+/// Each kind of convolution (with its pool) as a network of its own, and how often it is in the base.
 fn each_layer(
-    base: &[Layer],
-    size: usize,
+    program: &Program,
+    shape: [usize; 3],
     isa: Isa,
     precision: Precision,
     peak: f64,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let mut shape = [size, size, 3];
-    let mut total = 0.0;
-    let mut index = 0;
-    while index < base.len() {
-        let mut end = index + 1;
-        if end < base.len() && matches!(base[end], Layer::MaxPool { .. }) {
-            end += 1;
+) -> Result<(), Box<dyn Error>> {
+    let shapes = program.shapes(shape)?;
+    let mut kinds: Vec<(usize, f64, [usize; 3], Vec<Layer>)> = Vec::new();
+    for (index, operation) in program.operations.iter().enumerate() {
+        let Layer::Conv(conv) = &operation.layer else { continue };
+        let input = match operation.inputs[0] {
+            kernels::Value::Input => shape,
+            kernels::Value::Of(from) => shapes[from],
+        };
+        let mut layers = vec![operation.layer.clone()];
+        let pool = Layer::max_pool([2, 2], [2, 2]);
+        if let Some(next) = program.operations.get(index + 1).filter(|next| next.layer == pool) {
+            layers.push(next.layer.clone());
         }
-        let batch = (400_000_000 / (shape[0] * shape[1] * 64 * 9 * 64)).clamp(2, 20);
-        let network = Network::new(&base[index..end], shape, isa, precision)?;
-        let time = time(&network, batch, 0.6)?[0] / batch as f64;
-        let Layer::Conv(conv) = &base[index] else { continue };
-        let flop = 2.0 * (shape[0] * shape[1] * 9 * conv.in_channels * conv.out_channels) as f64;
+        let same = |(_, _, other, known): &&mut (usize, f64, [usize; 3], Vec<Layer>)| {
+            let Layer::Conv(known_conv) = &known[0] else { return false };
+            *other == input && known.len() == layers.len() && is_like(known_conv, conv)
+        };
+        match kinds.iter_mut().find(same) {
+            Some((count, ..)) => *count += 1,
+            None => kinds.push((1, flop(conv, shapes[index]), input, layers)),
+        }
+    }
+    let mut total = 0.0;
+    for (count, flop, input, layers) in kinds {
+        let batch = ((2e9 / flop) as usize).clamp(2, 20);
+        let network = Network::new(&layers, input, isa, precision)?;
+        let time = time(&network, batch, 0.4)?[0] / batch as f64;
         println!(
-            "{:>4.2} ms/image {:>6.1} GFLOP/s effective, {:>4.0} % of peak  {}",
+            "{count:>2} x {:>5.2} ms/image {:>6.1} GFLOP/s effective, {:>4.0} % of peak  {}",
             time * 1e3,
             flop / time / 1e9,
             100.0 * flop / time / 1e9 / peak,
             network.describe()[0]
         );
-        total += time;
-        shape = network.output_shape();
-        index = end;
+        total += count as f64 * time;
     }
     println!("sum {:.2} ms/image = {:.2} images/s", total * 1e3, 1.0 / total);
     Ok(())
+}
+
+/// Whether two convolutions take the same time.
+fn is_like(a: &Conv2d, b: &Conv2d) -> bool {
+    let kind = |c: &Conv2d| {
+        (c.in_channels, c.out_channels, c.kernel, c.stride, c.padding, c.groups, c.activation)
+    };
+    kind(a) == kind(b)
 }
 
 /// Best and median seconds of a run.
@@ -132,52 +200,10 @@ fn time(network: &Network, batch: usize, seconds: f64) -> Result<[f64; 2], kerne
     Ok([times[0], times[times.len() / 2]])
 }
 
-/// The 13 convolutions and 5 pools, random weights.
-fn vgg16() -> Vec<Layer> {
-    let mut layers = Vec::new();
-    let mut channels = 3;
-    let mut state = 1u64;
-    for (width, count) in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)] {
-        for _ in 0..count {
-            let scale = (6.0 / (9 * channels) as f32).sqrt();
-            let weight = (0..width * channels * 9)
-                .map(|_| {
-                    state =
-                        state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    ((state >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * scale
-                })
-                .collect();
-            layers.push(Layer::Conv(Conv2d {
-                in_channels: channels,
-                out_channels: width,
-                kernel: [3, 3],
-                stride: [1, 1],
-                padding: [1, 1].into(),
-                groups: 1,
-                activation: Activation::Relu,
-                weight,
-                bias: vec![0.01; width],
-            }));
-            channels = width;
-        }
-        layers.push(Layer::max_pool([2, 2], [2, 2]));
-    }
-    layers
-}
-
 /// Floating-point operations of one image with the direct algorithm.
-fn flop(base: &[Layer], size: usize) -> f64 {
-    let mut side = size;
-    let mut sum = 0.0;
-    for layer in base {
-        match layer {
-            Layer::Conv(c) => {
-                sum += 2.0 * (side * side * 9 * c.in_channels * c.out_channels) as f64
-            }
-            _ => side /= 2,
-        }
-    }
-    sum
+fn flop(conv: &Conv2d, [height, width, channels]: [usize; 3]) -> f64 {
+    let taps = conv.kernel[0] * conv.kernel[1] * conv.in_channels / conv.groups;
+    2.0 * (height * width * channels * taps) as f64
 }
 
 /// GFLOP/s of independent multiply-adds in registers, all threads together: the best of several short runs.

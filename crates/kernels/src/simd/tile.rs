@@ -1,0 +1,216 @@
+//! The matrix kernel under every convolution: a register tile of `MR` pixels by `NR` output channels, whose rows are
+//! found through a table of pointers (so that no patch matrix is ever built), over packed weights.
+
+use std::mem::MaybeUninit;
+
+use super::Simd;
+use crate::Activation;
+
+/// What a tile's accumulators begin with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    Zero,
+    /// `NR` biases, one a column.
+    Bias(*const f32),
+    /// Zero, and `out` holds an earlier pass's sum to which this one's is added at the end. (Shorter chains of
+    /// additions round less than one long one.)
+    Out,
+}
+
+/// Where the rows of a register tile lie. All `S::MR` (`S::BLOCK_MR`) of them are read, however few count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source {
+    /// `taps` times `S::MR` pointers, to which `offset` is added.
+    Table { table: *const *const f32, taps: usize, offset: usize },
+    /// The first of `S::BLOCK_MR` rows that lie [`BLOCK`] apart, one tap.
+    Block(*const f32),
+    /// The same, half as far apart.
+    HalfBlock(*const f32),
+}
+
+/// f32 from row to row of a block. A constant, so that one register addresses all rows: twelve pointers would not fit
+/// into the processor's sixteen, and loading them anew costs AVX-512 a seventh of its speed.
+pub(crate) const BLOCK: usize = 128;
+
+/// One call of the register tile.
+///
+/// The caller promises: `source` holds as many rows as it says, each valid for `depth` f32; `weights` is valid for
+/// `taps · depth · NR` f32; row i of the result lies at `out + i · out_stride`, `cols` f32, written by nobody else
+/// meanwhile; 1 ≤ `rows` ≤ the tile's, 1 ≤ `cols` ≤ NR.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TileArgs {
+    pub(crate) source: Source,
+    pub(crate) depth: usize,
+    pub(crate) weights: *const f32,
+    pub(crate) start: Start,
+    pub(crate) activation: Activation,
+    pub(crate) out: *mut f32,
+    pub(crate) out_stride: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+/// The most columns of any instruction set's tile.
+const MAX_NR: usize = 32;
+
+/// Steps of a round: few enough rounds a tile that the processor foresees the last.
+const UNROLL: usize = 8;
+
+/// Σ over taps and depth of row · weights, for up to `ROWS` rows and `NV` vectors of columns. `ROWS` may be less than
+/// `S::MR` where fewer rows are left; each element's sum runs in the same order whichever is taken.
+///
+/// # Safety
+/// [`TileArgs`]; the processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &TileArgs) {
+    let nr = NV * S::LANES;
+    // SAFETY: by `TileArgs` the source has ROWS rows (no more than S::MR or S::BLOCK_MR) of `depth` values a tap, weights are
+    // whole panels, a bias has NR values; of `out` only `rows` rows are touched, and columns beyond `cols` go through a
+    // local array, which has room for the NV vectors of any instruction set.
+    unsafe {
+        let mut acc = [[S::splat(0.0); NV]; ROWS];
+        match args.start {
+            Start::Zero | Start::Out => {}
+            Start::Bias(bias) => {
+                for j in 0..NV {
+                    let b = S::load(bias.add(j * S::LANES));
+                    for row in &mut acc {
+                        row[j] = b;
+                    }
+                }
+            }
+        }
+
+        match args.source {
+            Source::Table { table, taps, offset } => {
+                let (mut rows, mut w) = ([args.weights; ROWS], args.weights);
+                for tap in 0..taps {
+                    for (i, row) in rows.iter_mut().enumerate() {
+                        *row = (*table.add(tap * S::MR + i)).add(offset);
+                    }
+                    w = sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, w);
+                }
+            }
+            Source::Block(first) => {
+                let rows = side_by_side::<ROWS, BLOCK>(first);
+                sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
+            }
+            Source::HalfBlock(first) => {
+                let rows = side_by_side::<ROWS, { BLOCK / 2 }>(first);
+                sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
+            }
+        }
+
+        for (i, row) in acc.iter().enumerate() {
+            if i >= args.rows {
+                break;
+            }
+            let to = args.out.add(i * args.out_stride);
+            if args.cols == nr {
+                finish::<S, NV>(args, row, to);
+            } else {
+                // Not initialised as a whole: that would be a call, around which all registers are saved.
+                let mut part = [const { MaybeUninit::<f32>::uninit() }; MAX_NR];
+                let part = part.as_mut_ptr().cast::<f32>();
+                for j in 0..NV {
+                    S::store(part.add(j * S::LANES), S::splat(0.0));
+                }
+                std::ptr::copy_nonoverlapping(to, part, args.cols);
+                finish::<S, NV>(args, row, part);
+                std::ptr::copy_nonoverlapping(part, to, args.cols);
+            }
+        }
+    }
+}
+
+/// Rows that lie `STRIDE` apart.
+///
+/// # Safety
+/// So many rows lie there.
+#[inline(always)]
+unsafe fn side_by_side<const ROWS: usize, const STRIDE: usize>(
+    first: *const f32,
+) -> [*const f32; ROWS] {
+    let mut rows = [first; ROWS];
+    for (i, row) in rows.iter_mut().enumerate() {
+        // SAFETY: the caller's promise.
+        *row = unsafe { first.add(i * STRIDE) };
+    }
+    rows
+}
+
+/// One row of sums, added to what is there if so asked, with the activation.
+///
+/// # Safety
+/// `to` has room for `NV` vectors; the processor has the instruction set.
+#[inline(always)]
+unsafe fn finish<S: Simd, const NV: usize>(args: &TileArgs, row: &[S::V; NV], to: *mut f32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for (j, v) in row.iter().enumerate() {
+            let to = to.add(j * S::LANES);
+            let mut v = *v;
+            if matches!(args.start, Start::Out) {
+                v = S::add(S::load(to), v);
+            }
+            S::store(to, S::activate(v, args.activation));
+        }
+    }
+}
+
+/// All steps of depth of one tap; returns where the next tap's weights begin.
+///
+/// # Safety
+/// Each of `rows` can be read for `depth` f32, `w` for `depth · NV` vectors.
+#[inline(always)]
+unsafe fn sum<S: Simd, const ROWS: usize, const NV: usize>(
+    acc: &mut [[S::V; NV]; ROWS],
+    rows: &[*const f32; ROWS],
+    depth: usize,
+    mut w: *const f32,
+) -> *const f32 {
+    let nr = NV * S::LANES;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut k = 0;
+        while k + UNROLL <= depth {
+            for u in 0..UNROLL {
+                step::<S, ROWS, NV>(acc, rows, k + u, w.add(u * nr));
+            }
+            w = w.add(UNROLL * nr);
+            k += UNROLL;
+        }
+        while k < depth {
+            step::<S, ROWS, NV>(acc, rows, k, w);
+            w = w.add(nr);
+            k += 1;
+        }
+    }
+    w
+}
+
+/// One step of depth: the outer product of a column of rows and a row of weights.
+///
+/// # Safety
+/// Each of `rows` can be read at `k`, `w` for `NV` vectors.
+#[inline(always)]
+unsafe fn step<S: Simd, const ROWS: usize, const NV: usize>(
+    acc: &mut [[S::V; NV]; ROWS],
+    rows: &[*const f32; ROWS],
+    k: usize,
+    w: *const f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut b = [S::splat(0.0); NV];
+        for (j, v) in b.iter_mut().enumerate() {
+            *v = S::load(w.add(j * S::LANES));
+        }
+        for i in 0..ROWS {
+            let a = S::splat(*rows[i].add(k));
+            for j in 0..NV {
+                acc[i][j] = S::mul_add(a, b[j], acc[i][j]);
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The three steps of each group of tiles.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::input::InputTask;
+use super::output::OutputTask;
+use super::scheme::{F2, F3, F4, F6, Scheme};
+use super::{Groups, Lengths, Sharing, Tile, Winograd};
+use crate::bf16::{Bf16, Bf16Pair, F32, Operand};
+use crate::gemm::{OperandKind, Product};
+use crate::memory::{Buffer, Pool, Shared};
+use crate::parallel::{for_each, part};
+use crate::place::Place;
+use crate::simd::dispatch;
+use crate::workspace::{Space, Workspace};
+
+/// What is convolved, what is added, and where it goes.
+#[derive(Debug, Clone, Copy)]
+struct Images<'a> {
+    count: usize,
+    input: &'a [f32],
+    residual: Option<&'a [f32]>,
+    output: Place,
+}
+
+/// A group of tiles on its way.
+struct Group<'a> {
+    images: Images<'a>,
+    tiles: Range<usize>,
+    lengths: Lengths,
+    inputs: Shared,
+    products: Shared,
+    /// Tasks that each step is divided into, where threads share the group; else one.
+    tasks: usize,
+}
+
+impl Group<'_> {
+    /// Runs `count` tasks: on all threads where they share the group.
+    fn each(&self, count: usize, task: impl Fn(usize) + Sync + Send) {
+        if self.tasks > 1 { for_each(count, task) } else { (0..count).for_each(task) }
+    }
+
+    /// Runs a task for each part of the tiles.
+    fn each_part(&self, task: impl Fn(Range<usize>) + Sync + Send) {
+        let parts = self.tasks.min(self.tiles.len());
+        self.each(parts, |index| {
+            let part = part(self.tiles.len(), parts, index);
+            task(self.tiles.start + part.start..self.tiles.start + part.end);
+        });
+    }
+}
+
+impl Winograd {
+    /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
+    pub(crate) fn run(
+        &self,
+        images: usize,
+        input: &[f32],
+        residual: Option<&[f32]>,
+        output: Place,
+        workspace: &Workspace,
+    ) {
+        let images = Images { count: images, input, residual, output };
+        match self.tile {
+            Tile::Two => self.run_scheme::<F2>(images, workspace),
+            Tile::Three => self.run_scheme::<F3>(images, workspace),
+            Tile::Four => self.run_scheme::<F4>(images, workspace),
+            Tile::Six => self.run_scheme::<F6>(images, workspace),
+        }
+    }
+
+    fn run_scheme<F: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
+        let threads = rayon::current_num_threads();
+        let Groups { tiles: total, size, count, sharing } = self.groups(images.count, threads);
+        let run = |index: usize| {
+            let tiles = index * size..((index + 1) * size).min(total);
+            let spaces = match sharing {
+                Sharing::Thread => &workspace.per_thread_spaces,
+                Sharing::Pool => &workspace.spaces,
+            };
+            spaces.with(|space| {
+                let lengths = self.lengths(tiles.len());
+                let Space { inputs, products } = space;
+                inputs.reserve(lengths.inputs);
+                products.reserve(lengths.products);
+                let group = Group {
+                    images,
+                    tiles,
+                    lengths,
+                    inputs: Shared(inputs.as_mut_ptr()),
+                    products: Shared(products.as_mut_ptr()),
+                    tasks: if sharing == Sharing::Pool && threads > 1 { 4 * threads } else { 1 },
+                };
+                match self.weights.operand() {
+                    OperandKind::F32 => self.transform_inputs::<F, F32>(&group, &workspace.patches),
+                    OperandKind::Bf16 => {
+                        self.transform_inputs::<F, Bf16>(&group, &workspace.patches);
+                    }
+                    OperandKind::Bf16Pair => {
+                        self.transform_inputs::<F, Bf16Pair>(&group, &workspace.patches);
+                    }
+                }
+                self.multiply(&group);
+                self.transform_outputs::<F>(&group);
+            });
+        };
+        match sharing {
+            Sharing::Thread => for_each(count, run),
+            Sharing::Pool => (0..count).for_each(run),
+        }
+    }
+
+    fn transform_inputs<F: Scheme, O: Operand>(&self, group: &Group<'_>, patches: &Pool<Buffer>) {
+        let Lengths { rows, input_stride, low_offset, .. } = group.lengths;
+        group.each_part(|tiles| {
+            patches.with(|patch| {
+                let task = InputTask::<F, O> {
+                    geometry: &self.geometry,
+                    images: group.images.input,
+                    tiles,
+                    base: group.tiles.start,
+                    rows,
+                    blocks: self.weights.blocks(),
+                    to: group.inputs.get().cast(),
+                    matrix_stride: input_stride,
+                    low_offset,
+                    patch,
+                    scheme: PhantomData,
+                };
+                // SAFETY: `lengths` of this group's tiles sized the space, strides and offset are its; each task has
+                // tiles, and so rows, of its own. `run_scheme` takes elements as wide as the weights want them.
+                // `Network::compile` makes plans only for an `isa` that was detected.
+                unsafe { dispatch(self.isa, task) }
+            });
+        });
+    }
+
+    /// One product for each place of the transformed tile.
+    fn multiply(&self, group: &Group<'_>) {
+        let Lengths { rows, input_stride, low_offset, product_stride, .. } = group.lengths;
+        let matrices = self.tile.inputs() * self.tile.inputs();
+        let (panels, columns) = (self.weights.panels(), self.weights.tile_columns());
+        let parts = match group.tasks {
+            1 => 1,
+            tasks => tasks.div_ceil(matrices).max(2).min(panels),
+        };
+        let input_bytes = input_stride * self.weights.operand().size();
+        group.each(matrices * parts, |index| {
+            let (matrix, panels) = (index / parts, part(panels, parts, index % parts));
+            // SAFETY: `lengths` made room for n² matrices so far apart, and `matrix` is below n²; sums have a row of all
+            // panels. The inputs' tasks have ended, so all rows are set; `lengths` rounded rows up to whole register
+            // tiles; tasks have matrices and panels of their own. `isa` was detected.
+            unsafe {
+                let product = Product {
+                    rows: group.tiles.len(),
+                    stored_rows: rows,
+                    from: group.inputs.get().byte_add(matrix * input_bytes),
+                    low_offset,
+                    to: group.products.get().add(matrix * product_stride + panels.start * columns),
+                    row_stride: self.width(),
+                    panel_stride: columns,
+                    panels,
+                };
+                self.weights.multiply(matrix, product);
+            }
+        });
+    }
+
+    fn transform_outputs<F: Scheme>(&self, group: &Group<'_>) {
+        group.each_part(|tiles| {
+            let task = OutputTask::<F> {
+                geometry: &self.geometry,
+                tiles,
+                base: group.tiles.start,
+                from: group.products.get(),
+                matrix_stride: group.lengths.product_stride,
+                width: self.width(),
+                bias: self.bias.as_slice(),
+                residual: group.images.residual,
+                out: group.images.output,
+                scheme: PhantomData,
+            };
+            // SAFETY: the products' tasks have ended, so all rows are set; `Network::run` checked that `output` has room
+            // for all images; a tile's outputs are its own. `isa` was detected.
+            unsafe { dispatch(self.isa, task) }
+        });
+    }
+}
