@@ -30,7 +30,7 @@ pub(super) fn scheme(entries: &[Entry], variant: &Variant) -> Scheme {
         let in_keras_1 = keras_1(last);
         let mut matching: BTreeSet<usize> = BTreeSet::new();
         for layer in parts.iter().filter_map(|part| layers.get(part)) {
-            let roles = |p: &&usize| is_leaf(&parts, &parameters[**p].spec, **p - layer[0]);
+            let roles = |p: &&usize| is_leaf(last, parameters[**p].spec.role);
             matching.extend(layer.iter().filter(roles).copied());
         }
         if let Some((layer, role)) = in_keras_1 {
@@ -44,19 +44,14 @@ pub(super) fn scheme(entries: &[Entry], variant: &Variant) -> Scheme {
     Scheme { parameters: found, layout: Layout::OutLast }
 }
 
-/// Whether the last part of a name stands for the parameter, which is the `position`th of its layer.
-fn is_leaf(parts: &[&str], spec: &ParamSpec, position: usize) -> bool {
-    let Some(last) = parts.last().map(|last| last.strip_suffix(":0").unwrap_or(last)) else {
-        return false;
-    };
-    if last == spec.role.keras_name() {
-        return true;
-    }
-    match spec.role {
+/// Whether the last part of a name stands for the role.
+fn is_leaf(last: &str, role: Role) -> bool {
+    let last = last.strip_suffix(":0").unwrap_or(last);
+    match role {
         // Keras 3 has one name for all kernels but those of separable layers.
         Role::DepthwiseKernel if last == "kernel" => true,
         Role::Kernel | Role::DepthwiseKernel if last == "weight" => true,
-        _ => parts.len() >= 2 && parts[parts.len() - 2] == "vars" && last.parse() == Ok(position),
+        _ => last == role.keras_name(),
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! A [`Scheme`] is one way of reading a file's names: for each parameter of a variant the entries that may be it. Where a
 //! whole set of names is known beforehand, it is a [`pattern`]; Keras's files name tensors by the layer in one of many
-//! group structures ([`by_layer`]), or only by their order.
+//! group structures ([`by_layer`]), or only by their order ([`in_order`]).
 
 mod by_layer;
+mod in_order;
 mod pattern;
 
 use crate::format::Listing;
@@ -35,29 +36,12 @@ pub(crate) struct Found {
 pub(crate) fn schemes(listing: &Listing<'_>, variant: &Variant) -> Vec<Scheme> {
     let mut schemes = Vec::new();
     if variant.framework == Framework::Keras {
+        // Keras 3 numbers what others name: its `layers/conv2d_1` is the second convolution, not the layer `conv2d_1`.
+        schemes.extend(pattern::keras_3(listing.entries, variant));
         schemes.push(by_layer::scheme(listing.entries, variant));
+        schemes.extend(in_order::schemes(listing, variant));
     }
     schemes.extend(pattern::schemes(listing.entries, variant));
-    if variant.framework == Framework::Keras {
-        schemes.extend(in_order(listing, variant));
-    }
     schemes.retain(|scheme| scheme.parameters.iter().any(|found| !found.entries.is_empty()));
     schemes
-}
-
-/// Tensors by their place, as Keras loads its own files: names are made up anew by each process that saves a model.
-///
-/// The file says in which order its layers come. It may have more layers than the base: those of a classifier, at the end.
-fn in_order(listing: &Listing<'_>, variant: &Variant) -> Option<Scheme> {
-    let fits = |(parameter, &entry): (&crate::Parameter, &usize)| {
-        listing.entries.get(entry).is_some_and(|found| found.shape == parameter.spec.shape)
-    };
-    let enough = listing.order.len() >= variant.parameters.len();
-    if !enough || !variant.parameters.iter().zip(listing.order).all(fits) {
-        return None;
-    }
-    let parameters = variant.parameters.iter().zip(listing.order).map(|(parameter, &entry)| {
-        Found { name: by_layer::name(&parameter.spec), entries: vec![entry] }
-    });
-    Some(Scheme { parameters: parameters.collect(), layout: Layout::OutLast })
 }

@@ -11,14 +11,26 @@ use graph::Role;
 /// Prefixes that are tried of one pattern: a file may hold a running average beside the model, or a chain of models.
 const MAX_PREFIXES: usize = 8;
 
-/// Every pattern of a variant, with every prefix under which the file has its first tensor.
+/// The names of Keras 3's files of weights: `conv2d_1/vars/0`, counted in the order of the layers.
+pub(super) fn keras_3(entries: &[Entry], variant: &Variant) -> Vec<Scheme> {
+    let leaf = |_: &Parameter, place: usize| format!("vars/{place}");
+    let names = numbered(&variant.parameters, snake_case, leaf);
+    with_prefixes(entries, vec![(names, Layout::OutLast)])
+}
+
+/// The other patterns of a variant.
 pub(super) fn schemes(entries: &[Entry], variant: &Variant) -> Vec<Scheme> {
+    with_prefixes(entries, patterns(variant))
+}
+
+/// Patterns with every prefix under which the file has their first tensor.
+fn with_prefixes(entries: &[Entry], patterns: Vec<(Vec<String>, Layout)>) -> Vec<Scheme> {
     let mut index: HashMap<&str, Vec<usize>> = HashMap::new();
     for (i, name) in named(entries) {
         index.entry(name).or_default().push(i);
     }
     let mut schemes = Vec::new();
-    for (names, layout) in patterns(variant) {
+    for (names, layout) in patterns {
         for prefix in prefixes(entries, names.first().map_or("", String::as_str)) {
             let found = |name: &String| {
                 let name = format!("{prefix}{name}");
@@ -63,10 +75,8 @@ fn patterns(variant: &Variant) -> Vec<(Vec<String>, Layout)> {
     let mut patterns = vec![(state_dict, Layout::OutFirst)];
     match variant.framework {
         Framework::Keras => {
-            let vars = |_: &Parameter, place: usize| format!("vars/{place}");
+            // Keras 2, layers that nobody named, in a file without an order.
             let leaf = |p: &Parameter, _: usize| format!("{}:0", p.spec.role.keras_name());
-            // Keras 3: a file of weights. Keras 2: layers that nobody named.
-            patterns.push((numbered(parameters, snake_case, vars), Layout::OutLast));
             patterns.push((numbered(parameters, snake_case, leaf), Layout::OutLast));
         }
         Framework::PyTorch => {

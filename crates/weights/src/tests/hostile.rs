@@ -345,6 +345,21 @@ fn hdf5_chunks_of_absurd_extent_are_refused() {
     }
 }
 
+#[test]
+fn hdf5_chunks_that_claim_more_than_the_file_has_are_refused_before_they_are_read() {
+    // What each chunk takes in the file is the first number of its record.
+    const CLAIM: u32 = 680 << 20;
+    let mut bytes = golden_bytes("keras_2_model_chunked.h5");
+    let is_index = |at: &usize| bytes[*at..].starts_with(b"TREE\x01\0");
+    let indexes: Vec<usize> = (0..bytes.len()).filter(is_index).collect();
+    assert_eq!(indexes.len(), 6, "an index for each tensor");
+    for at in indexes {
+        bytes[at + 24..at + 28].copy_from_slice(&CLAIM.to_le_bytes());
+    }
+    let error = error(&bytes);
+    assert!(error.contains(&format!("claims to take {CLAIM} in the file")), "{error}");
+}
+
 // --- tar.gz ---
 
 #[test]

@@ -204,6 +204,14 @@ fn a_zip_file_of_many_members_that_unpack_to_much() {
 }
 
 #[test]
+fn a_keras_file_that_unpacks_to_far_more_than_its_size() {
+    // 300 MiB of zeros take 300 kB.
+    let zeros = vec![0; 300 << 20];
+    let said = soon("a .keras file", zipped(&[("model.weights.h5", &zeros, Deflated)]));
+    assert!(said.contains("far more than its own size"), "{said}");
+}
+
+#[test]
 fn a_zip_file_of_nothing_but_beginnings_and_ends() {
     for (what, record) in [
         ("ends", &b"PK\x05\x06\0\0\0\0\x01\0\x01\0\x2e\0\0\0\x04\0\0\0\0\0"[..]),
@@ -275,6 +283,16 @@ fn hdf5_trees_that_lead_to_one_place() {
         let said = soon(name, bytes);
         assert!(said.contains("more often than a sound file needs"), "{said}");
     }
+}
+
+#[test]
+fn hdf5_lists_of_layers_that_no_model_has() {
+    for name in ["many", "product"] {
+        let said = soon(name, super::layers::unpacked(&format!("layers_absurd_{name}.h5")));
+        assert!(said.contains("at most 20000 are read"), "{name}: {said}");
+    }
+    let said = soon("attribute", super::layers::unpacked("layers_absurd_attribute.h5"));
+    assert!(said.contains("more often than a sound file needs"), "{said}");
 }
 
 #[test]
