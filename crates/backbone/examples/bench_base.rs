@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Weights and images are random. "effective" rates count the products of the direct algorithm, whatever runs. VGG16 runs at
-//! 150x150 if no size is given, other bases at their default.
+//! 150x150 if no size is given, other bases at their default. Processor time (Linux only) is the steadier figure on a machine
+//! that others use: of all threads, a mean over all runs.
 
 #![allow(clippy::print_stdout)]
 
@@ -66,15 +67,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let all: f64 = convs.sum();
     for batch in batches {
-        let time = time(&network, batch, seconds)?;
+        let before = processor_seconds();
+        let (time, runs) = time(&network, batch, seconds)?;
+        let busy = (processor_seconds() - before) / (runs * batch) as f64;
         let gflop = all * batch as f64 / 1e9;
         println!(
-            "batch {batch}: {:.2} images/s (median {:.2}), {:.1} ms, effective {:.0} GFLOP/s = {:.0} % of peak; workspace {:.1} MB",
+            "batch {batch}: {:.2} images/s (median {:.2}), {:.1} ms, effective {:.0} GFLOP/s = {:.0} % of peak; {:.1} ms of processor time an image; workspace {:.1} MB",
             batch as f64 / time[0],
             batch as f64 / time[1],
             time[0] * 1e3,
             gflop / time[0],
             100.0 * gflop / time[0] / peak,
+            busy * 1e3,
             network.workspace_bytes(batch) as f64 / 1e6
         );
     }
@@ -159,7 +163,7 @@ fn each_layer(
     for (count, flop, input, layers) in kinds {
         let batch = ((2e9 / flop) as usize).clamp(2, 20);
         let network = Network::new(&layers, input, isa, precision)?;
-        let time = time(&network, batch, 0.4)?[0] / batch as f64;
+        let time = time(&network, batch, 0.4)?.0[0] / batch as f64;
         println!(
             "{count:>2} x {:>5.2} ms/image {:>6.1} GFLOP/s effective, {:>4.0} % of peak  {}",
             time * 1e3,
@@ -181,8 +185,12 @@ fn is_like(a: &Conv2d, b: &Conv2d) -> bool {
     kind(a) == kind(b)
 }
 
-/// Best and median seconds of a run.
-fn time(network: &Network, batch: usize, seconds: f64) -> Result<[f64; 2], kernels::KernelError> {
+/// Best and median seconds of a run, and how many ran.
+fn time(
+    network: &Network,
+    batch: usize,
+    seconds: f64,
+) -> Result<([f64; 2], usize), kernels::KernelError> {
     let length: usize = network.input_shape().iter().product();
     let input: Vec<f32> =
         (0..batch * length).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect();
@@ -197,7 +205,17 @@ fn time(network: &Network, batch: usize, seconds: f64) -> Result<[f64; 2], kerne
         black_box(&output);
     }
     times.sort_by(f64::total_cmp);
-    Ok([times[0], times[times.len() / 2]])
+    Ok(([times[0], times[times.len() / 2]], times.len() + 1))
+}
+
+/// Seconds that all threads of the process were busy so far; 0 where the system does not say so in Linux's way.
+fn processor_seconds() -> f64 {
+    /// The unit of /proc/self/stat on every common Linux.
+    const TICKS_A_SECOND: f64 = 100.0;
+    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return 0.0 };
+    // After the name in parentheses: field 3 and on; user and system time are 14 and 15.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
 }
 
 /// Floating-point operations of one image with the direct algorithm.

@@ -45,7 +45,7 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    /// What mends the error, where a flag does.
+    /// What fixes the error, where a flag does.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::IsaUnavailable { available, .. } => {

@@ -9,7 +9,7 @@ pub(crate) fn for_each(count: usize, task: impl Fn(usize) + Sync + Send) {
     }
 }
 
-/// Part `index` of `parts` nearly equal parts of `0..count`.
-pub(crate) fn part(count: usize, parts: usize, index: usize) -> std::ops::Range<usize> {
-    count * index / parts..count * (index + 1) / parts
+/// Chunk `index` of `chunks` nearly equal chunks of `0..count`.
+pub(crate) fn chunk_range(count: usize, chunks: usize, index: usize) -> std::ops::Range<usize> {
+    count * index / chunks..count * (index + 1) / chunks
 }

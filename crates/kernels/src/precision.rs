@@ -3,7 +3,7 @@ use crate::Isa;
 /// How exactly products are formed, in PyTorch's words for matmul precision.
 ///
 /// The bounds are on the largest difference from a float64 reference over the whole VGG16 base, as a part of the
-/// largest feature. Within its bound each instruction set may run any scheme;
+/// largest feature. Other bases keep them in the tests too. Within its bound each instruction set may run any scheme;
 /// [`Network::describe`](crate::Network::describe) says which it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {

@@ -6,7 +6,7 @@ mod task;
 use crate::gemm::Panels;
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
-use crate::parallel::{for_each, part};
+use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::simd::{self, Shape};
 use crate::workspace::{Workspace, WorkspaceBytes};
@@ -187,7 +187,7 @@ impl Direct {
                     out: output,
                     pixel_out: image * pixels_out,
                     pixels: first..(first + self.pixels).min(used),
-                    panels: part(panels, cuts, rest % cuts),
+                    panels: chunk_range(panels, cuts, rest % cuts),
                     scratch,
                 };
                 // SAFETY: the planner gave `output` room for all images; tasks differ in image, pixels or panels, so no two

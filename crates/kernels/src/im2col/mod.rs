@@ -13,7 +13,7 @@ use crate::bf16::{Bf16, Bf16Pair, Bf16Product, Operand};
 use crate::gemm::{OperandKind, PackedWeights, Product};
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
-use crate::parallel::{for_each, part};
+use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::simd::dispatch;
 use crate::workspace::{Space, Workspace, WorkspaceBytes};
@@ -199,7 +199,7 @@ impl Im2col {
         for_each(blocks.count * blocks.parts, |index| {
             let first = index / blocks.parts * blocks.rows;
             let pixels = first..(first + blocks.rows).min(blocks.pixels);
-            let panels = part(self.weights.panels(), blocks.parts, index % blocks.parts);
+            let panels = chunk_range(self.weights.panels(), blocks.parts, index % blocks.parts);
             workspace.per_thread_spaces.with(|space| {
                 workspace.patches.with(|line| {
                     line.reserve(self.line_len());

@@ -3,7 +3,7 @@ use crate::depthwise::Depthwise;
 use crate::direct::Direct;
 use crate::elementwise::{self, PixelTask, Pixelwise};
 use crate::im2col::Im2col;
-use crate::parallel::{for_each, part};
+use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::pool::{PoolKind, Windows};
 use crate::simd::dispatch;
@@ -243,7 +243,7 @@ impl Step {
         let pixels = images * h * w;
         let cuts = (4 * rayon::current_num_threads()).min(pixels);
         for_each(cuts, |index| {
-            let range = part(pixels, cuts, index);
+            let range = chunk_range(pixels, cuts, index);
             let (first, last) = (range.start, range.end);
             // SAFETY: tasks have pixels of their own, all inside the output.
             unsafe {
@@ -316,8 +316,8 @@ fn choose(
 }
 
 /// The scheme with the fewest products for this image, or none where the direct algorithm has no more. Whole tiles are
-/// counted: on small images larger ones waste more. Larger tiles round more too: f32 products bear F(6×6), but not in the
-/// highest precision, and its weights are so large that it only pays on few channels; bf16 products bear F(4×4) on few
+/// counted: on small images larger ones waste more. Larger tiles round more too: f32 products allow F(6×6), but not in the
+/// highest precision, and its weights are so large that it only pays on few channels; bf16 products allow F(4×4) on few
 /// channels, where it saves most.
 fn best_tile(conv: &Conv2d, output: [usize; 3], precision: Precision, bf16: bool) -> Option<Tile> {
     let kernels = conv.in_channels * conv.out_channels;

@@ -22,20 +22,20 @@ pub(crate) enum Start {
 pub(crate) enum Source {
     /// `taps` times `S::MR` pointers, to which `offset` is added.
     Table { table: *const *const f32, taps: usize, offset: usize },
-    /// The first of `S::BLOCK_MR` rows that lie [`BLOCK`] apart, one tap.
+    /// The first of `S::BLOCK_MR` rows that are [`BLOCK`] apart, one tap.
     Block(*const f32),
     /// The same, half as far apart.
     HalfBlock(*const f32),
 }
 
 /// f32 from row to row of a block. A constant, so that one register addresses all rows: twelve pointers would not fit
-/// into the processor's sixteen, and loading them anew costs AVX-512 a seventh of its speed.
+/// into the processor's sixteen, and loading them again costs AVX-512 a seventh of its speed.
 pub(crate) const BLOCK: usize = 128;
 
 /// One call of the register tile.
 ///
 /// The caller promises: `source` holds as many rows as it says, each valid for `depth` f32; `weights` is valid for
-/// `taps · depth · NR` f32; row i of the result lies at `out + i · out_stride`, `cols` f32, written by nobody else
+/// `taps · depth · NR` f32; row i of the result is at `out + i · out_stride`, `cols` f32, written by nobody else
 /// meanwhile; 1 ≤ `rows` ≤ the tile's, 1 ≤ `cols` ≤ NR.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TileArgs {
@@ -123,10 +123,10 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
     }
 }
 
-/// Rows that lie `STRIDE` apart.
+/// Rows that are `STRIDE` apart.
 ///
 /// # Safety
-/// So many rows lie there.
+/// So many rows are there.
 #[inline(always)]
 unsafe fn side_by_side<const ROWS: usize, const STRIDE: usize>(
     first: *const f32,

@@ -1,6 +1,6 @@
 //! 3×3 convolutions of stride 1 by Winograd's minimal filtering: tiles of the image are transformed, multiplied
 //! channel by channel in the transformed space (n² ordinary matrix products), and transformed back, with bias, ReLU
-//! and pool. Tiles go through in groups, so that what lies between the three steps stays in cache.
+//! and pool. Tiles go through in groups, so that what is between the three steps stays in cache.
 
 mod input;
 mod output;

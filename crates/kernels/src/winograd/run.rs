@@ -10,7 +10,7 @@ use super::{Groups, Lengths, Sharing, Tile, Winograd};
 use crate::bf16::{Bf16, Bf16Pair, F32, Operand};
 use crate::gemm::{OperandKind, Product};
 use crate::memory::{Buffer, Pool, Shared};
-use crate::parallel::{for_each, part};
+use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::simd::dispatch;
 use crate::workspace::{Space, Workspace};
@@ -45,8 +45,8 @@ impl Group<'_> {
     fn each_part(&self, task: impl Fn(Range<usize>) + Sync + Send) {
         let parts = self.tasks.min(self.tiles.len());
         self.each(parts, |index| {
-            let part = part(self.tiles.len(), parts, index);
-            task(self.tiles.start + part.start..self.tiles.start + part.end);
+            let chunk = chunk_range(self.tiles.len(), parts, index);
+            task(self.tiles.start + chunk.start..self.tiles.start + chunk.end);
         });
     }
 }
@@ -147,7 +147,7 @@ impl Winograd {
         };
         let input_bytes = input_stride * self.weights.operand().size();
         group.each(matrices * parts, |index| {
-            let (matrix, panels) = (index / parts, part(panels, parts, index % parts));
+            let (matrix, panels) = (index / parts, chunk_range(panels, parts, index % parts));
             // SAFETY: `lengths` made room for n² matrices so far apart, and `matrix` is below n²; sums have a row of all
             // panels. The inputs' tasks have ended, so all rows are set; `lengths` rounded rows up to whole register
             // tiles; tasks have matrices and panels of their own. `isa` was detected.
