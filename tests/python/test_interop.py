@@ -165,7 +165,9 @@ def documented_random_weights():
     code = next(c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "def random_weights" in c)
     scope = {}
     exec(code, scope)
-    return scope["random_weights"](0, [("conv1", 3, 64), ("conv2", 64, 64)])
+    layers = [("conv1", 3), ("conv2", 64)]
+    parameters = [(f"{name}.{part}", shape) for name, i in layers for part, shape in [("weight", (64, i, 3, 3)), ("bias", (64,))]]
+    return scope["random_weights"](0, parameters)
 
 
 def convolve(image, kernel):

@@ -2,15 +2,13 @@
 
 usage: KERAS_BACKEND=jax make_features.py [--out DIR] [--compare-f32] [BASE...]        (keras 3.15; no weights are needed)
 
-Its backend torch is quicker and writes the same but for some last digits. A line a cut: image HxW, `base` or `top` (with the classifier), layer, its output's shape, stride, largest absolute value, mean
-absolute value, and the values at flat positions 0, stride, 2 * stride ... The stride shares no factor with the number of values,
-so these are spread over all axes. `--compare-f32` also prints how far Keras's own f32 is from its f64.
+Its backend torch is quicker and writes the same but for some last digits. A line a cut, as `draws.py` says. `--compare-f32`
+also prints how far Keras's own f32 is from its f64.
 
-Parameters: the 64-bit FNV-1a hash of "layer/weight" starts SplitMix64; the upper 24 bits of each draw make u in [0, 1); values
-are in f32, in Keras's order. Kernels are (2u - 1) * sqrt(6 / fan in), depthwise ones (no activation follows them in a separable
+Parameters: draws u of "layer/weight", in f32, in Keras's order. Kernels are (2u - 1) * sqrt(6 / fan in), depthwise ones (no activation follows them in a separable
 convolution) (2u - 1) * sqrt(3 / fan in); gamma and variance are 0.5 + u, gamma of MobileNetV2's linear bottlenecks is half of
 that (most values would be beyond ReLU6's bound else, and rounding errors grow from block to block), biases and beta (2u - 1) * 0.1, means (2u - 1) * 0.2.
-Images are 2u - 1 from the hash of "image"."""
+Images are 2u - 1 of "image"."""
 import argparse
 import math
 import os
@@ -23,6 +21,8 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from keras.src import backend  # noqa: E402
 from keras.src.backend.common import dtypes  # noqa: E402
+from draws import line, uniform  # noqa: E402
+from draws import image as drawn  # noqa: E402
 from make_tables import BASES  # noqa: E402
 
 # Keras takes f64 and f32 together as f32, and so would run batch normalisation in f32.
@@ -35,8 +35,6 @@ def _widest(*types):
 
 dtypes.result_type = backend.result_type = _widest
 
-# Values of each cut in the files.
-VALUES = 150
 # Base: (image, with the classifier, layers). Some cuts are between layers that the engine runs as one.
 CUTS = {
     "vgg16": [((47, 61), False, ["block1_conv1", "block2_pool", "block3_conv2", "block5_conv3", "block5_pool"])],
@@ -74,17 +72,6 @@ CUTS = {
 }
 
 
-def uniform(name, count):
-    seed = 0xCBF29CE484222325
-    for byte in name.encode():
-        seed = (seed ^ byte) * 0x100000001B3 % 2**64
-    z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
-
-
 def values(name, role, shape):
     u = uniform(f"{name}/{role}", math.prod(shape)).reshape(shape)
     centred = u * np.float32(2) - np.float32(1)
@@ -112,7 +99,7 @@ def outputs(base, image, top, layers, floatx):
             depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
             role = "depthwise_kernel" if depthwise and weight.name == "kernel" else weight.name
             weight.assign(values(layer.name, role, tuple(weight.shape)).astype(floatx))
-    pixels = uniform("image", math.prod(image) * 3).reshape(1, *image, 3) * np.float32(2) - np.float32(1)
+    pixels = drawn(*image)[None]
     part = keras.Model(model.input, [model.get_layer(layer).output for layer in layers])
     made = part(pixels.astype(floatx), training=False)
     made = [keras.ops.convert_to_numpy(one)[0] for one in made]
@@ -133,18 +120,11 @@ def main():
             exact = outputs(base, image, top, layers, "float64")
             rounded = outputs(base, image, top, layers, "float32") if args.compare_f32 else exact
             for layer, full, f32 in zip(layers, exact, rounded):
-                size, largest = full.size, abs(full).max()
-                stride = max(1, size // VALUES)
-                while math.gcd(stride, size) != 1:
-                    stride += 1
-                shape = "x".join(map(str, full.shape))
-                numbers = [largest, abs(full).mean(), *full.ravel()[::stride]]
-                cells = ["x".join(map(str, image)), "top" if top else "base", layer, shape, str(stride)]
-                numbers = [np.format_float_scientific(np.float32(v), trim="-", exp_digits=1) for v in numbers]
-                lines.append("\t".join([*cells, *numbers[:2], " ".join(numbers[2:])]))
+                lines.append(line(image, top, layer, full))
+                largest = abs(full).max()
                 error = f" f32 {abs(full - f32).max() / largest:.1e}" if args.compare_f32 else ""
-                print(base, image, layer, shape, f"largest {largest:.3g} mean {abs(full).mean():.3g}{error}", flush=True)
-        (args.out / f"{base}.tsv").write_text("\n".join(lines) + "\n")
+                print(base, image, layer, full.shape, f"largest {largest:.3g} mean {abs(full).mean():.3g}{error}", flush=True)
+        (args.out / f"{base}.tsv").write_text("".join(lines))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ of `conv2d_2` comes before that of `conv2d_1`, and both have the same shape. `la
 under the names of a state dict, in PyTorch's layout; `base.*` is the base, `top.*` the classifier. Values are multiples of 1/64."""
 import gzip
 import os
+import re
 import shutil
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -95,6 +96,14 @@ expected = {
     "top.predictions.bias": values["top.predictions"][1],
 }
 save_file({name: np.ascontiguousarray(tensor) for name, tensor in expected.items()}, "layers_torch.safetensors")
+
+# random:7, by the function in docs/weights.md.
+text = open("../../../docs/weights.md", encoding="utf-8").read()
+scope = {}
+exec(next(c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "def random_weights" in c), scope)
+order = ["stem", "norm", "long", "long_norm", "depthwise", "short", "separable", "wide", "hidden", "predictions"]
+shapes = sorted(((name, tensor.shape) for name, tensor in expected.items()), key=lambda one: order.index(one[0].split(".")[1]))
+save_file(scope["random_weights"](7, shapes), "layers_random_7.safetensors")
 
 
 def legacy(path, model):

@@ -6,7 +6,7 @@ use graph::{Activation, Conv, Dense, Depthwise, NodeId, Norm, Op, Padding, Role,
 
 use super::*;
 use crate::format::FormatError;
-use crate::source::local;
+use crate::source::{local, random};
 
 /// The golden model, with its classifier or without, under the names of `framework`.
 fn graph(framework: Framework, classifier: bool) -> Graph {
@@ -177,4 +177,16 @@ fn a_dense_layer_after_a_map_is_handed_out_in_both_orders() {
         assert_eq!(pixels[unit * 48 + (y * 4 + x) * 4 + c], by_channel);
     }
     assert_ne!(pixels, tensor.data);
+}
+
+#[test]
+fn random_weights_of_every_role_are_those_of_the_python_in_the_documentation() {
+    let architecture = small(true);
+    let python = read_bytes(golden_bytes("layers_random_7.safetensors"), &architecture);
+    let python = python.expect("golden");
+    let tensors = random::tensors(7, &architecture.variants[0]);
+    assert_eq!(tensors.len(), python.iter().count());
+    for ((parameter, tensor), (_, expected)) in tensors.iter().zip(python.iter()) {
+        assert!(tensor == expected, "{}", parameter.tensor);
+    }
 }

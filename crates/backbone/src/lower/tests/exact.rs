@@ -1,8 +1,8 @@
-//! Lowered bases against what Keras computes in f64 with the same parameters.
+//! Lowered bases against what Keras, timm and torchvision compute in f64 with the same parameters.
 
-use super::parameters::{image, parameter};
-use crate::bases::{Source, find};
-use crate::lower::lower;
+use super::parameters::{image, parameter, torch_parameter};
+use crate::bases::{Definition, Source, Variant, find};
+use crate::lower::{Parameters, lower};
 use graph::{Graph, Shape};
 use kernels::{Isa, Network, Precision};
 
@@ -54,12 +54,22 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// One image through the graph.
+/// One image through the graph, with Keras's parameters.
 pub(super) fn run(graph: &Graph, size: [usize; 2], isa: Isa, precision: Precision) -> Vec<f32> {
     let specs = graph.params(size).unwrap();
-    let program = lower(graph, size, &|node, role| {
+    let parameters = |node: &str, role| {
         specs.iter().find(|spec| spec.node == node && spec.role == role).map(parameter)
-    });
+    };
+    run_with(graph, size, (isa, precision), &parameters)
+}
+
+fn run_with(
+    graph: &Graph,
+    size: [usize; 2],
+    (isa, precision): (Isa, Precision),
+    parameters: &Parameters<'_>,
+) -> Vec<f32> {
+    let program = lower(graph, size, parameters);
     let [height, width] = size;
     let network = Network::compile(&program.unwrap(), [height, width, 3], isa, precision).unwrap();
     let mut output = vec![f32::NAN; network.output_shape().iter().product()];
@@ -67,21 +77,53 @@ pub(super) fn run(graph: &Graph, size: [usize; 2], isa: Isa, precision: Precisio
     output
 }
 
-/// Compares every cut of the base's golden file.
+/// Compares every cut of the base's golden file of Keras.
 fn check(base: &str, isa: Isa, precision: Precision) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/bases/features");
-    let golden = std::fs::read_to_string(format!("{folder}/{base}.tsv")).unwrap();
-    assert!(golden.lines().count() >= 5, "{base}: a golden file of few cuts");
     let definition = find(base).unwrap();
     let variant = definition.variant(Source::Keras).unwrap();
+    let file = format!("features/{base}.tsv");
+    check_file(&file, definition, variant, (isa, precision), &|graph, size| {
+        run(graph, size, isa, precision)
+    });
+}
+
+/// Compares every cut of the base's golden file of timm or torchvision. `last` is the factor of the last layer's kernel.
+fn check_torch(source: Source, base: &str, last: f32) {
+    let definition = find(base).unwrap();
+    let variant = definition.variant(source).unwrap();
+    let architecture = definition.architecture(true).unwrap();
+    let is_it = |variant: &&weights::Variant| variant.name == source.name();
+    let of_it = &architecture.variants.iter().find(is_it).unwrap().parameters;
+    let parameters = |node: &str, role| {
+        let is_it = |p: &&weights::Parameter| p.spec.node == node && p.spec.role == role;
+        of_it.iter().find(is_it).map(|parameter| torch_parameter(parameter, last))
+    };
+    let on = (Isa::best(), Precision::Highest);
+    let file = format!("torch_features/{}_{base}.tsv", source.name());
+    check_file(&file, definition, variant, on, &|graph, size| {
+        run_with(graph, size, on, &parameters)
+    });
+}
+
+/// Compares every cut of a golden file with what `run` makes of it.
+fn check_file(
+    file: &str,
+    definition: &Definition,
+    variant: &'static Variant,
+    (isa, precision): (Isa, Precision),
+    run: &dyn Fn(&Graph, [usize; 2]) -> Vec<f32>,
+) {
+    let base = definition.name;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/bases");
+    let golden = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+    assert!(golden.lines().count() >= 5, "{base}: a golden file of few cuts");
     let mut wrong = Vec::new();
     for line in golden.lines() {
         let cut = Cut::read(line);
         let graph = definition.graph(variant, cut.include_top).unwrap().cut(cut.layer).unwrap();
         let shape = graph.output_shape(cut.image).unwrap();
         assert_eq!(shape.dims(), cut.shape, "{base} {}", cut.layer);
-        let found: Vec<f64> =
-            run(&graph, cut.image, isa, precision).into_iter().map(f64::from).collect();
+        let found: Vec<f64> = run(&graph, cut.image).into_iter().map(f64::from).collect();
         assert_eq!(found.len(), cut.shape.iter().product::<usize>(), "{base} {}", cut.layer);
         assert_eq!(found.len().div_ceil(cut.stride), cut.values.len(), "{base} {}", cut.layer);
         assert!(cut.largest > 0.0);
@@ -137,6 +179,28 @@ bases! {
     mobilenet_of_a_quarter: "mobilenet-0.25",
     mobilenet_v2: "mobilenet-v2",
     mobilenet_v2_of_a_third: "mobilenet-v2-0.35",
+}
+
+macro_rules! torch {
+    ($($test:ident: $source:ident $base:literal * $last:literal),+ $(,)?) => {
+        $(#[test]
+        fn $test() {
+            check_torch(Source::$source, $base, $last);
+        })+
+    };
+}
+
+torch! {
+    resnet50_of_torchvision: Torchvision "resnet50" * 2e-4,
+    resnet50_of_timm: Timm "resnet50" * 2e-4,
+    inception_v3_of_torchvision: Torchvision "inception-v3" * 0.2,
+    inception_v3_of_timm: Timm "inception-v3" * 0.2,
+    inception_resnet_v2_of_timm: Timm "inception-resnet-v2" * 0.05,
+    xception_of_timm: Timm "xception" * 1e-3,
+    mobilenet_of_timm: Timm "mobilenet" * 1.0,
+    mobilenet_v2_of_timm: Timm "mobilenet-v2" * 1.0,
+    mobilenet_v2_of_torchvision: Torchvision "mobilenet-v2" * 1.0,
+    vgg19_of_torchvision: Torchvision "vgg19" * 1.0,
 }
 
 #[test]
