@@ -24,6 +24,7 @@ fn conv(in_channels: usize, out_channels: usize) -> Layer {
         activation: Activation::Relu,
         weight: (0..count).map(|i| ((i * 7919) % 2001) as f32 / 1000.0 * scale - scale).collect(),
         bias: vec![0.01; out_channels],
+        bias_last: false,
     })
 }
 

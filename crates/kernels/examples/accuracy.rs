@@ -89,6 +89,7 @@ fn vgg16(mut weights: &[f32]) -> Result<Vec<Layer>, &'static str> {
                 activation: Activation::Relu,
                 weight: weight.to_vec(),
                 bias: bias.to_vec(),
+                bias_last: false,
             }));
             channels = width;
         }

@@ -108,6 +108,10 @@ pub struct Conv2d {
     pub weight: Vec<f32>,
     /// One value an output channel.
     pub bias: Vec<f32>,
+    /// Adds the bias after the sum of products, not before. A bias that is large beside the products, such as that of a
+    /// folded batch normalisation, then costs one rounding and not one a product. Algorithms that transform or gather add it
+    /// last anyway.
+    pub bias_last: bool,
 }
 
 impl Layer {

@@ -38,6 +38,7 @@ fn normalise(drafts: &mut Drafts, [scale, shift]: [Vec<f64>; 2], inputs: Vec<usi
         for ((bias, scale), shift) in conv.bias.iter_mut().zip(&scale).zip(&shift) {
             *bias = *bias * scale + shift;
         }
+        conv.conv.bias_last = true;
         conv.scale = Some(match conv.scale.take() {
             Some(before) => before.iter().zip(&scale).map(|(a, b)| a * b).collect(),
             None => scale,

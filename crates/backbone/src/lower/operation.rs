@@ -84,6 +84,7 @@ impl Layer<'_> {
                     activation: Activation::None,
                     weight,
                     bias: Vec::new(),
+                    bias_last: false,
                 };
                 self.check_dilation(conv.dilation)?;
                 self.with_activation(convolution(conv2d, bias), conv.activation)?
@@ -180,6 +181,7 @@ impl Layer<'_> {
             activation: Activation::None,
             weight,
             bias: Vec::new(),
+            bias_last: false,
         })
     }
 
@@ -268,6 +270,7 @@ fn pointwise(inputs: usize, outputs: usize, weight: Vec<f32>) -> Conv2d {
         activation: Activation::None,
         weight,
         bias: Vec::new(),
+        bias_last: false,
     }
 }
 

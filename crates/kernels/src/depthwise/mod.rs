@@ -21,6 +21,7 @@ pub(crate) struct Depthwise {
     /// Tap, channel; channels filled up to whole vectors.
     weights: Buffer,
     bias: Buffer,
+    bias_last: bool,
     /// Channels filled up to whole vectors.
     width: usize,
 }
@@ -38,8 +39,20 @@ impl Depthwise {
         }
         let mut bias = Buffer::zeroed(width);
         bias.as_mut_slice()[..conv.bias.len()].copy_from_slice(&conv.bias);
-        let Conv2d { kernel, stride, padding, activation, .. } = *conv;
-        Self { isa, input, output, kernel, stride, padding, activation, weights, bias, width }
+        let Conv2d { kernel, stride, padding, activation, bias_last, .. } = *conv;
+        Self {
+            isa,
+            input,
+            output,
+            kernel,
+            stride,
+            padding,
+            activation,
+            weights,
+            bias,
+            bias_last,
+            width,
+        }
     }
 
     /// Bytes of packed weights.
@@ -87,7 +100,8 @@ impl Job for RowTask<'_> {
                 // SAFETY: weights and bias are filled up to whole vectors; a pixel's last channels are copied to
                 // and from a local array where they do not fill one; rows and columns are checked.
                 unsafe {
-                    let mut acc = S::load(bias[c..c + S::LANES].as_ptr());
+                    let bias = S::load(bias[c..c + S::LANES].as_ptr());
+                    let mut acc = if plan.bias_last { S::splat(0.0) } else { bias };
                     for ky in 0..plan.kernel[0] {
                         let y = (self.y * plan.stride[0] + ky).wrapping_sub(plan.padding.top);
                         for kx in 0..plan.kernel[1] {
@@ -101,6 +115,9 @@ impl Job for RowTask<'_> {
                                 S::load(weights[tap * plan.width + c..][..S::LANES].as_ptr());
                             acc = S::mul_add(load::<S>(pixel), weight, acc);
                         }
+                    }
+                    if plan.bias_last {
+                        acc = S::add(acc, bias);
                     }
                     acc = S::activate(acc, plan.activation);
                     let to = self.to.add(x * self.stride + c);

@@ -41,6 +41,7 @@ pub(crate) struct Direct {
     weights: Vec<Panels>,
     /// Groups of whole panels.
     bias: Buffer,
+    bias_last: bool,
     zeros: Buffer,
     /// Pixels of the convolution's output that one task makes; whole pairs of rows where the pool is fused.
     pixels: usize,
@@ -92,6 +93,7 @@ impl Direct {
             lines,
             weights,
             bias,
+            bias_last: conv.bias_last,
             zeros: Buffer::zeroed(if lines { conv.kernel[1] * ic } else { ic }),
             pixels: if flat { PIXELS.next_multiple_of(shape.mr) } else { rows * output[1] },
             flat,

@@ -256,10 +256,10 @@ unsafe fn multiply<S: Simd>(plan: &Direct, group: usize, panels: Range<usize>, r
                         },
                         depth,
                         weights: weights.at(panel, tap * channels + offset),
-                        start: if is_first {
-                            Start::Bias(bias[panel * S::NR..].as_ptr())
-                        } else {
-                            Start::Out
+                        start: match (is_first, plan.bias_last) {
+                            (true, false) => Start::Bias(bias[panel * S::NR..].as_ptr()),
+                            (true, true) => Start::BiasLast(bias[panel * S::NR..].as_ptr()),
+                            (false, _) => Start::Out,
                         },
                         activation: if is_last { activation } else { Activation::None },
                         // SAFETY: the block begins before `count` and the panel before the group's last column, so this

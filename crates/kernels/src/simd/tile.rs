@@ -12,6 +12,8 @@ pub(crate) enum Start {
     Zero,
     /// `NR` biases, one a column.
     Bias(*const f32),
+    /// Zero, and `NR` biases are added at the end.
+    BiasLast(*const f32),
     /// Zero, and `out` holds an earlier pass's sum to which this one's is added at the end. (Shorter chains of
     /// additions round less than one long one.)
     Out,
@@ -65,12 +67,12 @@ const UNROLL: usize = 8;
 pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &TileArgs) {
     let nr = NV * S::LANES;
     // SAFETY: by `TileArgs` the source has ROWS rows (no more than S::MR or S::BLOCK_MR) of `depth` values a tap, weights are
-    // whole panels, a bias has NR values; of `out` only `rows` rows are touched, and columns beyond `cols` go through a
+    // whole panels, biases have NR values; of `out` only `rows` rows are touched, and columns beyond `cols` go through a
     // local array, which has room for the NV vectors of any instruction set.
     unsafe {
         let mut acc = [[S::splat(0.0); NV]; ROWS];
         match args.start {
-            Start::Zero | Start::Out => {}
+            Start::Zero | Start::BiasLast(_) | Start::Out => {}
             Start::Bias(bias) => {
                 for j in 0..NV {
                     let b = S::load(bias.add(j * S::LANES));
@@ -149,10 +151,11 @@ unsafe fn finish<S: Simd, const NV: usize>(args: &TileArgs, row: &[S::V; NV], to
     unsafe {
         for (j, v) in row.iter().enumerate() {
             let to = to.add(j * S::LANES);
-            let mut v = *v;
-            if matches!(args.start, Start::Out) {
-                v = S::add(S::load(to), v);
-            }
+            let v = match args.start {
+                Start::Zero | Start::Bias(_) => *v,
+                Start::BiasLast(bias) => S::add(*v, S::load(bias.add(j * S::LANES))),
+                Start::Out => S::add(S::load(to), *v),
+            };
             S::store(to, S::activate(v, args.activation));
         }
     }

@@ -60,6 +60,7 @@ impl Random {
             activation,
             weight,
             bias,
+            bias_last: false,
         }
     }
 }
