@@ -10,7 +10,7 @@ pub(crate) const SHOWN: usize = 3;
 /// One field that differs between two settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Name of the field, dotted for inner ones: `weights.sha256`.
+    /// Name of the field, dotted for inner ones: `size.width`.
     pub field: String,
     /// The value of the first, as JSON text (long ones are cut).
     pub first: String,

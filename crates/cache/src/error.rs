@@ -1,7 +1,9 @@
-//! What can go wrong, each with the path and, where a flag or a command mends it, a hint.
+//! What can go wrong, each with the path and, where something fixes it, a hint.
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use util::Hint;
 
 use crate::changes::Changes;
 
@@ -150,45 +152,34 @@ impl CacheError {
         }
         Self::Damaged { path: path.to_owned(), why }
     }
+}
 
-    /// What the user can do, where something is known to help: one sentence, without a leading `hint:`.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for CacheError {
+    fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Io { source, .. } => return io_hint(source),
             Self::Locked { pid, .. } => {
-                return Some(format!(
-                    "wait for process {pid} to end, or choose another --features folder"
-                ));
+                return Some(format!("wait for process {pid} to end, or choose another folder"));
             }
             Self::LockedElsewhere { path, host, .. } => {
                 return Some(format!("if no run goes on at {host}, remove {}", path.display()));
             }
             Self::ForeignLock { .. } => "it was left as it is: look whose it is, and move it away",
             Self::Changed { changes, .. } if changes.settings.is_empty() => {
-                "--update keeps the rows of unchanged files and computes the rest; --overwrite computes everything anew"
+                "update it to keep the rows of unchanged files, or overwrite it"
             }
-            Self::Changed { .. } => {
-                "--overwrite computes everything anew; or choose another --features folder"
-            }
-            Self::Damaged { .. } => {
-                "extract --update recomputes what is damaged, extract --overwrite computes everything anew"
-            }
+            Self::Changed { .. } => "overwrite it, or choose another folder",
+            Self::Damaged { .. } => "update it to compute what is damaged again, or overwrite it",
             Self::Missing { .. } => {
-                "run extract first; if a run was interrupted, run the same command again to go on, or cache recover if only the names were missing"
+                "compute it first; an interrupted run goes on, and can be recovered if only the names were missing"
             }
-            Self::Incompatible { .. } => {
-                "run extract for both splits with the same settings (--overwrite)"
-            }
-            Self::Shards { .. } => {
-                "run extract --shard I/N for what is missing, and keep the shards of one run only"
-            }
+            Self::Incompatible { .. } => "compute both splits with the same settings",
+            Self::Shards { .. } => "compute what is missing, and keep the shards of one run only",
             Self::OutputVanished { .. } => {
-                "leave the output folder alone while extract runs, and run the command again"
+                "leave the output folder alone while a run writes to it, and run it again"
             }
-            Self::BadInput { .. } => {
-                "--on-error skip leaves bad files out and lists them in the index"
-            }
-            Self::TooLargeForF16 { .. } => "use --dtype f32",
+            Self::BadInput { .. } => "skip bad files: they are listed in the index",
+            Self::TooLargeForF16 { .. } => "store features as f32",
             Self::Incomplete { .. } | Self::Usage(_) => return None,
         };
         Some(text.to_owned())
@@ -202,12 +193,8 @@ fn io_hint(source: &io::Error) -> Option<String> {
             "make room on that disk; what is finished is kept, and the same command goes on from there"
         }
         K::FileTooLarge => "raise the limit on file sizes (ulimit -f); what is finished is kept",
-        K::ReadOnlyFilesystem | K::PermissionDenied => {
-            "choose a folder that you may write, with --features"
-        }
-        K::NotADirectory => {
-            "a file stands where a folder is needed; choose another folder with --features"
-        }
+        K::ReadOnlyFilesystem | K::PermissionDenied => "choose a folder that you may write",
+        K::NotADirectory => "a file stands where a folder is needed; choose another folder",
         K::IsADirectory => "a folder stands where a file is needed; move it away",
         // Of this program, not of the system: see util::regular.
         K::InvalidInput if source.raw_os_error().is_none() => {

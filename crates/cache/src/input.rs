@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::choice::choice;
 use crate::format::digest::{sha256, sha256_file};
 use crate::format::manifest::Shard;
 use crate::recipe::Rules;
@@ -93,7 +92,7 @@ pub enum Existing {
     Update,
 }
 
-choice!(Existing, "the treatment of existing files", { Refuse = "refuse", Overwrite = "overwrite", Update = "update" });
+util::named!(Existing, "the treatment of existing files", { Refuse = "refuse", Overwrite = "overwrite", Update = "update" });
 
 /// What to do with an input that gives no row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -105,7 +104,7 @@ pub enum OnError {
     Fail,
 }
 
-choice!(OnError, "the treatment of bad files", { Skip = "skip", Fail = "fail" });
+util::named!(OnError, "the treatment of bad files", { Skip = "skip", Fail = "fail" });
 
 /// How to open a split for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,7 +10,6 @@
 #![deny(unsafe_code)]
 
 mod changes;
-mod choice;
 mod disk;
 mod error;
 mod finished;

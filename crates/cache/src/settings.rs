@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::changes::Difference;
-use crate::choice::choice;
 use crate::error::CacheError;
 use crate::recipe::{OpaqueRecipe, Rules, flatten};
 
@@ -25,7 +24,7 @@ pub enum Dtype {
     F16,
 }
 
-choice!(Dtype, "the stored type", { F32 = "f32", F16 = "f16" });
+util::named!(Dtype, "the stored type", { F32 = "f32", F16 = "f16" });
 
 impl Dtype {
     /// Bytes of one element.

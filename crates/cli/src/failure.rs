@@ -1,6 +1,7 @@
 //! How a run ends: exit codes, error messages, hints.
 
 use crate::console::error_line;
+use crate::hints::hint;
 use std::io;
 use std::process::ExitCode;
 
@@ -8,24 +9,6 @@ use std::process::ExitCode;
 const EXIT_FAILED: u8 = 1;
 /// Done, but some inputs were skipped.
 pub(crate) const EXIT_SKIPPED: u8 = 3;
-
-/// An error of the command line itself, with what fixes it.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct Hinted {
-    message: String,
-    hint: String,
-}
-
-/// An error with a hint.
-pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
-    Hinted { message: message.into(), hint: hint.into() }.into()
-}
-
-/// The error of a run that can't go on for want of something that has nothing to do with the file at hand.
-pub(crate) fn short_of_something(error: images::ImageError, then: &str) -> anyhow::Error {
-    hinted(error.to_string(), format!("allow more open files (ulimit -n) or free memory; {then}"))
-}
 
 /// Runs a binary and turns its outcome into an exit code; errors go to standard error, `error:` first, then `hint:`.
 pub(crate) fn exit_with(run: impl FnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
@@ -61,40 +44,10 @@ fn message(error: &anyhow::Error) -> String {
     text
 }
 
-/// The hint of the first error in the chain that has one.
-fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        if let Some(e) = cause.downcast_ref::<Hinted>() {
-            return Some(e.hint.clone());
-        }
-        if let Some(e) = cause.downcast_ref::<weights::WeightsError>() {
-            return Some(e.hint().to_owned()).filter(|h| !h.is_empty());
-        }
-        if let Some(e) = cause.downcast_ref::<backbone::BaseError>() {
-            return e.hint();
-        }
-        if let Some(e) = cause.downcast_ref::<backbone::ExtractorError>() {
-            return e.hint();
-        }
-        if let Some(e) = cause.downcast_ref::<backbone::EngineError>() {
-            return e.hint();
-        }
-        if let Some(e) = cause.downcast_ref::<cache::CacheError>() {
-            return e.hint();
-        }
-        if let Some(e) = cause.downcast_ref::<head::HeadError>() {
-            return e.hint();
-        }
-        if let Some(e) = cause.downcast_ref::<images::ScanError>() {
-            return Some(e.hint().to_owned()).filter(|h| !h.is_empty());
-        }
-        None
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hints::hinted;
     use anyhow::Context as _;
 
     #[test]

@@ -4,19 +4,17 @@
 //! progress bars and prints.
 #![forbid(unsafe_code)]
 
-mod available;
 pub mod cache_tool;
 mod choices;
 mod console;
 pub mod extract;
 mod failure;
-mod feature_source;
 pub mod fit_head;
+mod hints;
 mod interrupt;
-mod pipeline;
+mod leaks;
 pub mod predict;
 pub mod program;
 mod progress;
-mod shared_pictures;
 mod text;
 mod threads;

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
+pub(crate) use util::thousands;
+
 /// `1 image`, `2 images`; with commas between groups of three digits.
 pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
-}
-
-/// A number with commas between groups of three digits.
-pub(crate) fn thousands(n: usize) -> String {
-    indicatif::HumanCount(n as u64).to_string()
 }
 
 /// Rows of cells as lines of columns. Columns of numbers are aligned to the right. The first row is the header.
@@ -28,11 +25,6 @@ pub(crate) fn table(rows: Vec<Vec<String>>) -> Vec<String> {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect()
-}
-
-/// `1.50 GiB`.
-pub(crate) fn gib(bytes: u64) -> String {
-    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 /// `0.42 s`, `59.3 s`, `3 min 20 s`.

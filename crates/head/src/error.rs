@@ -1,6 +1,7 @@
 //! What can go wrong, each with what was expected and found.
 
 use std::path::PathBuf;
+use util::Hint;
 
 /// A refused input or a failed run. [`HeadError::hint`] says what fixes it.
 #[derive(Debug, thiserror::Error)]
@@ -185,31 +186,46 @@ fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
-impl HeadError {
-    /// What fixes it, where something does.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for HeadError {
+    fn hint(&self) -> Option<String> {
         Some(match self {
             Self::MissingClass { name, split, .. } => {
-                format!("add images of class '{name}' to {split} and run extract again, or remove that class folder from every split")
+                format!(
+                    "add images of class '{name}' to {split} and run extract again, or remove that class folder from every split"
+                )
             }
-            Self::NoRows { split } => format!("look at {split}_index.csv for why its files were left out, then run extract again"),
+            Self::NoRows { split } => format!(
+                "look at {split}_index.csv for why its files were left out, then run extract again"
+            ),
             Self::NoFeatures { .. } | Self::LabelCount { .. } | Self::LabelRange { .. } => {
-                "the feature files do not belong together: run extract again with --overwrite".to_owned()
+                "the feature files do not belong together: compute them again".to_owned()
             }
             Self::NotFinite { .. } => {
-                "look up the row in the split's _index.csv; run extract again with --overwrite and --dtype f32".to_owned()
+                "look up the row in the split's _index.csv; compute it again, and store it as f32"
+                    .to_owned()
             }
-            Self::Width { .. } => "extract every split with the same backbone, layer, pooling and image size".to_owned(),
-            Self::NoValidation => "extract a validation split, or leave out --early-stopping".to_owned(),
-            Self::Diverged { .. } => "use a smaller --lr".to_owned(),
-            Self::TooFewClasses { .. } => "put the images of each class in a folder of its own".to_owned(),
-            Self::Setting { setting, expected, .. } => format!("give --{} {expected}", setting.replace('_', "-")),
+            Self::Width { .. } => {
+                "extract every split with the same backbone, layer, pooling and image size"
+                    .to_owned()
+            }
+            Self::NoValidation => {
+                "give a validation split, or train without early stopping".to_owned()
+            }
+            Self::Diverged { .. } => "use a smaller learning rate".to_owned(),
+            Self::TooFewClasses { .. } => {
+                "put the images of each class in a folder of its own".to_owned()
+            }
+            Self::Setting { setting, expected, .. } => format!("give {setting} {expected}"),
             Self::Locked { certain: true, .. } => "wait until it is done".to_owned(),
-            Self::Locked { certain: false, .. } => "wait until it is done; if that process no longer runs, remove the file".to_owned(),
+            Self::Locked { certain: false, .. } => {
+                "wait until it is done; if that process no longer runs, remove the file".to_owned()
+            }
             Self::NotALock { .. } => "move that file away".to_owned(),
             Self::Memory { .. } => "free memory".to_owned(),
-            Self::ClassNames { .. } => "rename the folders of those classes and run extract again".to_owned(),
-            Self::Io { action: "read", .. } | Self::Format { .. } => "train it again with fit-head".to_owned(),
+            Self::ClassNames { .. } => {
+                "rename the folders of those classes and run extract again".to_owned()
+            }
+            Self::Io { action: "read", .. } | Self::Format { .. } => "train it again".to_owned(),
             Self::TooLarge { .. } | Self::Evaluate { .. } | Self::Io { .. } => return None,
         })
     }

@@ -10,6 +10,7 @@ use head::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
+use util::Hint as _;
 
 fn saved(classes: usize) -> (tempfile::TempDir, Head, HeadManifest) {
     let (values, labels) = common::data(30, 20, classes, 0.5, 1);

@@ -7,6 +7,7 @@ use common::{Given, Naive, data};
 use head::{ClassWeight, DenseRows, FitConfig, Fitted, Head, HeadError, Optimizer, Split, Trainer};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
+use util::Hint as _;
 
 /// f32 against f64 over a dozen steps: rounding, magnified by RMSprop's and Adam's division where gradients are small.
 const NAIVE_TOLERANCE: f64 = 2e-4;

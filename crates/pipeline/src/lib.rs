@@ -1,6 +1,26 @@
-//! What the programs do, as a library: no flags, no printing.
+//! What the programs do, as a library: extract features, fit a head on them, predict with it.
+//!
+//! [`extract::Extraction`] computes a split's rows into a cache, [`fit::Fit`] trains a head on the rows of a folder, and
+//! [`predict::Predictor`] applies it to new images. [`Recipe`] is everything that decides a row's bits: the cache stores
+//! it, a head keeps it, and [`FeatureSource`] makes the same extractor of it again. [`shared_pictures()`] finds what two
+//! splits share. A caller follows a command through [`Progress`].
+//!
+//! It is not a program: it knows no flags, prints nothing and draws nothing; reports are made from what it returns.
 #![forbid(unsafe_code)]
 
+mod batches;
+mod error;
+pub mod extract;
+mod feature_source;
+pub mod fit;
+mod memory;
+pub mod predict;
+mod progress;
 pub mod recipe;
+mod shared_pictures;
 
+pub use error::{BoxError, Error, MemoryUse};
+pub use feature_source::{FeatureSource, WeightsSearch};
+pub use progress::{Event, Progress, Silent};
 pub use recipe::{NUMERICS, Recipe, RecipeError, WeightsId};
+pub use shared_pictures::shared_pictures;

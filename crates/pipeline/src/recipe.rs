@@ -7,6 +7,7 @@ use cache::{Dtype, OpaqueRecipe, Rule, Rules, Settings};
 use images::{ImageSize, Interpolation, LoadSpec, Preprocess};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use weights::PreprocessHint;
 
 /// Version of what is computed. Raise it with every change by which the same file, weights and recipe give other bytes
 /// of a row than before, in decoding, resizing, preprocessing or the engines: older caches are then stale.
@@ -58,6 +59,15 @@ pub struct WeightsId {
     pub sha256: String,
     /// The preprocessing that they were trained with.
     pub preprocess: Preprocess,
+}
+
+/// The preprocessing that weights were trained with.
+pub(crate) fn preprocess_of(hint: PreprocessHint) -> Preprocess {
+    match hint {
+        PreprocessHint::Torch => Preprocess::Torch,
+        PreprocessHint::Caffe => Preprocess::Caffe,
+        PreprocessHint::Tf => Preprocess::Tf,
+    }
 }
 
 /// Values that are not a recipe of this version.

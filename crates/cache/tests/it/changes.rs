@@ -9,6 +9,7 @@ use cache::{
     Skip, SplitReader, check_compatible, open,
 };
 use serde_json::json;
+use util::Hint as _;
 
 const FILES: &[(&str, &str)] =
     &[("cats/a", "1"), ("cats/b", "2"), ("dogs/c", "3"), ("dogs/d", "bad")];
@@ -88,12 +89,12 @@ fn what_changed_is_told() {
     let (text, hint) = told(&new, &files);
     assert!(text.contains(r#"layer was "block5_pool", is now "block4_pool""#), "{text}");
     assert!(text.contains(r#"weights.sha256 was "ab", is now "cd""#), "{text}");
-    assert!(hint.contains("--overwrite") && !hint.contains("--update"), "{hint}");
+    assert!(hint.contains("overwrite") && !hint.contains("update"), "{hint}");
     let error = run(dir.path(), &new, &files, Existing::Update).unwrap_err();
     assert!(matches!(error, CacheError::Changed { .. }), "{error}");
 
     let (text, hint) = told(&old, &files[1..]);
-    assert!(text.contains("1 file removed (cats/a)") && hint.contains("--update"), "{text}");
+    assert!(text.contains("1 file removed (cats/a)") && hint.contains("update"), "{text}");
     let more = inputs(
         data.path(),
         &[FILES[0], FILES[1], FILES[2], FILES[3], ("dogs/e", "5"), ("dogs/f", "6")],
@@ -159,7 +160,7 @@ fn update_mends_a_damaged_cache() {
     cut.set_len(9_000_000).unwrap();
     let error = run(dir.path(), &settings, &files, Existing::Refuse).unwrap_err();
     assert!(
-        matches!(error, CacheError::Damaged { .. }) && error.hint().unwrap().contains("--update"),
+        matches!(error, CacheError::Damaged { .. }) && error.hint().unwrap().contains("update"),
         "{error}"
     );
     assert!(matches!(SplitReader::open(dir.path(), "train"), Err(CacheError::Damaged { .. })));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::common::{compute, many, run, settings, snapshot, writer};
 use cache::{CacheError, Dtype, Existing, OpenOptions, State, info, open};
+use util::Hint as _;
 
 const ROW: usize = 16;
 

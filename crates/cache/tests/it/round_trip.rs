@@ -8,6 +8,7 @@ use cache::{Dtype, Existing, OpenOptions, RunStats, SplitReader, open};
 use half::f16;
 use ndarray_npy::read_npy;
 use proptest::prelude::*;
+use util::Hint as _;
 
 fn golden(name: &str) -> Vec<u8> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/npy");
@@ -112,7 +113,7 @@ fn half_precision_keeps_nan_and_refuses_what_it_cannot_hold() {
     let writer = writer(open(dir.path(), "train", settings, inputs, OpenOptions::default()));
     let error = writer.write_row(0, &[0.0, 1e6, 0.0, 0.0], source(b"x")).unwrap_err();
     assert!(
-        error.to_string().contains("cats/a") && error.hint().unwrap().contains("--dtype f32"),
+        error.to_string().contains("cats/a") && error.hint().unwrap().contains("f32"),
         "{error}"
     );
     writer.write_row(0, &[f32::NAN, f32::INFINITY, -0.0, 65504.0], source(b"x")).unwrap();

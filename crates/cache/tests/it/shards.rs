@@ -8,6 +8,7 @@ use cache::{
     CacheError, Dtype, Existing, Input, OpenOptions, Opened, Rules, RunStats, Settings, Shard,
     merge, open,
 };
+use util::Hint as _;
 
 fn shard(dir: &Path, settings: &Settings, files: &[Input], index: usize, count: usize) {
     let options = OpenOptions { shard: Some(Shard { index, count }), ..OpenOptions::default() };

@@ -8,6 +8,7 @@ use crate::common::{compute, many, run, settings, snapshot, writer};
 use cache::{
     CacheError, Dtype, Existing, OpenOptions, RunStats, SplitReader, info, list_splits, open,
 };
+use util::Hint as _;
 
 fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());

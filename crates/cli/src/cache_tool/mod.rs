@@ -11,10 +11,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::console::{Console, error_line, parse};
-use crate::failure::{exit_with, hinted};
+use crate::failure::exit_with;
+use crate::hints::hinted;
 use crate::interrupt::Interrupt;
-use crate::shared_pictures::{self, describe_leak};
-use crate::{progress, text};
+use crate::leaks::describe_leak;
+use crate::{hints, progress, text};
 pub(crate) use args::CacheArgs;
 use args::{Command, LeaksArgs, MergeArgs, RecoverArgs};
 
@@ -261,7 +262,7 @@ fn recover(args: &RecoverArgs) -> Result<ExitCode> {
                 text::count(failures.len(), "split was", "splits were"),
                 args.features.display()
             ),
-            first.hint().unwrap_or_else(|| "cache info lists what is there".to_owned()),
+            hints::of_cache(first).unwrap_or_else(|| "cache info lists what is there".to_owned()),
         )),
     }
 }
@@ -272,7 +273,7 @@ fn leaks(args: &LeaksArgs) -> Result<ExitCode> {
     if splits.is_empty() {
         return Err(nothing(&args.features));
     }
-    let found = shared_pictures::find(&args.features, args.distance)?;
+    let found = pipeline::shared_pictures(&args.features, args.distance)?;
     for leak in &found {
         console.say(describe_leak(leak))?;
     }

@@ -1,38 +1,27 @@
 //! Raw flags become one validated configuration before any work.
 
 use anyhow::{Context as _, Result};
-use backbone::{Base, EngineInfo, EngineOptions, Pooling};
-use cache::{Dtype, Existing, OpenOptions};
-use images::{Interpolation, LoadSpec, Preprocess};
-use pipeline::{NUMERICS, Recipe, WeightsId};
+use backbone::{Base, EngineOptions};
+use cache::{Existing, OpenOptions};
+use images::{Interpolation, Preprocess};
+use pipeline::extract::ExtractOptions;
+use pipeline::{Error, Recipe};
 use std::path::PathBuf;
-use weights::PreprocessHint;
 
 use super::args::{PreprocessChoice, Profile, RunArgs};
-use crate::failure::hinted;
+use crate::hints::hinted;
 
 /// What `extract` will do.
 #[derive(Debug)]
 pub(super) struct Config {
-    pub(super) data: PathBuf,
     /// Split names, at least one.
     pub(super) splits: Vec<String>,
-    pub(super) features: PathBuf,
-    /// The base up to the layer that is kept.
-    pub(super) base: Base,
-    pub(super) pooling: Pooling,
-    pub(super) weights: String,
     pub(super) models: PathBuf,
     pub(super) offline: bool,
     pub(super) index_url: Option<weights::Url>,
-    pub(super) size: images::ImageSize,
-    pub(super) interpolation: Interpolation,
-    pub(super) preprocess: PreprocessChoice,
-    pub(super) batch_size: usize,
-    pub(super) dtype: Dtype,
-    pub(super) engine: EngineOptions,
     pub(super) threads: Option<usize>,
-    pub(super) open: OpenOptions,
+    /// What the library needs.
+    pub(super) options: ExtractOptions,
 }
 
 impl Config {
@@ -43,12 +32,7 @@ impl Config {
     pub(super) fn new(args: RunArgs) -> Result<Self> {
         let base = Base::ending_at(&args.base.backbone, args.base.layer.as_deref())?;
         let weights = args.weights.clone().or_else(|| base.default_weights.map(str::to_owned));
-        let weights = weights.ok_or_else(|| {
-            hinted(
-                format!("weights for {}: the hub has none", base.name),
-                "give a file with --weights FILE: docs/weights.md says who publishes one",
-            )
-        })?;
+        let weights_spec = weights.ok_or(Error::NoWeights { base: base.name })?;
         let size = args.base.image_size(&base);
         base.output_shape(size.height as usize, size.width as usize)?;
         let splits = splits(&args)?;
@@ -63,28 +47,23 @@ impl Config {
         }
         let lesson = args.profile == Some(Profile::Lesson);
         let interpolation = if lesson { Interpolation::Nearest } else { Interpolation::Bilinear };
-        let preprocess = if lesson {
-            PreprocessChoice::Fixed(Preprocess::Rescale)
-        } else {
-            PreprocessChoice::Auto
+        let preprocess = match args.preprocess {
+            Some(PreprocessChoice::Fixed(fixed)) => Some(fixed),
+            Some(PreprocessChoice::Auto) => None,
+            None => lesson.then_some(Preprocess::Rescale),
         };
-        Ok(Self {
-            weights,
+        let options = ExtractOptions {
             data: args.data,
-            splits,
             features: args.features,
             base,
             pooling: args.base.pooling,
-            models: args.models,
-            offline: args.offline,
-            index_url: args.index_url,
+            weights_spec,
             size,
             interpolation: args.interpolation.unwrap_or(interpolation),
-            preprocess: args.preprocess.unwrap_or(preprocess),
+            preprocess,
             batch_size: args.batch_size as usize,
             dtype: args.dtype,
             engine: EngineOptions { device: args.device, precision: args.precision, isa: args.isa },
-            threads: args.threads,
             open: OpenOptions {
                 existing: match (args.overwrite, args.update) {
                     (true, _) => Existing::Overwrite,
@@ -95,49 +74,15 @@ impl Config {
                 on_error: args.on_error,
                 rules: Recipe::RULES,
             },
-        })
-    }
-
-    /// How files become pixels, once it is known what the weights were trained with.
-    pub(super) fn load_spec(&self, trained: Preprocess) -> LoadSpec {
-        let preprocess = match self.preprocess {
-            PreprocessChoice::Fixed(fixed) => fixed,
-            PreprocessChoice::Auto => trained,
         };
-        LoadSpec { size: self.size, interpolation: self.interpolation, preprocess }
-    }
-
-    /// Everything that decides the bits of a row.
-    pub(super) fn recipe(
-        &self,
-        base: &Base,
-        weights: WeightsId,
-        spec: &LoadSpec,
-        engine: &EngineInfo,
-    ) -> Recipe {
-        Recipe {
-            numerics: NUMERICS,
-            backbone: base.name.to_owned(),
-            variant: base.variant().map(str::to_owned),
-            layer: base.last_layer().to_owned(),
-            pooling: self.pooling,
-            weights,
-            image_size: spec.size,
-            interpolation: spec.interpolation,
-            preprocess: spec.preprocess,
-            precision: engine.precision,
-            hardware: engine.hardware.clone(),
-            dtype: self.dtype,
-        }
-    }
-}
-
-/// The preprocessing that weights were trained with.
-pub(crate) fn preprocess_of(hint: PreprocessHint) -> Preprocess {
-    match hint {
-        PreprocessHint::Torch => Preprocess::Torch,
-        PreprocessHint::Caffe => Preprocess::Caffe,
-        PreprocessHint::Tf => Preprocess::Tf,
+        Ok(Self {
+            splits,
+            models: args.models,
+            offline: args.offline,
+            index_url: args.index_url,
+            threads: args.threads,
+            options,
+        })
     }
 }
 

@@ -3,23 +3,26 @@
 mod args;
 mod bases;
 mod config;
-mod split;
+mod follower;
+mod show;
 mod summary;
 
+use pipeline::extract::{Extraction, SplitOutcome};
+use pipeline::{Error, WeightsSearch};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::console::{Console, parse};
 use crate::failure::{EXIT_SKIPPED, exit_with};
-use crate::feature_source::WeightsSearch;
+use crate::hints::short_of_something;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
+use crate::progress::Transfer;
 use crate::text;
 use crate::threads;
 pub(crate) use args::ExtractArgs;
 use args::{Command, RunArgs};
 use config::Config;
-pub(crate) use config::preprocess_of;
-use split::{Done, Session};
+use follower::Follower;
 
 /// How long a run may take to finish the batch in hand. What is finished is on disk, so no more than that batch is lost.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,41 +44,52 @@ pub(crate) fn execute(args: ExtractArgs) -> ExitCode {
 fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let console = Console { quiet: args.quiet, json: args.json };
     let config = Config::new(args)?;
-    backbone::check_device(&config.engine)?;
+    backbone::check_device(&config.options.engine)?;
     let interrupt = Interrupt::listen(GRACE, "run the same command again to go on from there")?;
     let pool = threads::pool(config.threads)?;
 
     let started = Instant::now();
+    let transfer = Transfer::new(console);
     let search = WeightsSearch {
         models_dir: &config.models,
         offline: config.offline,
         index_url: config.index_url.as_ref(),
-        console,
+        progress: &transfer,
     };
-    let weights = search.resolve(&config.base, &config.weights)?;
-    let session = Session::new(&config, weights, &pool, console, &interrupt)?;
-    session.announce()?;
+    let options = &config.options;
+    let weights = search.resolve(&options.base, &options.weights_spec)?;
+    let extraction = Extraction::new(options, weights, &pool)?;
+    show::announce(&extraction, pool.current_num_threads(), console)?;
 
-    let mut done = Vec::new();
+    let follower = Follower::new(console, &interrupt);
+    let mut outcomes = Vec::new();
     for split in &config.splits {
-        let one = session.extract(split)?;
-        let interrupted = matches!(one, Done::Interrupted { .. });
-        done.push(one);
+        let one = extraction.extract(split, &follower).map_err(goes_on)?;
+        show::outcome(split, &one, options, console)?;
+        let interrupted = matches!(one, SplitOutcome::Interrupted { .. });
+        outcomes.push(one);
         if interrupted {
             break;
         }
     }
-    let leaks = session.report_leaks(&done)?;
-    console.json(&session.json(&done, &leaks, started.elapsed()))?;
-    if done.iter().any(|one| matches!(one, Done::Interrupted { .. })) {
+    let leaks = show::leaks(&outcomes, options, console)?;
+    console.json(&show::json(&extraction.info(), &outcomes, &leaks, options, started.elapsed()))?;
+    if outcomes.iter().any(|one| matches!(one, SplitOutcome::Interrupted { .. })) {
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     }
-    let skipped: u64 = done.iter().map(Done::skipped).sum();
+    let skipped: u64 = outcomes.iter().map(SplitOutcome::skipped).sum();
     if skipped == 0 {
         return Ok(ExitCode::SUCCESS);
     }
     let files = text::count(skipped as usize, "file was", "files were");
-    console
-        .warn(format!("{files} skipped; the index files in {} say why", config.features.display()));
+    console.warn(format!(
+        "{files} skipped; the index files in {} say why",
+        options.features.display()
+    ));
     Ok(ExitCode::from(EXIT_SKIPPED))
+}
+
+/// Adds how to go on where the machine was short of something.
+fn goes_on(error: Error) -> anyhow::Error {
+    short_of_something(error, "the same command goes on from there")
 }

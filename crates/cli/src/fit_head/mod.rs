@@ -1,33 +1,26 @@
 //! `fit-head`: a dense classifier on cached features, and its report.
 
 mod args;
-mod evaluate;
-mod features;
 mod page;
 mod print;
-mod repeat;
-mod room;
+mod split_result;
 mod thumbnails;
 
-use anyhow::{Context as _, Result};
-use head::{FitConfig, Fitted, HeadFolder, HeadManifest};
-use pipeline::Recipe;
+use anyhow::Result;
+use head::FitConfig;
+use pipeline::fit::{AllFeatures, Evaluated, Features, Fit, FitOutcome};
+use pipeline::{BoxError, Event, Progress, Recipe};
 use serde_json::{Value, json};
-use std::ops::ControlFlow;
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::console::{Console, parse};
-use crate::failure::{exit_with, hinted};
-use crate::feature_source::FeatureSource;
+use crate::failure::exit_with;
+use crate::hints::hinted;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
-use crate::shared_pictures::{self, describe_leak};
+use crate::leaks::describe_leak;
 use crate::{text, threads};
 pub(crate) use args::FitArgs;
-use evaluate::{Evaluated, evaluate, split_result};
-use features::{AllFeatures, Features};
-use repeat::Seeds;
 use thumbnails::Thumbnails;
 
 /// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
@@ -56,58 +49,24 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         ));
     }
     let mut thumbnails = Thumbnails::new(args.data.as_deref())?;
-    let features = AllFeatures::open(&args.features, console)?;
-    let source =
-        FeatureSource::of(&features.train.manifest().settings).context("the split 'train'")?;
-    let described = serde_json::to_value(&source).context("describing the features")?;
+    let features = AllFeatures::open(&args.features)?;
+    for (split, difference) in features.differences() {
+        console.warn(format!("train and {split}: {difference}"));
+    }
     // What comes from elsewhere is bounded before any of it is printed.
-    head::check_features(&described)?;
+    let source = features.source()?;
+    pipeline::fit::describe(&source)?;
     let notes = check_leaks(args, console)?;
     announce(&features, &source.recipe, console)?;
 
-    // What would fail after the training fails before it.
     let config = args.config(features.classes());
-    let room = room::check_memory(&features, &config, args.repeats)?;
-    let folder = open_folder(&args.head)?;
-    let started = Instant::now();
-    let fitted = train(&features, &config, room, console, interrupt)?;
-    let seconds = started.elapsed().as_secs_f64();
-    if fitted.interrupted {
+    let fit = Fit::new(&features, &config, args.repeats, &args.head)?;
+    let follower = Follower { console, interrupt, config: &config, classes: features.classes() };
+    let Some(outcome) = fit.run(&follower)? else {
         console.warn("stopped; no head was written");
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
-    }
-    console.say(format!(
-        "trained {} in {seconds:.2} s",
-        print::layers(&fitted.head, config.dropout)
-    ))?;
-    if fitted.restored_best {
-        console
-            .say(format!("kept the weights of epoch {}", fitted.best_epoch.unwrap_or_default()))?;
-    }
-
-    let mut evaluated: Vec<(&Features, Evaluated)> = Vec::new();
-    for one in features.iter() {
-        evaluated.push((one, evaluate(&fitted.head, one)?));
-    }
-    for (one, result) in &evaluated {
-        console.say(print::metrics(one.name(), &result.metrics))?;
-    }
-    if let Some((one, result)) = evaluated.last() {
-        console.say("")?;
-        console.say(format!("{} rows:", one.name()))?;
-        for line in print::confusion(&result.metrics, features.classes()) {
-            console.say(line)?;
-        }
-        console.say("")?;
-    }
-
-    let mut seeds = Seeds::default();
-    let test =
-        evaluated.iter().find(|(one, _)| one.name() == "test").map(|(_, result)| &result.metrics);
-    seeds.add(config.seed, &fitted, test);
-    let further = (1..u64::from(args.repeats)).map(|i| config.seed.wrapping_add(i));
-    seeds.run(&features, &config, room, further, console, interrupt)?;
-    let repeats = seeds.summary();
+    };
+    let repeats = outcome.repeats.as_ref();
     for metric in repeats.iter().flat_map(|r| &r.metrics) {
         let count = metric.values.len();
         console.say(format!(
@@ -115,21 +74,14 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
             metric.label, metric.mean, metric.half_width
         ))?;
     }
-
-    let manifest = HeadManifest::new(&fitted, &config, features.classes().to_vec(), described);
-    fitted.head.save(&folder, &manifest)?;
-    let json = json_result(args, &fitted, seconds, &evaluated, repeats.as_ref());
-    let splits: Result<Vec<_>> = evaluated
-        .iter()
-        .map(|(one, result)| split_result(one, result, features.classes().len()))
-        .collect();
+    let json = json_result(args, &outcome);
     let trained = page::Trained {
         features: &features,
         recipe: &source.recipe,
         config: &config,
-        fitted: &fitted,
+        outcome: &outcome,
     };
-    let written = page::write(&args.head, &trained, splits?, repeats, notes, &mut thumbnails)?;
+    let written = page::write(&args.head, &trained, notes, &mut thumbnails)?;
     thumbnails.report(console)?;
     console.say(format!("head   {}", args.head.display()))?;
     console.say(format!("report {}", written.page.display()))?;
@@ -137,45 +89,65 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The head's folder, held for this run alone.
-fn open_folder(path: &Path) -> Result<HeadFolder> {
-    HeadFolder::open(path).map_err(|error| {
-        let other = "choose another folder with --head DIR";
-        let hint = match error.hint() {
-            Some(hint) => format!("{hint}, or {other}"),
-            None => other.to_owned(),
-        };
-        hinted(format!("head '{}': {error}", path.display()), hint)
-    })
+/// Follows a training: what it says, and Ctrl-C.
+struct Follower<'a> {
+    console: Console,
+    interrupt: &'a Interrupt,
+    config: &'a FitConfig,
+    classes: &'a [String],
 }
 
-fn train(
-    features: &AllFeatures,
-    config: &FitConfig,
-    room: usize,
-    console: Console,
-    interrupt: &Interrupt,
-) -> Result<Fitted> {
-    let validation = features.validation.as_ref().map(Features::split);
-    let mut printing = Ok(());
-    let on_epoch = &mut |stats: &head::EpochStats| {
-        printing = console.say(print::epoch(stats, config.epochs));
-        if interrupt.requested() || printing.is_err() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+impl Progress for Follower<'_> {
+    fn stop(&self) -> bool {
+        self.interrupt.requested()
+    }
+
+    fn event(&self, event: Event<'_>) -> Result<(), BoxError> {
+        let Self { console, config, .. } = self;
+        match event {
+            Event::Epoch(stats) => console.say(print::epoch(stats, config.epochs))?,
+            Event::Trained { fitted, seconds } => {
+                let layers = print::layers(&fitted.head, config.dropout);
+                console.say(format!("trained {layers} in {seconds:.2} s"))?;
+                if fitted.restored_best {
+                    let best = fitted.best_epoch.unwrap_or_default();
+                    console.say(format!("kept the weights of epoch {best}"))?;
+                }
+            }
+            Event::Evaluated(results) => self.evaluated(results)?,
+            Event::Seed { seed, values } => {
+                let line: Vec<String> = (values.iter())
+                    .filter(|(key, _, _)| key.contains("accuracy"))
+                    .map(|(_, label, value)| format!("{} {value:.4}", label.to_lowercase()))
+                    .collect();
+                console.say(format!("seed {seed}: {}", line.join(", ")))?;
+            }
+            _ => {}
         }
-    };
-    let trainer = head::Trainer::new(features.classes().len(), config);
-    let trainer = trainer.validation(validation.as_ref()).cache_bytes(room).on_epoch(on_epoch);
-    let fitted = trainer.fit(&features.train.split())?;
-    printing?;
-    Ok(fitted)
+        Ok(())
+    }
+}
+
+impl Follower<'_> {
+    /// Metrics of every split, and the confusions of the last.
+    fn evaluated(&self, results: &[(&Features, Evaluated)]) -> std::io::Result<()> {
+        let console = self.console;
+        for (one, result) in results {
+            console.say(print::metrics(one.name(), &result.metrics))?;
+        }
+        let Some((one, result)) = results.last() else { return Ok(()) };
+        console.say("")?;
+        console.say(format!("{} rows:", one.name()))?;
+        for line in print::confusion(&result.metrics, self.classes) {
+            console.say(line)?;
+        }
+        console.say("")
+    }
 }
 
 /// Pictures that two splits share make validation and test look better than they are.
 fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
-    let leaks = shared_pictures::find(&args.features, cache::leaks::DEFAULT_DISTANCE)?;
+    let leaks = pipeline::shared_pictures(&args.features, cache::leaks::DEFAULT_DISTANCE)?;
     let lines: Vec<String> = leaks.iter().map(describe_leak).collect();
     if args.fail_on_leak
         && let Some(first) = lines.first()
@@ -216,29 +188,18 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
     Ok(())
 }
 
-fn json_result(
-    args: &FitArgs,
-    fitted: &Fitted,
-    seconds: f64,
-    evaluated: &[(&Features, Evaluated)],
-    repeats: Option<&report::Repeats>,
-) -> Value {
+fn json_result(args: &FitArgs, outcome: &FitOutcome<'_>) -> Value {
+    let FitOutcome { fitted, seconds, evaluated, repeats } = outcome;
     let metrics: serde_json::Map<String, Value> = evaluated
         .iter()
         .map(|(one, result)| (one.name().to_owned(), json!(result.metrics)))
         .collect();
-    let repeats = repeats.map(|r| {
-        let metrics: serde_json::Map<String, Value> = r
-            .metrics
-            .iter()
-            .map(|m| {
-                (
-                    m.key.clone(),
-                    json!({ "values": m.values, "mean": m.mean, "half_width": m.half_width }),
-                )
-            })
-            .collect();
-        json!({ "seeds": r.seeds, "metrics": metrics })
+    let repeats = repeats.as_ref().map(|r| {
+        let metrics = r.metrics.iter().map(|m| {
+            let value = json!({ "values": m.values, "mean": m.mean, "half_width": m.half_width });
+            (m.key.to_owned(), value)
+        });
+        json!({ "seeds": r.seeds, "metrics": metrics.collect::<serde_json::Map<_, _>>() })
     });
     json!({
         "head": images::display_name(&args.head),

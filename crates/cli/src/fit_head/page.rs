@@ -1,16 +1,18 @@
 //! The report of a run.
 
 use anyhow::Result;
-use head::{FitConfig, Fitted};
+use head::FitConfig;
 use pipeline::Recipe;
+use pipeline::fit::{AllFeatures, FitOutcome};
 use report::{
-    Epoch, Mistake, Repeats, Run, Section, Skipped, SplitResult, most_confident_mistakes,
+    Epoch, Mistake, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
+    most_confident_mistakes,
 };
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::features::AllFeatures;
 use super::print;
+use super::split_result::split_result;
 use super::thumbnails::Thumbnails;
 use crate::text;
 
@@ -24,19 +26,23 @@ pub(super) struct Trained<'a> {
     pub(super) features: &'a AllFeatures,
     pub(super) recipe: &'a Recipe,
     pub(super) config: &'a FitConfig,
-    pub(super) fitted: &'a Fitted,
+    pub(super) outcome: &'a FitOutcome<'a>,
 }
 
 /// Writes the report beside the head.
 pub(super) fn write(
     dir: &Path,
     trained: &Trained<'_>,
-    splits: Vec<SplitResult>,
-    repeats: Option<Repeats>,
     notes: Vec<String>,
     thumbnails: &mut Thumbnails,
 ) -> Result<report::Written> {
-    let Trained { features, fitted, .. } = *trained;
+    let Trained { features, outcome, .. } = *trained;
+    let fitted = &outcome.fitted;
+    let classes = features.classes().len();
+    let results = outcome.evaluated.iter();
+    let splits: Result<Vec<_>> =
+        results.map(|(one, result)| split_result(one, result, classes)).collect();
+    let splits = splits?;
     let name = dir.file_name().unwrap_or(dir.as_os_str());
     let run = Run {
         title: title(features.classes()),
@@ -58,7 +64,7 @@ pub(super) fn write(
             .collect(),
         mistakes: mistakes(features, &splits, thumbnails)?,
         splits,
-        repeats,
+        repeats: outcome.repeats.as_ref().map(repeats),
         skipped: skipped(features)?,
         notes,
     };
@@ -90,7 +96,8 @@ fn command_line() -> String {
 }
 
 fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
-    let Trained { features, recipe, config, fitted } = *trained;
+    let Trained { features, recipe, config, outcome } = *trained;
+    let fitted = &outcome.fitted;
     let row_shape = &features.train.manifest().settings.row_shape;
     let rows = features.iter().map(|one| {
         let counts = one.manifest().settings.classes.iter().zip(&one.manifest().class_counts);
@@ -175,6 +182,17 @@ fn mistakes(
             thumbnail_jpeg: thumbnails.take(&split.name, &p.file, sha256.get(&p.row).copied()),
         })
         .collect())
+}
+
+fn repeats(found: &pipeline::fit::Repeats) -> Repeats {
+    let metrics = found.metrics.iter().map(|m| RepeatedMetric {
+        key: m.key.to_owned(),
+        label: m.label.to_owned(),
+        values: m.values.clone(),
+        mean: m.mean,
+        half_width: m.half_width,
+    });
+    Repeats { seeds: found.seeds.clone(), metrics: metrics.collect() }
 }
 
 fn skipped(features: &AllFeatures) -> Result<Vec<Skipped>> {

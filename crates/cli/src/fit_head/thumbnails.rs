@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::console::Console;
-use crate::failure::hinted;
+use crate::hints::hinted;
 
 /// Where `extract` looks for pictures, too, if it isn't told.
 const DEFAULT_FOLDER: &str = "data";

@@ -1,25 +1,22 @@
 //! `predict`: a trained head, or a base's own classifier, on new images.
 
 mod args;
-mod model;
 mod output;
 
 use anyhow::Result;
-use images::{Cause, Memory};
-use pipeline::NUMERICS;
-use std::cell::OnceCell;
-use std::path::PathBuf;
+use backbone::Hardware;
+use pipeline::predict::{Predictor, most_probable};
+use pipeline::{Error, NUMERICS, Recipe, WeightsSearch};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::console::{Console, parse};
-use crate::failure::{EXIT_SKIPPED, exit_with, hinted, short_of_something};
-use crate::feature_source::WeightsSearch;
+use crate::failure::{EXIT_SKIPPED, exit_with};
+use crate::hints::{hinted, short_of_something};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
-use crate::pipeline::Pipeline;
+use crate::progress::Transfer;
 use crate::threads;
 pub(crate) use args::PredictArgs;
-use model::Model;
 use output::{Form, Output};
 
 /// Nothing is written, so there is little to wait for: the batch in hand, if it takes no longer.
@@ -41,6 +38,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     let interrupt = Interrupt::listen(GRACE, "run the command again")?;
     let pool = threads::pool(args.threads)?;
 
+    let batch_size = args.batch_size as usize;
     let (files, ignored) = images::expand_inputs(&args.paths)?;
     let form = match (args.json, args.csv) {
         (true, _) => Form::Json,
@@ -60,47 +58,55 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         ));
     }
 
+    let transfer = Transfer::new(console);
     let search = WeightsSearch {
         models_dir: &args.models,
         offline: args.offline,
         index_url: args.index_url.as_ref(),
-        console,
+        progress: &transfer,
     };
-    let model = pool.install(|| Model::new(args, &search, console))?;
-    let pipeline =
-        Pipeline { extractor: &model.extractor, pool: &pool, batch_size: args.batch_size as usize };
-    let memory = Memory::default();
-    let short = OnceCell::new();
+    let weights = args.weights.as_deref();
+    let predictor = pool.install(|| match &args.backbone {
+        Some(name) => Predictor::with_classifier(name, weights, &search, args.device),
+        None => Predictor::with_head(&args.head, batch_size, weights, &search, args.device),
+    })?;
+    if let (Some(recipe), false) = (predictor.recipe(), args.quiet) {
+        warn_of_differences(recipe, &predictor.info().hardware, console);
+    }
     let mut good = 0;
-    let finished = pipeline.run(
+    let classes = predictor.classes();
+    let outcome = predictor.run(
         &files,
-        |path: &PathBuf, pixels| {
-            let bytes = memory.read(path)?;
-            let image = memory.decode(&bytes, model.spec())?;
-            model.fill(&image, pixels)
-        },
-        || interrupt.requested() || short.get().is_some(),
+        &pool,
+        batch_size,
+        || interrupt.requested(),
         |path, outcome| match outcome {
-            Ok(((), row)) => {
-                let best = top(&model.probabilities(row)?, &model.classes, args.top as usize);
+            Ok(probabilities) => {
                 good += 1;
+                let best = most_probable(probabilities, classes, args.top as usize);
                 output.prediction(path, &best)
-            }
-            Err(error) if error.cause() == Cause::Machine => {
-                // The first such error is the one that is told.
-                let _ = short.set(error);
-                Ok(())
             }
             Err(error) => {
                 bad += 1;
                 output.error(path, &error.reason())
             }
         },
-    )?;
+    );
+    let finished = match outcome {
+        Ok(finished) => finished,
+        Err(error) => {
+            return Err(match error.downcast::<Error>() {
+                Ok(error @ Error::Machine(_)) => {
+                    // What is known is told.
+                    output.finish()?;
+                    short_of_something(error, "then run the command again")
+                }
+                Ok(error) => error.into(),
+                Err(error) => error,
+            });
+        }
+    };
     output.finish()?;
-    if let Some(error) = short.into_inner() {
-        return Err(short_of_something(error, "then run the command again"));
-    }
     Ok(match (finished, good, bad) {
         (false, ..) => ExitCode::from(EXIT_INTERRUPTED),
         (true, _, 0) => ExitCode::SUCCESS,
@@ -109,6 +115,19 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         }
         (true, ..) => ExitCode::from(EXIT_SKIPPED),
     })
+}
+
+/// What differs between the features that the head was trained on and those that are computed here.
+fn warn_of_differences(recipe: &Recipe, hardware: &Hardware, console: Console) {
+    if *hardware != recipe.hardware {
+        console.warn(format!(
+            "the head's features were made by {}, here runs {hardware}: probabilities may differ in their last digits",
+            recipe.hardware
+        ));
+    }
+    if recipe.numerics != NUMERICS {
+        console.warn(numerics(recipe.numerics));
+    }
 }
 
 /// What it means that the head's features are of other numerics; 0 for a head that doesn't tell.
@@ -121,25 +140,4 @@ fn numerics(found: u32) -> String {
         "{what}, this version computes with numerics {NUMERICS}: the same picture may give other features than it gave fit-head, \
         and another probability; run extract and fit-head again to make them agree"
     )
-}
-
-/// The `k` most probable classes, best first; equal ones in class order.
-fn top<'a>(probabilities: &[f32], classes: &'a [String], k: usize) -> Vec<(&'a str, f32)> {
-    let mut all: Vec<(&str, f32)> =
-        classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
-    all.sort_by(|a, b| b.1.total_cmp(&a.1));
-    all.truncate(k);
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_most_probable_classes_come_first_and_ties_keep_their_order() {
-        let classes = ["a", "b", "c"].map(str::to_owned);
-        assert_eq!(top(&[0.25, 0.5, 0.25], &classes, 2), [("b", 0.5), ("a", 0.25)]);
-        assert_eq!(top(&[0.25, 0.5, 0.25], &classes, 9).len(), 3);
-    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::walk::{Entry, Kind, list, walk};
 use super::{Ignored, display_name};
+use util::Hint;
 
 /// One image file of a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,24 +72,20 @@ pub enum ScanError {
     },
 }
 
-impl ScanError {
-    /// What would fix it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Io { .. } => {
-                "check that the folder exists and may be read, or name another with --data"
-            }
+impl Hint for ScanError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Io { .. } => "check that the folder exists and may be read",
             Self::Unknown { .. } => {
                 "restore what the link points to, or remove the link; what begins with a dot is left out"
             }
             Self::NoClasses { .. } => {
                 "put the images of each class into a folder of its own, such as train/cats and train/dogs"
             }
-            Self::NoSplits { .. } => {
-                "name the folder that holds train/, validation/ and test/ with --data"
-            }
-            Self::TwoValidations { .. } => "name the one to use with --split",
-        }
+            Self::NoSplits { .. } => "name the folder that holds train/, validation/ and test/",
+            Self::TwoValidations { .. } => "name the split to use",
+        };
+        Some(text.to_owned())
     }
 }
 

@@ -1,11 +1,10 @@
-//! Whether there is room for a training and its report.
+//! Whether a training and its report fit into memory.
 
-use anyhow::Result;
 use head::FitConfig;
 
 use super::features::AllFeatures;
-use crate::failure::hinted;
-use crate::{available, text};
+use crate::error::{Error, MemoryUse};
+use crate::memory;
 
 /// What is left to everything else: code, threads, indices.
 const RESERVE: u64 = 64 << 20;
@@ -14,12 +13,12 @@ const RESERVE: u64 = 64 << 20;
 ///
 /// # Errors
 /// The network alone, or the report on so many classes, needs more.
-pub(super) fn check_memory(
+pub(crate) fn check_memory(
     features: &AllFeatures,
     config: &FitConfig,
     repeats: u16,
-) -> Result<usize> {
-    let Some(available) = available::memory() else {
+) -> Result<usize, Error> {
+    let Some(available) = memory::available() else {
         return Ok(head::CACHE_BYTES);
     };
     let train = &features.train.reader;
@@ -32,36 +31,16 @@ pub(super) fn check_memory(
     let reserve = RESERVE.min(available / 8);
     let reporting = report_bytes(features.iter().map(|one| one.reader.len()), classes);
     if reporting > available.saturating_sub(reserve) {
-        return Err(hinted(
-            format!(
-                "metrics and report of {} classes take about {}, {} are available",
-                text::thousands(classes),
-                text::gib(reporting),
-                text::gib(available)
-            ),
-            "extract features of fewer classes or fewer images, or free memory",
-        ));
+        let what = MemoryUse::Report { classes };
+        return Err(Error::Memory { what, needed: reporting, available });
     }
     match available.saturating_sub(reserve).checked_sub(needed) {
         // Half of the rest: what is counted from above is not all there is.
         Some(rest) => Ok(usize::try_from(rest / 2).unwrap_or(usize::MAX).min(head::CACHE_BYTES)),
-        None => Err(hinted(
-            format!(
-                "training a network of {} takes about {}, {} are available",
-                layers(config),
-                text::gib(needed),
-                text::gib(available)
-            ),
-            "give fewer --hidden units or a smaller --batch-size, or free memory",
-        )),
-    }
-}
-
-fn layers(config: &FitConfig) -> String {
-    let hidden: Vec<String> = config.hidden.iter().map(usize::to_string).collect();
-    match hidden.as_slice() {
-        [] => "no hidden layer".to_owned(),
-        widths => format!("hidden width {}", widths.join(", ")),
+        None => {
+            let what = MemoryUse::Training { hidden: config.hidden.clone() };
+            Err(Error::Memory { what, needed, available })
+        }
     }
 }
 

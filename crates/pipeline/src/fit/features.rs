@@ -1,20 +1,20 @@
 //! The splits in a features folder, checked to belong together.
 
-use anyhow::{Context as _, Result};
-use cache::{CacheError, Manifest, SplitReader};
+use cache::{CacheError, Difference, Manifest, SplitReader};
 use head::{FeatureRows, Split, check_split};
-use pipeline::Recipe;
 use std::path::Path;
 
-use crate::console::Console;
-use crate::failure::hinted;
+use crate::error::Error;
+use crate::feature_source::FeatureSource;
+use crate::recipe::Recipe;
 
 /// Names under which a validation split is looked for.
 const VALIDATION: [&str; 2] = ["validation", "val"];
 
 /// A finished split, memory-mapped.
-pub(super) struct Features {
-    pub(super) reader: SplitReader,
+pub struct Features {
+    /// Its files.
+    pub reader: SplitReader,
 }
 
 impl FeatureRows for Features {
@@ -36,24 +36,30 @@ impl FeatureRows for Features {
 }
 
 impl Features {
-    pub(super) fn name(&self) -> &str {
+    /// Name of the split.
+    pub fn name(&self) -> &str {
         &self.manifest().split
     }
 
-    pub(super) fn manifest(&self) -> &Manifest {
+    /// What it is.
+    pub fn manifest(&self) -> &Manifest {
         self.reader.manifest()
     }
 
-    pub(super) fn split(&self) -> Split<'_> {
+    /// Rows and labels.
+    pub fn split(&self) -> Split<'_> {
         Split { features: self, labels: self.reader.labels() }
     }
 }
 
 /// All splits of a run.
-pub(super) struct AllFeatures {
-    pub(super) train: Features,
-    pub(super) validation: Option<Features>,
-    pub(super) test: Option<Features>,
+pub struct AllFeatures {
+    /// The rows that a head is trained on.
+    pub train: Features,
+    /// Those that it is watched on.
+    pub validation: Option<Features>,
+    /// Those that it is judged by.
+    pub test: Option<Features>,
 }
 
 impl AllFeatures {
@@ -61,16 +67,9 @@ impl AllFeatures {
     ///
     /// # Errors
     /// No train split, splits that do not belong together, a class without rows.
-    pub(super) fn open(dir: &Path, console: Console) -> Result<Self> {
-        let train = optional(dir, "train")?.ok_or_else(|| {
-            hinted(
-                format!(
-                    "features folder '{}': expected train_features.npy with train.json, found none",
-                    dir.display()
-                ),
-                "run extract first, or give the folder with --features DIR",
-            )
-        })?;
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let train =
+            optional(dir, "train")?.ok_or_else(|| Error::NoTrain { dir: dir.to_owned() })?;
         let mut validation = None;
         for name in VALIDATION {
             if validation.is_none() {
@@ -80,32 +79,46 @@ impl AllFeatures {
         let all = Self { train, validation, test: optional(dir, "test")? };
         let classes = all.classes();
         for one in all.iter() {
-            let (train, other) = (all.train.manifest(), one.manifest());
-            cache::check_compatible(train, other, Recipe::RULES)?;
-            for difference in train.settings.harmless(&other.settings, Recipe::RULES) {
-                console.warn(format!("train and {}: {difference}", one.name()));
-            }
+            cache::check_compatible(all.train.manifest(), one.manifest(), Recipe::RULES)?;
             check_split(one.name(), &one.split(), classes.len(), classes)?;
         }
         Ok(all)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Features> {
+    /// How the rows were made, and their shape.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] where this version does not know it.
+    pub fn source(&self) -> Result<FeatureSource, Error> {
+        FeatureSource::of(&self.train.manifest().settings)
+            .map_err(Error::from)
+            .map_err(Error::of_split("train"))
+    }
+
+    /// What differs between train and each other split although they may be used together.
+    pub fn differences(&self) -> Vec<(&str, Difference)> {
+        let settings = &self.train.manifest().settings;
+        let of = |one: &'_ Features| settings.harmless(&one.manifest().settings, Recipe::RULES);
+        self.iter().flat_map(|one| of(one).into_iter().map(|d| (one.name(), d))).collect()
+    }
+
+    /// All of them, train first.
+    pub fn iter(&self) -> impl Iterator<Item = &Features> {
         std::iter::once(&self.train).chain(&self.validation).chain(&self.test)
     }
 
     /// Class names in label order.
-    pub(super) fn classes(&self) -> &[String] {
+    pub fn classes(&self) -> &[String] {
         &self.train.manifest().settings.classes
     }
 }
 
 /// A split that may be absent, but not broken.
-fn optional(dir: &Path, split: &str) -> Result<Option<Features>> {
+fn optional(dir: &Path, split: &str) -> Result<Option<Features>, Error> {
     match SplitReader::open(dir, split) {
         Ok(reader) => Ok(Some(Features { reader })),
         Err(CacheError::Missing { .. }) if !unfinished(dir, split) => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("features of split '{split}'")),
+        Err(error) => Err(Error::Features { split: split.to_owned(), source: Box::new(error) }),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The least of what the machine, the control group and the limits of the process leave; `None` where none is told.
-pub(crate) fn memory() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     [machine(), group(), limits()].into_iter().flatten().min()
 }
 
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn linux_tells() {
-        let found = memory().unwrap();
+        let found = available().unwrap();
         assert!((1 << 20..1 << 50).contains(&found), "{found}");
     }
 }

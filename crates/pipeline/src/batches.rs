@@ -5,12 +5,13 @@
 //! Memory: two batches of pixels and one of features, whatever the number of files, and what `load` holds meanwhile. It may
 //! wait for memory that other loads hold, since those need no thread of the pool but their own to go on.
 
-use anyhow::{Context as _, Result};
 use backbone::Extractor;
 use rayon::prelude::*;
 
+use crate::error::Error;
+
 /// What runs the files.
-pub(crate) struct Pipeline<'a> {
+pub(crate) struct Batches<'a> {
     pub(crate) extractor: &'a Extractor,
     pub(crate) pool: &'a rayon::ThreadPool,
     /// Files the base takes at once.
@@ -25,20 +26,21 @@ struct Batch<'i, I, T, E> {
     items: Vec<(&'i I, Result<T, E>)>,
 }
 
-impl Pipeline<'_> {
+impl Batches<'_> {
     /// Runs `items` in order until the end or until `stop` says so, finishing the batches in hand.
     ///
-    /// `load` fills one image's pixels, or says why it can't. `sink` gets every item in order, with its feature row or that. Returns whether all items were done.
+    /// `load` fills one image's pixels, or says why it can't. `sink` gets every item in order, with its feature row or
+    /// that. Returns whether all items were done.
     ///
     /// # Errors
     /// The engine's, or what `sink` gives.
-    pub(crate) fn run<I: Sync, T: Send + Sync, E: Send + Sync>(
+    pub(crate) fn run<I: Sync, T: Send + Sync, L: Send + Sync, E: From<Error>>(
         &self,
         items: &[I],
-        load: impl Fn(&I, &mut [f32]) -> Result<T, E> + Sync,
+        load: impl Fn(&I, &mut [f32]) -> Result<T, L> + Sync,
         stop: impl Fn() -> bool,
-        mut sink: impl FnMut(&I, Result<(T, &[f32]), E>) -> Result<()>,
-    ) -> Result<bool> {
+        mut sink: impl FnMut(&I, Result<(T, &[f32]), L>) -> Result<(), E>,
+    ) -> Result<bool, E> {
         let decode = |chunk| self.decode(chunk, &load);
         let row_values = self.extractor.row_values();
         let mut chunks = items.chunks(self.batch_size);
@@ -54,7 +56,7 @@ impl Pipeline<'_> {
                     || upcoming.map(decode),
                 )
             });
-            ran.context("running the base")?;
+            ran.map_err(Error::from)?;
             let mut rows = features.chunks_exact(row_values);
             for (item, loaded) in batch.items {
                 match loaded {

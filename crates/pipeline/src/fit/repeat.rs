@@ -1,20 +1,36 @@
 //! The same training with several seeds.
 
-use anyhow::Result;
+use head::Fitted;
 use head::metrics::Metrics;
 use head::repeats::mean_interval;
-use head::{FitConfig, Fitted};
-use report::{RepeatedMetric, Repeats};
-use std::ops::ControlFlow;
 
-use super::evaluate::evaluate;
-use super::features::AllFeatures;
-use crate::console::Console;
-use crate::interrupt::Interrupt;
+/// What several seeds gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Repeats {
+    /// The seeds, the first one's head was kept.
+    pub seeds: Vec<u64>,
+    /// What is compared between them.
+    pub metrics: Vec<RepeatedMetric>,
+}
+
+/// One value a seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RepeatedMetric {
+    /// A stable name.
+    pub key: &'static str,
+    /// What it is called.
+    pub label: &'static str,
+    /// In the order of the seeds.
+    pub values: Vec<f64>,
+    /// Their mean.
+    pub mean: f64,
+    /// Half of the 95% interval's width; NaN where there is none.
+    pub half_width: f64,
+}
 
 /// One value a seed of everything that is compared between seeds.
 #[derive(Default)]
-pub(super) struct Seeds {
+pub(crate) struct Seeds {
     seeds: Vec<u64>,
     /// In the order of first mention.
     values: Vec<(&'static str, &'static str, Vec<f64>)>,
@@ -29,7 +45,7 @@ impl Seeds {
     }
 
     /// Takes one training's results in.
-    pub(super) fn add(&mut self, seed: u64, fitted: &Fitted, test: Option<&Metrics>) {
+    pub(crate) fn add(&mut self, seed: u64, fitted: &Fitted, test: Option<&Metrics>) {
         self.seeds.push(seed);
         let accuracies: Vec<f64> = fitted.history.iter().filter_map(|e| e.val_accuracy).collect();
         if let Some(&last) = accuracies.last() {
@@ -50,56 +66,22 @@ impl Seeds {
         }
     }
 
-    /// Trains with each further seed, keeping features in `room` bytes.
-    ///
-    /// # Errors
-    /// Training fails.
-    pub(super) fn run(
-        &mut self,
-        features: &AllFeatures,
-        config: &FitConfig,
-        room: usize,
-        further: impl Iterator<Item = u64>,
-        console: Console,
-        interrupt: &Interrupt,
-    ) -> Result<()> {
-        let validation = features.validation.as_ref().map(super::features::Features::split);
-        for seed in further {
-            let config = FitConfig { seed, ..config.clone() };
-            let on_epoch = &mut |_: &head::EpochStats| match interrupt.requested() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            };
-            let trainer = head::Trainer::new(features.classes().len(), &config);
-            let trainer = trainer.validation(validation.as_ref()).cache_bytes(room);
-            let fitted = trainer.on_epoch(on_epoch).fit(&features.train.split())?;
-            if fitted.interrupted {
-                return Ok(());
-            }
-            let test =
-                features.test.as_ref().map(|test| evaluate(&fitted.head, test)).transpose()?;
-            self.add(seed, &fitted, test.as_ref().map(|t| &t.metrics));
-            let line: Vec<String> = (self.values.iter())
-                .filter(|(key, _, _)| key.contains("accuracy"))
-                .filter_map(|(_, label, values)| {
-                    Some(format!("{} {:.4}", label.to_lowercase(), values.last()?))
-                })
-                .collect();
-            console.say(format!("seed {seed}: {}", line.join(", ")))?;
-        }
-        Ok(())
+    /// The values of the last seed.
+    pub(crate) fn last(&self) -> Vec<(&'static str, &'static str, f64)> {
+        let last = self.values.iter();
+        last.filter_map(|(key, label, values)| Some((*key, *label, *values.last()?))).collect()
     }
 
     /// Means and 95% intervals; none for a single seed.
-    pub(super) fn summary(&self) -> Option<Repeats> {
+    pub(crate) fn summary(&self) -> Option<Repeats> {
         if self.seeds.len() < 2 {
             return None;
         }
         let metrics = self.values.iter().filter_map(|(key, label, values)| {
             let interval = mean_interval(values)?;
             Some(RepeatedMetric {
-                key: (*key).to_owned(),
-                label: (*label).to_owned(),
+                key,
+                label,
                 values: values.clone(),
                 mean: interval.mean,
                 half_width: interval.half_width.unwrap_or(f64::NAN),

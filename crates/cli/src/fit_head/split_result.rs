@@ -1,24 +1,9 @@
 //! What a head does on a split, in the terms of the report.
 
 use anyhow::Result;
-use head::Head;
 use head::metrics::{self, Metrics};
+use pipeline::fit::{Evaluated, Features};
 use report::{Metric, Prediction, SplitResult};
-
-use super::features::Features;
-
-/// Metrics and predictions of one split.
-pub(super) struct Evaluated {
-    pub(super) metrics: Metrics,
-    /// (N, classes).
-    pub(super) probabilities: Vec<f32>,
-}
-
-pub(super) fn evaluate(head: &Head, features: &Features) -> Result<Evaluated> {
-    let probabilities = head.predict_rows(features.name(), features)?;
-    let metrics = metrics::evaluate(&probabilities, features.reader.labels(), head.classes())?;
-    Ok(Evaluated { metrics, probabilities })
-}
 
 /// The split's part of the report.
 pub(super) fn split_result(
@@ -47,7 +32,7 @@ pub(super) fn split_result(
 }
 
 /// The numbers under stable names, with their definitions.
-pub(super) fn named(metrics: &Metrics, classes: &[String]) -> Vec<Metric> {
+fn named(metrics: &Metrics, classes: &[String]) -> Vec<Metric> {
     let binary = classes.len() == 2;
     let (of, per_class) = match classes {
         [_, positive] => (format!("class '{positive}'"), String::new()),

@@ -1,25 +1,24 @@
 //! How a feature row is made from a file: what a head must know of its features to predict, and `predict` to make them.
 
-use anyhow::{Context as _, bail};
 use backbone::{Base, Device, EngineOptions, Extractor, Hardware};
 use cache::{Dtype, Settings};
 use images::{ImageSize, MAX_SIDE};
-use pipeline::{Recipe, RecipeError, WeightsId};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use weights::{self, Weights};
 
-use crate::console::Console;
-use crate::failure::hinted;
-use crate::progress::Transfer;
-use crate::{available, text};
+use crate::error::{Error, MemoryUse};
+use crate::memory;
+use crate::recipe::{Recipe, RecipeError, WeightsId};
 
 /// The `features` section of `head.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct FeatureSource {
+pub struct FeatureSource {
+    /// How a row is computed.
     #[serde(flatten)]
-    pub(crate) recipe: Recipe,
-    pub(crate) row_shape: Vec<usize>,
+    pub recipe: Recipe,
+    /// Shape of a row.
+    pub row_shape: Vec<usize>,
 }
 
 impl FeatureSource {
@@ -27,7 +26,7 @@ impl FeatureSource {
     ///
     /// # Errors
     /// See [`Recipe::of`].
-    pub(crate) fn of(settings: &Settings) -> Result<Self, RecipeError> {
+    pub fn of(settings: &Settings) -> Result<Self, RecipeError> {
         Ok(Self { recipe: Recipe::of(settings)?, row_shape: settings.row_shape.clone() })
     }
 
@@ -36,14 +35,14 @@ impl FeatureSource {
     ///
     /// # Errors
     /// They can't or don't.
-    pub(crate) fn check(&self, inputs: usize, batch: usize) -> anyhow::Result<()> {
+    pub fn check(&self, inputs: usize, batch: usize) -> Result<(), Error> {
         let values = self.row_shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
         if values != Some(inputs) {
-            bail!("expected rows of {inputs} values, found the shape {:?}", self.row_shape);
+            return Err(Error::RowShape { inputs, shape: self.row_shape.clone() });
         }
         let ImageSize { width, height } = self.recipe.image_size;
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
-            bail!("expected images of sides from 1 to {MAX_SIDE}, found {width}x{height}");
+            return Err(Error::ImageSize { width, height });
         }
         let base = Base::ending_at(&self.recipe.backbone, Some(&self.recipe.layer))?;
         let shapes = base.shapes(height as usize, width as usize)?;
@@ -52,15 +51,11 @@ impl FeatureSource {
         let layers =
             shapes.windows(2).map(|w| (w[0].values() + w[1].values()) as u64).max().unwrap_or(0);
         let needed = 4 * (pixels + layers);
-        match available::memory() {
-            Some(available) if needed > available => Err(hinted(
-                format!(
-                    "images of {width}x{height} take at least {}, {} are available",
-                    text::gib(needed),
-                    text::gib(available)
-                ),
-                "give a smaller --batch-size, or free memory",
-            )),
+        match memory::available() {
+            Some(available) if needed > available => {
+                let what = MemoryUse::Images { width, height };
+                Err(Error::Memory { what, needed, available })
+            }
             _ => Ok(()),
         }
     }
@@ -69,12 +64,12 @@ impl FeatureSource {
     ///
     /// # Errors
     /// Weights can't be had or differ, or the device can't be had.
-    pub(crate) fn extractor(
+    pub fn extractor(
         &self,
         weights_spec: Option<&str>,
         find: &WeightsSearch<'_>,
         device: Device,
-    ) -> anyhow::Result<Extractor> {
+    ) -> Result<Extractor, Error> {
         let recipe = &self.recipe;
         let base = Base::ending_at(&recipe.backbone, Some(&recipe.layer))?;
         let weights = match weights_spec {
@@ -82,13 +77,11 @@ impl FeatureSource {
             None => self.named_weights(&base, find)?,
         };
         if weights.sha256 != recipe.weights.sha256 {
-            return Err(hinted(
-                format!(
-                    "weights '{}': expected sha256 {}, found {}",
-                    weights.name, recipe.weights.sha256, weights.sha256
-                ),
-                "give --weights the file that the features were made with",
-            ));
+            return Err(Error::WeightsDiffer {
+                name: weights.name,
+                expected: recipe.weights.sha256.clone(),
+                found: weights.sha256,
+            });
         }
         let base = base.for_variant(weights.variant)?;
         let (device, isa) = match (&recipe.hardware, device) {
@@ -106,11 +99,10 @@ impl FeatureSource {
         let size = [height as usize, width as usize];
         let extractor = Extractor::new(&base, &weights, size, recipe.pooling, &options)?;
         if extractor.row_shape() != self.row_shape {
-            bail!(
-                "the base gives rows {:?}, the head was trained on {:?}",
-                extractor.row_shape(),
-                self.row_shape
-            );
+            return Err(Error::OtherRows {
+                found: extractor.row_shape(),
+                expected: self.row_shape.clone(),
+            });
         }
         Ok(extractor)
     }
@@ -121,7 +113,7 @@ impl FeatureSource {
     ///
     /// A head may come from a stranger, and its words are data: they can't choose a file, an address or a program. What is
     /// left is what `extract` fetches of its own accord, in the same ways but without pip, and numbers that are drawn here.
-    fn named_weights(&self, base: &Base, find: &WeightsSearch<'_>) -> anyhow::Result<Weights> {
+    fn named_weights(&self, base: &Base, find: &WeightsSearch<'_>) -> Result<Weights, Error> {
         let WeightsId { name, sha256, .. } = &self.recipe.weights;
         if name.starts_with("random:") {
             return find.resolve(base, name);
@@ -131,31 +123,26 @@ impl FeatureSource {
                 find.resolve_changed(base, name, |options| options.pip = None)
             }
             // Known beforehand: nothing has to be fetched to find it out.
-            Some(pinned) => Err(hinted(
-                format!(
-                    "weights '{name}': the head expects sha256 {}, they have {pinned}",
-                    util::visible(sha256)
-                ),
-                "give --weights the file that the features were made with",
-            )),
-            None => Err(hinted(
-                format!(
-                    "the head's features were made with the weights '{}', which a head alone can't choose",
-                    util::visible(name)
-                ),
-                "give them with --weights FILE or --weights OWNER/NAME, as for extract",
-            )),
+            Some(pinned) => Err(Error::PinnedWeightsDiffer {
+                name: name.clone(),
+                expected: sha256.clone(),
+                pinned: pinned.to_owned(),
+            }),
+            None => Err(Error::UnknownWeights { name: name.clone() }),
         }
     }
 }
 
 /// Where weights are looked for.
-pub(crate) struct WeightsSearch<'a> {
-    pub(crate) models_dir: &'a Path,
-    pub(crate) offline: bool,
+pub struct WeightsSearch<'a> {
+    /// Folder that downloaded weights are kept in.
+    pub models_dir: &'a Path,
+    /// Never use the network.
+    pub offline: bool,
     /// The one package index to ask.
-    pub(crate) index_url: Option<&'a weights::Url>,
-    pub(crate) console: Console,
+    pub index_url: Option<&'a weights::Url>,
+    /// Follows transfers.
+    pub progress: &'a dyn weights::Progress,
 }
 
 impl WeightsSearch<'_> {
@@ -163,7 +150,7 @@ impl WeightsSearch<'_> {
     ///
     /// # Errors
     /// See [`weights::resolve`].
-    pub(crate) fn resolve(&self, base: &Base, spec: &str) -> anyhow::Result<Weights> {
+    pub fn resolve(&self, base: &Base, spec: &str) -> Result<Weights, Error> {
         self.resolve_changed(base, spec, |_| ())
     }
 
@@ -172,15 +159,14 @@ impl WeightsSearch<'_> {
         base: &Base,
         spec: &str,
         change: impl FnOnce(&mut weights::Options<'_>),
-    ) -> anyhow::Result<Weights> {
-        let progress = Transfer::new(self.console);
-        let mut options = weights::Options::from_env(self.models_dir, self.offline, &progress);
+    ) -> Result<Weights, Error> {
+        let mut options = weights::Options::from_env(self.models_dir, self.offline, self.progress);
         if let Some(url) = self.index_url {
             options.use_index(url.clone());
         }
         change(&mut options);
         weights::resolve(spec, &base.architecture()?, &options)
-            .with_context(|| format!("weights for {}", base.name))
+            .map_err(|source| Error::Weights { base: base.name, source: Box::new(source) })
     }
 }
 

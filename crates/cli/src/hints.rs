@@ -1,0 +1,185 @@
+//! What fixes an error, with the flags and commands of these programs: libraries don't know them.
+
+use backbone::{BaseError, EngineError, ExtractorError};
+use cache::CacheError;
+use head::HeadError;
+use images::ScanError;
+use pipeline::{Error, MemoryUse};
+use std::error::Error as StdError;
+use std::io;
+use util::Hint;
+use weights::WeightsError;
+
+/// An error of the command line itself, with what fixes it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Hinted {
+    message: String,
+    hint: String,
+}
+
+/// An error with a hint.
+pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Hinted { message: message.into(), hint: hint.into() }.into()
+}
+
+/// Where the machine was short of something that has nothing to do with the file at hand: adds what to do `then`.
+pub(crate) fn short_of_something(error: Error, then: &str) -> anyhow::Error {
+    match (&error, error.hint()) {
+        (Error::Machine(_), Some(hint)) => hinted(error.to_string(), format!("{hint}; {then}")),
+        _ => error.into(),
+    }
+}
+
+/// The hint of the first error in the chain that has one.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(of)
+}
+
+fn of(cause: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(e) = cause.downcast_ref::<Hinted>() {
+        return Some(e.hint.clone());
+    }
+    if let Some(e) = cause.downcast_ref::<Error>() {
+        return of_pipeline(e);
+    }
+    if let Some(e) = cause.downcast_ref::<CacheError>() {
+        return of_cache(e);
+    }
+    if let Some(e) = cause.downcast_ref::<ScanError>() {
+        return of_scan(e);
+    }
+    if let Some(e) = cause.downcast_ref::<WeightsError>() {
+        return Some(e.hint().to_owned()).filter(|hint| !hint.is_empty());
+    }
+    if let Some(e) = cause.downcast_ref::<BaseError>() {
+        return e.hint();
+    }
+    if let Some(e) = cause.downcast_ref::<ExtractorError>() {
+        return e.hint();
+    }
+    if let Some(e) = cause.downcast_ref::<EngineError>() {
+        return e.hint();
+    }
+    cause.downcast_ref::<HeadError>().and_then(of_head)
+}
+
+fn of_pipeline(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Cache(e) => return of_cache(e),
+        Error::Features { source, .. } => return of_cache(source),
+        Error::Scan(e) => return of_scan(e),
+        Error::Head(e) => return of_head(e),
+        Error::Split { source, .. } | Error::HeadFeatures { source, .. } => {
+            return of_pipeline(source);
+        }
+        Error::NoTrain { .. } => "run extract first, or give the folder with --features DIR",
+        Error::HeadFolder { source, .. } => {
+            let other = "choose another folder with --head DIR";
+            return Some(match of_head(source) {
+                Some(hint) => format!("{hint}, or {other}"),
+                None => other.to_owned(),
+            });
+        }
+        Error::WeightsDiffer { .. } | Error::PinnedWeightsDiffer { .. } => {
+            "give --weights the file that the features were made with"
+        }
+        Error::NoWeights { .. } => {
+            "give a file with --weights FILE: docs/weights.md says who publishes one"
+        }
+        Error::UnknownWeights { .. } => {
+            "give them with --weights FILE or --weights OWNER/NAME, as for extract"
+        }
+        Error::Memory { what: MemoryUse::Images { .. }, .. } => {
+            "give a smaller --batch-size, or free memory"
+        }
+        Error::Memory { what: MemoryUse::Training { .. }, .. } => {
+            "give fewer --hidden units or a smaller --batch-size, or free memory"
+        }
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
+}
+
+fn of_scan(error: &ScanError) -> Option<String> {
+    let text = match error {
+        ScanError::Io { .. } => {
+            "check that the folder exists and may be read, or name another with --data"
+        }
+        ScanError::NoSplits { .. } => {
+            "name the folder that holds train/, validation/ and test/ with --data"
+        }
+        ScanError::TwoValidations { .. } => "name the one to use with --split",
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
+}
+
+pub(crate) fn of_cache(error: &CacheError) -> Option<String> {
+    let text = match error {
+        CacheError::Io { source, .. } => match source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                "choose a folder that you may write, with --features"
+            }
+            io::ErrorKind::NotADirectory => {
+                "a file stands where a folder is needed; choose another folder with --features"
+            }
+            _ => return error.hint(),
+        },
+        CacheError::Locked { pid, .. } => {
+            return Some(format!(
+                "wait for process {pid} to end, or choose another --features folder"
+            ));
+        }
+        CacheError::Changed { changes, .. } if changes.settings.is_empty() => {
+            "--update keeps the rows of unchanged files and computes the rest; --overwrite computes everything again"
+        }
+        CacheError::Changed { .. } => {
+            "--overwrite computes everything again; or choose another --features folder"
+        }
+        CacheError::Damaged { .. } => {
+            "extract --update recomputes what is damaged, extract --overwrite computes everything again"
+        }
+        CacheError::Missing { .. } => {
+            "run extract first; if a run was interrupted, run the same command again to go on, or cache recover if only the names were missing"
+        }
+        CacheError::Incompatible { .. } => {
+            "run extract for both splits with the same settings (--overwrite)"
+        }
+        CacheError::Shards { .. } => {
+            "run extract --shard I/N for what is missing, and keep the shards of one run only"
+        }
+        CacheError::OutputVanished { .. } => {
+            "leave the output folder alone while extract runs, and run the command again"
+        }
+        CacheError::BadInput { .. } => {
+            "--on-error skip leaves bad files out and lists them in the index"
+        }
+        CacheError::TooLargeForF16 { .. } => "use --dtype f32",
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
+}
+
+fn of_head(error: &HeadError) -> Option<String> {
+    let text = match error {
+        HeadError::NoFeatures { .. }
+        | HeadError::LabelCount { .. }
+        | HeadError::LabelRange { .. } => {
+            "the feature files do not belong together: run extract again with --overwrite"
+        }
+        HeadError::NotFinite { .. } => {
+            "look up the row in the split's _index.csv; run extract again with --overwrite and --dtype f32"
+        }
+        HeadError::NoValidation => "extract a validation split, or leave out --early-stopping",
+        HeadError::Diverged { .. } => "use a smaller --lr",
+        HeadError::Setting { setting, expected, .. } => {
+            return Some(format!("give --{} {expected}", setting.replace('_', "-")));
+        }
+        HeadError::Io { action: "read", .. } | HeadError::Format { .. } => {
+            "train it again with fit-head"
+        }
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
+}

@@ -1,0 +1,277 @@
+//! Why a command failed.
+
+use backbone::{BaseError, EngineError, ExtractorError};
+use cache::CacheError;
+use head::HeadError;
+use images::{ImageError, MAX_SIDE, ScanError};
+use std::path::PathBuf;
+use thiserror::Error;
+use util::{Hint, gib};
+use weights::WeightsError;
+
+use crate::recipe::RecipeError;
+
+/// What a caller's callback may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Every failure of this crate.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The arrays on disk.
+    #[error(transparent)]
+    Cache(Box<CacheError>),
+    /// The classifier or its files.
+    #[error(transparent)]
+    Head(Box<HeadError>),
+    /// The base can't be had as requested.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// The base can't be run on the device.
+    #[error(transparent)]
+    Extractor(Box<ExtractorError>),
+    /// A folder of images can't be listed.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// Another version computed the rows.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// Something about one split.
+    #[error("split '{split}'")]
+    Split {
+        /// The split.
+        split: String,
+        /// What.
+        source: Box<Error>,
+    },
+    /// The features of a split can't be read.
+    #[error("features of split '{split}'")]
+    Features {
+        /// The split.
+        split: String,
+        /// Why.
+        source: Box<CacheError>,
+    },
+    /// There is no train split to fit a head on.
+    #[error("features folder '{}': expected train_features.npy with train.json, found none", .dir.display())]
+    NoTrain {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The head's folder can't be written.
+    #[error("head '{}': {source}", .path.display())]
+    HeadFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<HeadError>,
+    },
+    /// What a head says of its features can't be used.
+    #[error("head '{}': what it says of its features", .path.display())]
+    HeadFeatures {
+        /// The head's folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A text is not what it should be.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// The features are of another width than the head.
+    #[error("expected rows of {inputs} values, found the shape {shape:?}")]
+    RowShape {
+        /// Inputs of the head.
+        inputs: usize,
+        /// Shape of a feature row.
+        shape: Vec<usize>,
+    },
+    /// No image is of this size.
+    #[error("expected images of sides from 1 to {MAX_SIDE}, found {width}x{height}")]
+    ImageSize {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+    },
+    /// The base gives other rows than those that the head was trained on.
+    #[error("the base gives rows {found:?}, the head was trained on {expected:?}")]
+    OtherRows {
+        /// Shape of a row of the base.
+        found: Vec<usize>,
+        /// Shape that the head was trained on.
+        expected: Vec<usize>,
+    },
+    /// The weights can't be had.
+    #[error("weights for {base}")]
+    Weights {
+        /// The base.
+        base: &'static str,
+        /// Why.
+        source: Box<WeightsError>,
+    },
+    /// None were given, and the base has no usual ones.
+    #[error("weights for {base}: the hub has none")]
+    NoWeights {
+        /// The base.
+        base: &'static str,
+    },
+    /// The weights are not those of the features.
+    #[error("weights '{name}': expected sha256 {expected}, found {found}")]
+    WeightsDiffer {
+        /// Their name.
+        name: String,
+        /// The digest that the features were made with.
+        expected: String,
+        /// Theirs.
+        found: String,
+    },
+    /// The head names known weights, but with a digest that they don't have.
+    #[error("weights '{name}': the head expects sha256 {}, they have {pinned}", util::visible(.expected))]
+    PinnedWeightsDiffer {
+        /// Their name.
+        name: String,
+        /// What the head says.
+        expected: String,
+        /// What they have.
+        pinned: String,
+    },
+    /// The head names weights that are not among the known ones: its word alone chooses no file and no address.
+    #[error(
+        "the head's features were made with the weights '{}', which a head alone can't choose",
+        util::visible(.name)
+    )]
+    UnknownWeights {
+        /// Their name.
+        name: String,
+    },
+    /// It does not fit into the memory that is available.
+    #[error("{what} {} {}, {} are available", .what.verb(), gib(*.needed), gib(*.available))]
+    Memory {
+        /// What takes it.
+        what: MemoryUse,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        available: u64,
+    },
+    /// The machine is short of something that has nothing to do with the file at hand.
+    #[error(transparent)]
+    Machine(ImageError),
+    /// The base failed while it ran.
+    #[error("running the base")]
+    Run(#[source] Box<EngineError>),
+    /// The caller's callback failed.
+    #[error(transparent)]
+    Progress(BoxError),
+}
+
+/// What takes memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemoryUse {
+    /// A batch of images of this size.
+    Images {
+        /// Width.
+        width: u32,
+        /// Height.
+        height: u32,
+    },
+    /// Training a network of these hidden layers.
+    Training {
+        /// Their widths.
+        hidden: Vec<usize>,
+    },
+    /// Metrics and report of so many classes.
+    Report {
+        /// How many.
+        classes: usize,
+    },
+}
+
+impl MemoryUse {
+    fn verb(&self) -> &'static str {
+        match self {
+            Self::Images { .. } => "take at least",
+            Self::Training { .. } => "takes about",
+            Self::Report { .. } => "take about",
+        }
+    }
+}
+
+impl std::fmt::Display for MemoryUse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Images { width, height } => write!(f, "images of {width}x{height}"),
+            Self::Training { hidden } if hidden.is_empty() => {
+                f.write_str("training a network of no hidden layer")
+            }
+            Self::Training { hidden } => {
+                let widths: Vec<String> = hidden.iter().map(usize::to_string).collect();
+                write!(f, "training a network of hidden width {}", widths.join(", "))
+            }
+            Self::Report { classes } => {
+                write!(f, "metrics and report of {} classes", util::thousands(*classes))
+            }
+        }
+    }
+}
+
+/// These are large: in boxes, so that every `Result` of this crate is small.
+macro_rules! boxed {
+    ($($variant:ident($error:ty)),+) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })+
+    };
+}
+
+boxed!(Cache(CacheError), Head(HeadError), Extractor(ExtractorError), Run(EngineError));
+
+impl Error {
+    /// With the split that it is about.
+    pub(crate) fn of_split(split: &str) -> impl FnOnce(Self) -> Self {
+        move |source| Self::Split { split: split.to_owned(), source: Box::new(source) }
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Cache(e) => return e.hint(),
+            Self::Features { source, .. } => return source.hint(),
+            Self::Head(e) => return e.hint(),
+            Self::HeadFolder { source, .. } => return source.hint(),
+            Self::Base(e) => return e.hint(),
+            Self::Extractor(e) => return e.hint(),
+            Self::Run(e) => return e.hint(),
+            Self::Scan(e) => return e.hint(),
+            Self::Split { source, .. } | Self::HeadFeatures { source, .. } => return source.hint(),
+            Self::Weights { source, .. } => {
+                return Some(source.hint().to_owned()).filter(|hint| !hint.is_empty());
+            }
+            Self::NoTrain { .. } => "extract the split first",
+            Self::WeightsDiffer { .. } | Self::PinnedWeightsDiffer { .. } => {
+                "give the weights that the features were made with"
+            }
+            Self::NoWeights { .. } => "give a file of weights",
+            Self::UnknownWeights { .. } => "give the weights by a file or a hub id",
+            Self::Memory { what: MemoryUse::Images { .. }, .. } => {
+                "take smaller batches, or free memory"
+            }
+            Self::Memory { what: MemoryUse::Training { .. }, .. } => {
+                "take fewer hidden units or smaller batches, or free memory"
+            }
+            Self::Memory { what: MemoryUse::Report { .. }, .. } => {
+                "extract features of fewer classes or fewer images, or free memory"
+            }
+            Self::Machine(_) => "allow more open files (ulimit -n) or free memory",
+            Self::Recipe(_) => "use the version that computed the rows, or compute them again",
+            Self::Json(_)
+            | Self::RowShape { .. }
+            | Self::ImageSize { .. }
+            | Self::OtherRows { .. }
+            | Self::Progress(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+}

@@ -1,0 +1,298 @@
+//! Image folders through a frozen base into arrays, one split after the other.
+
+use backbone::{Base, EngineInfo, EngineOptions, Extractor, Pooling};
+use cache::{Dtype, Input, Manifest, OpenOptions, Opened, RowSource, RunStats, Skip, SplitWriter};
+use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Preprocess};
+use rayon::ThreadPool;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use weights::Weights;
+
+use crate::batches::Batches;
+use crate::error::Error;
+use crate::progress::{Event, Progress};
+use crate::recipe::{NUMERICS, Recipe, WeightsId, preprocess_of};
+
+/// What to extract, and how.
+#[derive(Debug)]
+pub struct ExtractOptions {
+    /// Folder with a folder a split.
+    pub data: PathBuf,
+    /// Folder for the arrays.
+    pub features: PathBuf,
+    /// The base up to the layer that is kept.
+    pub base: Base,
+    /// Pooling after it.
+    pub pooling: Pooling,
+    /// The weights as they were requested, for the record.
+    pub weights_spec: String,
+    /// Size that images are resized to.
+    pub size: ImageSize,
+    /// How.
+    pub interpolation: Interpolation,
+    /// How pixels become numbers; `None`: as the weights were trained.
+    pub preprocess: Option<Preprocess>,
+    /// Images the base takes at once.
+    pub batch_size: usize,
+    /// How features are stored.
+    pub dtype: Dtype,
+    /// What runs the base.
+    pub engine: EngineOptions,
+    /// What to do with what is in the folder.
+    pub open: OpenOptions,
+}
+
+impl ExtractOptions {
+    fn recipe(&self, base: &Base, weights: WeightsId, engine: &EngineInfo) -> Recipe {
+        Recipe {
+            numerics: NUMERICS,
+            backbone: base.name.to_owned(),
+            variant: base.variant().map(str::to_owned),
+            layer: base.last_layer().to_owned(),
+            pooling: self.pooling,
+            image_size: self.size,
+            interpolation: self.interpolation,
+            preprocess: self.preprocess.unwrap_or(weights.preprocess),
+            precision: engine.precision,
+            hardware: engine.hardware.clone(),
+            dtype: self.dtype,
+            weights,
+        }
+    }
+}
+
+/// A base with its weights on a device, ready for any split.
+pub struct Extraction<'a> {
+    options: &'a ExtractOptions,
+    recipe: Recipe,
+    weights_source: String,
+    memory: Memory,
+    extractor: Extractor,
+    pool: &'a ThreadPool,
+}
+
+/// How a split ended.
+#[derive(Debug)]
+pub enum SplitOutcome {
+    /// It was complete already.
+    UpToDate(Box<Manifest>),
+    /// It is complete now.
+    Written {
+        /// What was written.
+        manifest: Box<Manifest>,
+        /// Images that this run computed.
+        computed: usize,
+        /// How long it took.
+        time: Duration,
+    },
+    /// The caller stopped it.
+    Interrupted {
+        /// The split.
+        split: String,
+        /// Images that are done.
+        rows: usize,
+        /// Images of the split, or of its shard.
+        total: usize,
+    },
+}
+
+impl SplitOutcome {
+    /// What is on disk, where the split is complete.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::UpToDate(manifest) | Self::Written { manifest, .. } => Some(manifest),
+            Self::Interrupted { .. } => None,
+        }
+    }
+
+    /// Files without a row.
+    pub fn skipped(&self) -> u64 {
+        self.manifest().map_or(0, |m| m.skipped)
+    }
+}
+
+impl<'a> Extraction<'a> {
+    /// Packs the weights for the device.
+    ///
+    /// # Errors
+    /// The device can't be had, or the base can't be run on it.
+    pub fn new(
+        options: &'a ExtractOptions,
+        weights: Weights,
+        pool: &'a ThreadPool,
+    ) -> Result<Self, Error> {
+        let ImageSize { width, height } = options.size;
+        let size = [height as usize, width as usize];
+        let base = options.base.for_variant(weights.variant)?;
+        let extractor = pool
+            .install(|| Extractor::new(&base, &weights, size, options.pooling, &options.engine))?;
+        // The engine has packed copies: the tensors themselves are dropped here.
+        let Weights { name, source, sha256, preprocess, .. } = weights;
+        let weights = WeightsId { name, sha256, preprocess: preprocess_of(preprocess) };
+        let recipe = options.recipe(&base, weights, &extractor.info());
+        let memory = Memory::default();
+        Ok(Self { options, recipe, weights_source: source, memory, extractor, pool })
+    }
+
+    /// How rows are computed.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What computes them.
+    pub fn info(&self) -> EngineInfo {
+        self.extractor.info()
+    }
+
+    /// Scans, opens, computes, completes one split.
+    ///
+    /// # Errors
+    /// A folder that can't be listed, an existing cache of something else, the disk's and the engine's errors,
+    /// [`Error::Machine`]. What is finished is kept: the same call goes on from there.
+    pub fn extract(&self, split: &str, progress: &dyn Progress) -> Result<SplitOutcome, Error> {
+        let started = Instant::now();
+        let dir = self.options.data.join(split);
+        let scan = images::scan_split(&dir).map_err(Error::from).map_err(Error::of_split(split))?;
+        progress.event(Event::Scanned { split, scan: &scan }).map_err(Error::Progress)?;
+        let settings = self.recipe.settings(self.extractor.row_shape(), scan.classes)?;
+        let inputs = scan.files.into_iter().map(|file| Input {
+            name: images::display_name(&file.relative),
+            path: file.path,
+            class: file.class,
+        });
+        let features = &self.options.features;
+        match cache::open(features, split, settings, inputs.collect(), self.options.open)? {
+            Opened::UpToDate(manifest) => Ok(SplitOutcome::UpToDate(manifest)),
+            Opened::Writer(writer) => self.compute(split, *writer, &dir, started, progress),
+        }
+    }
+
+    fn compute(
+        &self,
+        split: &str,
+        writer: SplitWriter,
+        dir: &Path,
+        started: Instant,
+        progress: &dyn Progress,
+    ) -> Result<SplitOutcome, Error> {
+        let (total, reused, pending) = (writer.total(), writer.reused(), writer.pending().len());
+        progress
+            .event(Event::Computing { split, total, reused, pending })
+            .map_err(Error::Progress)?;
+        let batches = Batches {
+            extractor: &self.extractor,
+            pool: self.pool,
+            batch_size: self.options.batch_size,
+        };
+        let pending: Vec<(usize, &Input)> =
+            writer.pending().iter().filter_map(|&at| Some((at, writer.input(at)?))).collect();
+        let spec = self.recipe.load_spec();
+        let (mut computed, mut skipped) = (0usize, Vec::new());
+        let short = OnceCell::new();
+        let finished = batches.run::<_, _, _, Error>(
+            &pending,
+            |(_, input), pixels| load(input, &self.memory, &spec, pixels),
+            || progress.stop() || short.get().is_some(),
+            |&(position, input), outcome| {
+                match outcome {
+                    Ok((source, row)) => {
+                        writer.write_row(position, row, source)?;
+                        computed += 1;
+                    }
+                    Err(Refused::Short(error)) => {
+                        // The first such error is the one that is told.
+                        let _ = short.set(error);
+                        return Ok(());
+                    }
+                    Err(Refused::Skipped(skip)) => {
+                        skipped.push(format!("{split}/{}: {}", input.name, skip.reason));
+                        writer.skip(position, &skip)?;
+                    }
+                }
+                progress.event(Event::Image).map_err(Error::Progress)
+            },
+        );
+        drop(pending);
+        progress.event(Event::Computed { skipped: &skipped }).map_err(Error::Progress)?;
+        let finished = finished.map_err(Error::of_split(split))?;
+        if let Some(error) = short.into_inner() {
+            writer.abandon()?;
+            return Err(Error::Machine(error));
+        }
+        if !finished {
+            let rows = reused + computed + skipped.len();
+            writer.abandon()?;
+            return Ok(SplitOutcome::Interrupted { split: split.to_owned(), rows, total });
+        }
+        let time = started.elapsed();
+        let manifest = Box::new(writer.finish(self.stats(dir, time))?);
+        Ok(SplitOutcome::Written { manifest, computed, time })
+    }
+
+    fn stats(&self, dir: &Path, time: Duration) -> RunStats {
+        let data = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        let info = self.extractor.info();
+        let extra = BTreeMap::from([
+            ("data".to_owned(), json!(images::display_name(&data))),
+            ("weights_spec".to_owned(), json!(self.options.weights_spec)),
+            ("weights_source".to_owned(), json!(self.weights_source)),
+            ("algorithms".to_owned(), json!(info.algorithms)),
+            ("device".to_owned(), json!(info.device)),
+            ("threads".to_owned(), json!(self.pool.current_num_threads())),
+            ("batch_size".to_owned(), json!(self.options.batch_size)),
+        ]);
+        let tool_version = env!("CARGO_PKG_VERSION").to_owned();
+        RunStats { tool_version, seconds: time.as_secs_f64(), extra }
+    }
+}
+
+/// Why a file gave no row.
+enum Refused {
+    /// It is left out.
+    Skipped(Skip),
+    /// The machine is short of something: it stays to do.
+    Short(ImageError),
+}
+
+/// What a file is left out for that could not be read.
+fn unread(error: ImageError) -> Refused {
+    let reason = error.reason();
+    match (error.cause(), &error) {
+        (Cause::Machine, _) => Refused::Short(error),
+        (Cause::Passing, _) => {
+            Refused::Skipped(Skip::passing(format!("{reason}; the next run tries again")))
+        }
+        (Cause::File, ImageError::FileTooLarge { path, bytes }) => {
+            Refused::Skipped(Skip::judged_by_size(reason, path, *bytes))
+        }
+        // No bytes that could be judged: a broken link, a pipe.
+        (Cause::File, _) => Refused::Skipped(Skip::passing(reason)),
+    }
+}
+
+/// One file's pixels, and what the cache keeps of the file. It is read once: what is decoded is what is hashed.
+fn load(
+    input: &Input,
+    memory: &Memory,
+    spec: &LoadSpec,
+    pixels: &mut [f32],
+) -> Result<RowSource, Refused> {
+    let bytes = memory.read(&input.path).map_err(unread)?;
+    let decoded = memory.decode(&bytes, spec).and_then(|image| {
+        spec.fill(&image, pixels)?;
+        Ok(image)
+    });
+    let image = decoded.map_err(|e| Refused::Skipped(Skip::judged(e.reason(), &bytes)))?;
+    let (width, height) = (image.width, image.height);
+    Ok(RowSource {
+        sha256: Sha256::digest(&*bytes).into(),
+        bytes: bytes.len() as u64,
+        width,
+        height,
+        phash: images::perceptual_hash(&image.data, width as usize, height as usize),
+    })
+}

@@ -1,0 +1,193 @@
+//! A trained head, or a base's own classifier, on new images.
+
+use backbone::bases::{Filter, View};
+use backbone::{Base, Device, EngineInfo, EngineOptions, Extractor, Pooling};
+use head::Head;
+use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Rgb8Image};
+use rayon::ThreadPool;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use crate::batches::Batches;
+use crate::error::Error;
+use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
+use crate::memory;
+use crate::recipe::{Recipe, preprocess_of};
+
+/// Pictures in, probabilities out: a base with a trained head, or with its own classifier.
+pub struct Predictor {
+    extractor: Extractor,
+    classes: Vec<String>,
+    spec: LoadSpec,
+    /// Length of the shorter side that the middle is cut out of.
+    crop: Option<u32>,
+    /// A base's own classifier gives probabilities by itself.
+    head: Option<(Head, FeatureSource)>,
+}
+
+impl Predictor {
+    /// The head of a folder, fed with batches of so many images. The base is that of its features; weights are those of
+    /// `weights_spec`, or those that the head names if they are known ones. To be called in the pool that runs it.
+    ///
+    /// # Errors
+    /// Files that are no head, features that this version does not know or that don't fit the head, too little memory, and
+    /// those of [`FeatureSource::extractor`].
+    pub fn with_head(
+        dir: &Path,
+        batch_size: usize,
+        weights_spec: Option<&str>,
+        find: &WeightsSearch<'_>,
+        device: Device,
+    ) -> Result<Self, Error> {
+        let available = memory::available().unwrap_or(u64::MAX);
+        let (head, manifest) = Head::load_within(available, dir)?;
+        let features =
+            |error: Error| Error::HeadFeatures { path: dir.to_owned(), source: Box::new(error) };
+        let source: FeatureSource =
+            serde_json::from_value(manifest.features.clone()).map_err(|e| features(e.into()))?;
+        source.check(head.inputs(), batch_size).map_err(features)?;
+        let extractor = source.extractor(weights_spec, find, device)?;
+        let spec = source.recipe.load_spec();
+        let head = Some((head, source));
+        Ok(Self { extractor, classes: manifest.classes, spec, crop: None, head })
+    }
+
+    /// A base's own classifier, of the classes of ImageNet. To be called in the pool that runs it.
+    ///
+    /// # Errors
+    /// The base, its weights or the device can't be had.
+    pub fn with_classifier(
+        backbone: &str,
+        weights_spec: Option<&str>,
+        find: &WeightsSearch<'_>,
+        device: Device,
+    ) -> Result<Self, Error> {
+        let base = Base::with_classifier(backbone)?;
+        let spec = weights_spec.or(base.default_weights);
+        let weights = find.resolve(&base, spec.ok_or(Error::NoWeights { base: base.name })?)?;
+        let base = base.for_variant(weights.variant)?;
+        let (crop, interpolation) = match base.view() {
+            // Keras's examples load pictures with its default.
+            View::Stretched => (None, Interpolation::Nearest),
+            View::Center { shorter, filter: Filter::Bilinear } => {
+                (Some(shorter), Interpolation::Bilinear)
+            }
+            View::Center { shorter, filter: Filter::Bicubic } => {
+                (Some(shorter), Interpolation::Bicubic)
+            }
+        };
+        let side = base.default_size;
+        let spec = LoadSpec {
+            size: ImageSize::square(side as u32),
+            interpolation,
+            preprocess: preprocess_of(weights.preprocess),
+        };
+        let options = EngineOptions { device, precision: None, isa: None };
+        let extractor = Extractor::new(&base, &weights, [side; 2], Pooling::None, &options)?;
+        let classes = backbone::imagenet_classes().into_iter().map(str::to_owned).collect();
+        Ok(Self { extractor, classes, spec, crop, head: None })
+    }
+
+    /// The classes, in label order.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// How the head's features were made; `None` for a base's own classifier.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        self.head.as_ref().map(|(_, source)| &source.recipe)
+    }
+
+    /// What computes features here; the head's own may have been made by something else.
+    pub fn info(&self) -> EngineInfo {
+        self.extractor.info()
+    }
+
+    /// A picture's values for the base.
+    fn fill(&self, image: &Rgb8Image, pixels: &mut [f32]) -> Result<(), ImageError> {
+        match self.crop {
+            None => self.spec.fill(image, pixels),
+            Some(shorter) => {
+                let LoadSpec { size, interpolation, .. } = self.spec;
+                let middle = images::center_crop(image, shorter, size, interpolation)?;
+                self.spec.fill(&middle, pixels)
+            }
+        }
+    }
+
+    /// The probability of each class, from what the base gave.
+    fn probabilities(&self, row: &[f32]) -> Result<Vec<f32>, Error> {
+        let mut row = row.to_vec();
+        if let Some((head, source)) = &self.head {
+            round_to(source.recipe.dtype, &mut row);
+            row = head.predict(&row)?;
+        }
+        Ok(row)
+    }
+
+    /// Predicts `files` in order until the end or until `stop` says so. `sink` gets every file, with the probability of
+    /// every class in label order, or why there is none. Returns whether all files were done.
+    ///
+    /// # Errors
+    /// The engine's, what `sink` gives, and [`Error::Machine`] where the machine is short of something.
+    pub fn run<E: From<Error>>(
+        &self,
+        files: &[PathBuf],
+        pool: &ThreadPool,
+        batch_size: usize,
+        stop: impl Fn() -> bool,
+        mut sink: impl FnMut(&Path, Result<&[f32], ImageError>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let batches = Batches { extractor: &self.extractor, pool, batch_size };
+        let memory = Memory::default();
+        let short = OnceCell::new();
+        let finished = batches.run(
+            files,
+            |path: &PathBuf, pixels| {
+                let bytes = memory.read(path)?;
+                let image = memory.decode(&bytes, &self.spec)?;
+                self.fill(&image, pixels)
+            },
+            || stop() || short.get().is_some(),
+            |path, outcome| match outcome {
+                Ok(((), row)) => sink(path, Ok(&self.probabilities(row)?)),
+                Err(error) if error.cause() == Cause::Machine => {
+                    // The first such error is the one that is told.
+                    let _ = short.set(error);
+                    Ok(())
+                }
+                Err(error) => sink(path, Err(error)),
+            },
+        )?;
+        match short.into_inner() {
+            Some(error) => Err(Error::Machine(error).into()),
+            None => Ok(finished),
+        }
+    }
+}
+
+/// The `k` most probable classes, best first; equal ones in class order.
+pub fn most_probable<'a>(
+    probabilities: &[f32],
+    classes: &'a [String],
+    k: usize,
+) -> Vec<(&'a str, f32)> {
+    let mut all: Vec<(&str, f32)> =
+        classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1));
+    all.truncate(k);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_probable_classes_come_first_and_ties_keep_their_order() {
+        let classes = ["a", "b", "c"].map(str::to_owned);
+        let best = most_probable(&[0.25, 0.5, 0.25], &classes, 2);
+        assert_eq!(best, [("b", 0.5), ("a", 0.25)]);
+        assert_eq!(most_probable(&[0.25, 0.5, 0.25], &classes, 9).len(), 3);
+    }
+}
