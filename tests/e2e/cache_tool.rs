@@ -111,7 +111,7 @@ fn pictures_in_two_splits_are_found_in_every_disguise() {
     assert_eq!(found.len(), 5);
     let json = cache("leaks", &features).flags("--json").run().exits(1).json();
     assert_eq!(json.as_array().unwrap().len(), 4);
-    // Bits that differ count only up to the wished distance.
+    // Bits that differ count only up to the requested distance.
     let strict = cache("leaks", &features).flags("--distance 0").run().exits(1);
     let _ = strict.says(&["copied.png"]);
 }

@@ -1,4 +1,4 @@
-//! What lies in a data folder beside images in class folders.
+//! What is in a data folder beside images in class folders.
 
 use std::ffi::OsStr;
 use std::fs;

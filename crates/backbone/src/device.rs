@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A wish for a device.
+/// A requested device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
     /// The first of CUDA, Metal and CPU that this build and this machine have.

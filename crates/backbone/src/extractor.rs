@@ -92,7 +92,7 @@ pub enum ExtractorError {
 }
 
 impl ExtractorError {
-    /// What would mend it, if that is known.
+    /// What would fix it, if that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Base(e) => e.hint(),

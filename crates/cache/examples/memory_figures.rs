@@ -1,4 +1,4 @@
-//! Time and peak memory of writing, finishing, opening anew, and verifying a cache of N rows.
+//! Time and peak memory of writing, finishing, opening again, and verifying a cache of N rows.
 //!
 //! `cargo run --release -p cache --example memory_figures -- N ELEMENTS FOLDER` (each N in a process of its own)
 #![allow(clippy::print_stdout)]

@@ -48,7 +48,7 @@ pub enum CacheError {
         /// What is there.
         found: String,
     },
-    /// What lies in the folder was made from other settings or other inputs.
+    /// What is in the folder was made from other settings or other inputs.
     #[error("{path} was made from something else: {changes}")]
     Changed {
         /// The manifest, or the journal of an unfinished run.
@@ -69,7 +69,7 @@ pub enum CacheError {
     Missing {
         /// The manifest.
         path: PathBuf,
-        /// What lies there instead.
+        /// What is there instead.
         why: String,
     },
     /// Two splits that cannot be used together.

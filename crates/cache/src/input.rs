@@ -79,14 +79,14 @@ impl Skip {
     }
 }
 
-/// What to do with what lies in the folder.
+/// What to do with what is in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Existing {
     /// Go on with an interrupted run of the same settings and inputs; try again inputs that could not be read and can be
     /// now; refuse anything else.
     #[default]
     Refuse,
-    /// Compute everything anew. What lies there stays until the new cache is complete.
+    /// Compute everything again. What is there stays until the new cache is complete.
     Overwrite,
     /// Keep the rows whose file is unchanged, compute the rest. The settings must be the same.
     Update,
@@ -109,7 +109,7 @@ util::named!(OnError, "the treatment of bad files", { Skip = "skip", Fail = "fai
 /// How to open a split for writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenOptions {
-    /// What to do with what lies in the folder.
+    /// What to do with what is in the folder.
     pub existing: Existing,
     /// Compute only this part of the inputs, into files of its own.
     pub shard: Option<Shard>,

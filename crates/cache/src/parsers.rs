@@ -75,7 +75,7 @@ pub fn journal(bytes: &[u8]) -> Outcome {
     let Ok(replay) = read(bytes) else { return Ok(false) };
     let valid = usize::try_from(replay.valid_len).ok().and_then(|len| bytes.get(..len));
     let valid = valid.ok_or_else(|| format!("{} of {} bytes", replay.valid_len, bytes.len()))?;
-    // A run that goes on cuts the rest off: what is left says the same, also when its lines are written anew.
+    // A run that goes on cuts the rest off: what is left says the same, also when its lines are written again.
     same(&replay, &read(valid))?;
     let mut written = Vec::new();
     for line in valid.split_inclusive(|&byte| byte == b'\n') {

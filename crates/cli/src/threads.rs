@@ -2,12 +2,12 @@
 
 use anyhow::Context as _;
 
-/// A pool of `wish` threads, one a core without a wish.
+/// A pool of `requested` threads, one a core where none are.
 ///
 /// # Errors
 /// The system refuses threads.
-pub(crate) fn pool(wish: Option<usize>) -> anyhow::Result<rayon::ThreadPool> {
-    let threads = wish.unwrap_or_else(available);
+pub(crate) fn pool(requested: Option<usize>) -> anyhow::Result<rayon::ThreadPool> {
+    let threads = requested.unwrap_or_else(available);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|i| format!("worker-{i}"))

@@ -17,7 +17,7 @@ pub(crate) struct Nonzero {
     pub(crate) value: f32,
 }
 
-/// Rows of one split, in memory without zeros as far as they fit, else read anew whenever they are needed.
+/// Rows of one split, in memory without zeros as far as they fit, else read again whenever they are needed.
 pub(crate) struct RowStore<'a> {
     features: &'a dyn FeatureRows,
     kept: Vec<Box<[Nonzero]>>,

@@ -175,7 +175,7 @@ pub struct RepeatedMetric {
 /// An input file that gave no row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// The split that it lies in.
+    /// The split that it is in.
     pub split: String,
     /// The file.
     pub file: String,

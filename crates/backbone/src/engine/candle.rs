@@ -67,21 +67,21 @@ impl CandleEngine {
         base: &Base,
         weights: &Weights,
         size: [usize; 2],
-        wish: Device,
+        requested: Device,
         precision: Option<Precision>,
     ) -> Result<Self, EngineError> {
-        let device = open(wish)?;
+        let device = open(requested)?;
         let on_gpu = !device.is_cpu();
-        // Off CUDA, f32 products are the only ones: a lower wish is met by a higher precision, and recorded as such.
+        // Off CUDA, f32 products are the only ones: a lower precision is met by a higher one, and recorded as such.
         let precision = match precision.unwrap_or(Precision::Highest) {
-            wished if device.is_cuda() => wished,
+            asked if device.is_cuda() => asked,
             _ => Precision::Highest,
         };
         if device.is_cuda() {
             candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::High);
         }
         let dtype = if precision == Precision::Medium { DType::BF16 } else { DType::F32 };
-        let name = wish.to_string();
+        let name = requested.to_string();
         let wrap = |source| EngineError::Candle { device: name.clone(), source };
 
         let mut steps = Vec::new();

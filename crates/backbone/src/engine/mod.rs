@@ -69,7 +69,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// What would mend it, if that is known.
+    /// What would fix it, if that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotBuilt { feature, .. } => Some(format!(

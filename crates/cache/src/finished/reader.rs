@@ -98,7 +98,7 @@ impl SplitReader {
         &self.labels
     }
 
-    /// The index: every input in order, the bad files (without a row) at their place among them. Read anew at each call,
+    /// The index: every input in order, the bad files (without a row) at their place among them. Read again at each call,
     /// and checked against its hash.
     pub fn index(&self) -> Result<Vec<IndexEntry>, CacheError> {
         let path = &self.files.index;

@@ -1,4 +1,4 @@
-//! What lies in a features folder.
+//! What is in a features folder.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -69,7 +69,7 @@ pub struct Provenance {
     pub rows_per_second: f64,
     /// How many runs it took: 1 when nothing was interrupted.
     pub sessions: u64,
-    /// What else the caller wishes to keep of the run, for instance the time of each stage.
+    /// What else the caller wants to keep of the run, for instance the time of each stage.
     #[serde(default)]
     pub extra: BTreeMap<String, Value>,
 }

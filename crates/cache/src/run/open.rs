@@ -1,4 +1,4 @@
-//! Deciding what to do with what lies in the folder.
+//! Deciding what to do with what is in the folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ fn decide(
 
     let part = match Replay::read(&files.journal) {
         // Without its features a journal is worth nothing; one that is committed still only where names could not be
-        // given and everything shall be made anew.
+        // given and everything shall be made again.
         Ok(_) if !disk::exists(&part(&files.features)) => None,
         Ok(Some(replay)) if replay.committed => None,
         Err(CacheError::Damaged { .. }) if existing != Existing::Refuse => None,

@@ -100,7 +100,7 @@ fn what_changed_is_told() {
         &[FILES[0], FILES[1], FILES[2], FILES[3], ("dogs/e", "5"), ("dogs/f", "6")],
     );
     assert!(told(&old, &more).0.contains("2 files added (dogs/e, dogs/f)"));
-    // Same size, other content; and a bad file that was mended.
+    // Same size, other content; and a bad file that was fixed.
     fs::write(&files[1].path, "9").unwrap();
     fs::write(&files[3].path, "good now").unwrap();
     assert!(told(&old, &files).0.contains("2 files changed (cats/b, dogs/d)"));

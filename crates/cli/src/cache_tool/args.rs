@@ -16,7 +16,7 @@ pub(crate) struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Say what lies in a features folder and how it was made.
+    /// Say what is in a features folder and how it was made.
     Info(FolderArgs),
     /// Read every byte and compare it with the manifests.
     Verify(FolderArgs),

@@ -1,4 +1,4 @@
-//! `cache`: what lies in a features folder, and whether it is whole.
+//! `cache`: what is in a features folder, and whether it is whole.
 
 mod args;
 

@@ -150,7 +150,7 @@ pub(crate) struct RunArgs {
     /// What to do with a file that gives no row: leave it out and list it in the index, or stop.
     #[arg(long, value_name = "WHAT", default_value = "skip", value_parser = choice(OnError::ALL, OnError::name))]
     pub(crate) on_error: OnError,
-    /// Compute everything anew, whatever lies in the features folder.
+    /// Compute everything again, whatever is in the features folder.
     #[arg(long, conflicts_with = "update")]
     pub(crate) overwrite: bool,
     /// Keep the rows of unchanged files, compute those of new and changed ones.

@@ -189,7 +189,7 @@ mod tests {
         std::iter::repeat_with(next).take(count).collect()
     }
 
-    /// One register tile of a unit against the sum in f64, and what lies around its room against what was there.
+    /// One register tile of a unit against the sum in f64, and what is around its room against what was there.
     fn check(unit: Unit, split: bool, steps: usize, add: bool, gap: usize, seed: u64) {
         let (mr, depth) = (unit.mr(), steps * unit.step());
         let Blocks { stride, .. } = unit.blocks(depth);

@@ -121,7 +121,7 @@ unsafe fn add_and_activate<S: Simd>(from: &[f32], to: *mut f32, activation: Acti
     }
 }
 
-/// Where tap (`ky`, `kx`) of output pixel `pixel` lies in the image, if it does.
+/// Where tap (`ky`, `kx`) of output pixel `pixel` is in the image, if it is.
 #[inline(always)]
 fn source(plan: &Direct, geometry: Geometry, pixel: usize, ky: usize, kx: usize) -> Option<usize> {
     let ([h, w, channels], ow) = (geometry.input, geometry.output[1]);

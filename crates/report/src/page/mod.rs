@@ -3,7 +3,7 @@
 mod matrix;
 mod mistakes;
 mod results;
-mod told;
+mod run_details;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use util::visible;
@@ -49,8 +49,8 @@ pub(crate) fn page(run: &Run, files: &[String]) -> Vec<u8> {
                     (results::repeats(run))
                     (confusion_section(run))
                     (mistakes::section(run))
-                    (told::section(run))
-                    (told::skipped(run))
+                    (run_details::section(run))
+                    (run_details::skipped(run))
                 }
                 (footer(files))
             }

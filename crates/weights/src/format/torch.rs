@@ -109,7 +109,7 @@ impl Container for TorchZip {
     }
 }
 
-/// A part of a member that is not compressed; what lies before it is not read. A member that is wanted whole is also
+/// A part of a member that is not compressed; what is before it is not read. A member that is wanted whole is also
 /// checked by its sum.
 fn read_stored(
     archive: &mut Archive,

@@ -17,7 +17,7 @@ pub(super) fn section(run: &Run) -> Markup {
         section {
             h2 { "What was run" }
             @if !run.command_line.is_empty() { pre { code { (visible(&run.command_line)) } } }
-            div.told {
+            div.run-details {
                 @for section in &run.sections {
                     div {
                         h3 { (visible(&section.title)) }
