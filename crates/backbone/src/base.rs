@@ -3,6 +3,7 @@
 use crate::bases::{self, Definition, Source, Variant, View};
 use graph::{Graph, GraphError, Op, Shape};
 use thiserror::Error;
+use util::Hint;
 use weights::Architecture;
 
 /// So many layers are listed in an error message; of a deeper base that would fill the screen.
@@ -70,17 +71,18 @@ pub enum BaseError {
     },
 }
 
-impl BaseError {
-    /// What would fix it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for BaseError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownBase(..) | Self::UnknownVariant { .. } | Self::Graph { .. } => None,
             Self::UnknownLayer { .. } => {
-                Some("`extract summary` shows every layer with its shape".to_owned())
+                Some("the base's summary has every layer with its shape".to_owned())
             }
-            Self::OtherSize { expected, .. } => Some(format!("give --image-size {expected}")),
+            Self::OtherSize { expected, .. } => {
+                Some(format!("use images of {expected}x{expected}"))
+            }
             Self::TooSmall { minimum, .. } => {
-                Some(format!("give --image-size {minimum} or more on both sides"))
+                Some(format!("use images of {minimum} pixels or more on both sides"))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::engine::{self, Engine};
 use crate::{Base, BaseError, EngineError, EngineInfo, EngineOptions, Pooling};
+use util::Hint;
 use weights::Weights;
 
 /// Runs a frozen base and pools its last layer.
@@ -91,9 +92,8 @@ pub enum ExtractorError {
     Engine(#[from] EngineError),
 }
 
-impl ExtractorError {
-    /// What would fix it, if that is known.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for ExtractorError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Base(e) => e.hint(),
             Self::Engine(e) => e.hint(),

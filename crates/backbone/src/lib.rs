@@ -41,7 +41,7 @@ pub use device::Device;
 pub use engine::{EngineError, EngineInfo, EngineOptions, Hardware, check_device};
 pub use extractor::{Extractor, ExtractorError};
 pub use imagenet::imagenet_classes;
-pub use kernels::{Isa, Precision};
+pub use kernels::{Isa, KernelError, Precision};
 pub use lower::{LowerError, Parameters, lower};
 pub use pooling::Pooling;
 pub use summary::summary;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that fails should panic
 
 use backbone::{Base, Device, EngineOptions, Extractor, Hardware, Isa, Pooling, Precision};
+use util::Hint as _;
 use weights::{NoProgress, Options, Weights};
 
 /// Two orders of f32 summation over 13 layers, as part of the largest feature; `Precision::Highest` promises 5e-6

@@ -1,6 +1,6 @@
 //! What fixes an error, with the flags and commands of these programs: libraries don't know them.
 
-use backbone::{BaseError, EngineError, ExtractorError};
+use backbone::{BaseError, EngineError, ExtractorError, KernelError};
 use cache::CacheError;
 use head::HeadError;
 use images::ScanError;
@@ -50,16 +50,16 @@ fn of(cause: &(dyn StdError + 'static)) -> Option<String> {
         return of_scan(e);
     }
     if let Some(e) = cause.downcast_ref::<WeightsError>() {
-        return Some(e.hint().to_owned()).filter(|hint| !hint.is_empty());
+        return e.hint();
     }
     if let Some(e) = cause.downcast_ref::<BaseError>() {
-        return e.hint();
+        return of_base(e);
     }
     if let Some(e) = cause.downcast_ref::<ExtractorError>() {
-        return e.hint();
+        return of_extractor(e);
     }
     if let Some(e) = cause.downcast_ref::<EngineError>() {
-        return e.hint();
+        return of_engine(e);
     }
     cause.downcast_ref::<HeadError>().and_then(of_head)
 }
@@ -70,6 +70,9 @@ fn of_pipeline(error: &Error) -> Option<String> {
         Error::Features { source, .. } => return of_cache(source),
         Error::Scan(e) => return of_scan(e),
         Error::Head(e) => return of_head(e),
+        Error::Base(e) => return of_base(e),
+        Error::Extractor(e) => return of_extractor(e),
+        Error::Run(e) => return of_engine(e),
         Error::Split { source, .. } | Error::HeadFeatures { source, .. } => {
             return of_pipeline(source);
         }
@@ -95,6 +98,44 @@ fn of_pipeline(error: &Error) -> Option<String> {
         }
         Error::Memory { what: MemoryUse::Training { .. }, .. } => {
             "give fewer --hidden units or a smaller --batch-size, or free memory"
+        }
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
+}
+
+fn of_base(error: &BaseError) -> Option<String> {
+    match error {
+        BaseError::UnknownBase(..) => Some("`extract bases` lists them".to_owned()),
+        BaseError::UnknownLayer { .. } => {
+            Some("`extract summary` shows every layer with its shape".to_owned())
+        }
+        BaseError::OtherSize { expected, .. } => Some(format!("give --image-size {expected}")),
+        BaseError::TooSmall { minimum, .. } => {
+            Some(format!("give --image-size {minimum} or more on both sides"))
+        }
+        other => other.hint(),
+    }
+}
+
+fn of_extractor(error: &ExtractorError) -> Option<String> {
+    match error {
+        ExtractorError::Base(e) => of_base(e),
+        ExtractorError::Engine(e) => of_engine(e),
+    }
+}
+
+fn of_engine(error: &EngineError) -> Option<String> {
+    let text = match error {
+        EngineError::NotBuilt { feature, .. } => {
+            return Some(format!(
+                "build with `cargo build --release --features {feature}`, or use --device cpu"
+            ));
+        }
+        EngineError::Unavailable { .. } | EngineError::Candle { .. } => "use --device cpu",
+        EngineError::IsaElsewhere(_) => "leave out --isa, or use --device cpu",
+        EngineError::Kernel(KernelError::IsaUnavailable { .. }) => {
+            "leave out --isa to take the fastest available one"
         }
         other => return other.hint(),
     };

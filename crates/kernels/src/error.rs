@@ -1,3 +1,5 @@
+use util::Hint;
+
 use crate::Isa;
 
 /// Why a [`Network`](crate::Network) could not be built or run.
@@ -44,12 +46,11 @@ pub enum KernelError {
     },
 }
 
-impl KernelError {
-    /// What fixes the error, where a flag does.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for KernelError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::IsaUnavailable { available, .. } => {
-                Some(format!("leave --isa out, or choose one of {}", names(available)))
+                Some(format!("name none to take the fastest, or one of {}", names(available)))
             }
             _ => None,
         }

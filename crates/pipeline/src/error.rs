@@ -246,9 +246,7 @@ impl Hint for Error {
             Self::Run(e) => return e.hint(),
             Self::Scan(e) => return e.hint(),
             Self::Split { source, .. } | Self::HeadFeatures { source, .. } => return source.hint(),
-            Self::Weights { source, .. } => {
-                return Some(source.hint().to_owned()).filter(|hint| !hint.is_empty());
-            }
+            Self::Weights { source, .. } => return source.hint(),
             Self::NoTrain { .. } => "extract the split first",
             Self::WeightsDiffer { .. } | Self::PinnedWeightsDiffer { .. } => {
                 "give the weights that the features were made with"

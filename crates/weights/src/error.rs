@@ -1,5 +1,7 @@
 //! The one error of this module: what was wanted, each way that was tried and why it failed, and what fixes it.
 
+use util::Hint;
+
 use super::format::FormatError;
 
 /// What kind of failure ended the search; for callers that act on it and for tests.
@@ -56,10 +58,11 @@ impl WeightsError {
     pub fn tried(&self) -> &[Tried] {
         &self.tried
     }
+}
 
-    /// What the user can do about it.
-    pub fn hint(&self) -> &str {
-        &self.hint
+impl Hint for WeightsError {
+    fn hint(&self) -> Option<String> {
+        Some(self.hint.clone()).filter(|hint| !hint.is_empty())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::lower::LowerError;
 use crate::{Base, Device};
 use kernels::{Isa, KernelError, Precision};
 use thiserror::Error;
+use util::Hint;
 use weights::Weights;
 
 pub use info::{EngineInfo, Hardware};
@@ -44,7 +45,7 @@ pub enum EngineError {
         reason: String,
     },
     /// An instruction set was asked for where none can be chosen.
-    #[error("--isa chooses among the CPU kernels; device {0} has none")]
+    #[error("instruction sets are those of the CPU kernels; device {0} has none")]
     IsaElsewhere(Device),
     /// The weights lack a layer or have it in another shape; checked on resolving, so this is a defect.
     #[error("weights: layer {0} is missing")]
@@ -68,22 +69,16 @@ pub enum EngineError {
     },
 }
 
-impl EngineError {
-    /// What would fix it, if that is known.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for EngineError {
+    fn hint(&self) -> Option<String> {
         match self {
             Self::NotBuilt { feature, .. } => Some(format!(
-                "build with `cargo build --release --features {feature}`, or use --device cpu"
+                "build with `cargo build --release --features {feature}`, or use the CPU"
             )),
-            Self::Unavailable { .. } | Self::Candle { .. } => Some("use --device cpu".to_owned()),
-            Self::IsaElsewhere(_) => Some("leave out --isa, or use --device cpu".to_owned()),
-            Self::Kernel(KernelError::IsaUnavailable { .. }) => {
-                Some("leave out --isa to take the fastest available one".to_owned())
-            }
-            Self::MissingLayer(_)
-            | Self::UnsupportedLayer(_)
-            | Self::Lower(_)
-            | Self::Kernel(_) => None,
+            Self::Unavailable { .. } | Self::Candle { .. } => Some("use the CPU".to_owned()),
+            Self::IsaElsewhere(_) => Some("name no instruction set, or use the CPU".to_owned()),
+            Self::Kernel(e) => e.hint(),
+            Self::MissingLayer(_) | Self::UnsupportedLayer(_) | Self::Lower(_) => None,
         }
     }
 }

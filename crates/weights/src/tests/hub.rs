@@ -157,7 +157,7 @@ fn a_password_in_the_hubs_address_is_sent_to_it_and_shown_nowhere() {
     let denied = Server::start(|_, _| Reply::status(404));
     let endpoint = denied.endpoint.replace("http://", "http://me:secret@");
     let error = get(&denied, |o| o.endpoint.clone_from(&endpoint)).0.expect_err("not there");
-    assert!(!error.to_string().contains("secret") && !error.hint().contains("secret"), "{error}");
+    assert!(!error.to_string().contains("secret") && !hint(&error).contains("secret"), "{error}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn what_was_fetched_first_is_what_must_come_again() {
     let error = resolve(ID, &architecture(), &opts).expect_err("other weights");
     assert_eq!(error.kind(), ErrorKind::Checksum);
     assert!(error.to_string().contains(&format!("expected {first}, found ")), "{error}");
-    assert!(error.hint().contains("acme--tiny.safetensors.sha256"), "{}", error.hint());
+    assert!(hint(&error).contains("acme--tiny.safetensors.sha256"), "{}", hint(&error));
     assert!(!file.exists());
     // Only who deletes the sum trusts again.
     std::fs::remove_file(models.path().join("weights/acme--tiny.safetensors.sha256"))
@@ -380,7 +380,7 @@ fn refusals_say_what_to_do() {
         let server = Server::start(move |_: &Request, _| Reply::status(status));
         let error = get(&server, |_| {}).0.expect_err("refused");
         assert_eq!(server.requests().len(), 1, "{status} is not tried again");
-        (error.to_string(), error.hint().to_owned())
+        (error.to_string(), hint(&error))
     };
     let (text, hint) = answer(404);
     assert!(text.contains("404 (not found)") && text.contains("acme/tiny"), "{text}");
@@ -388,11 +388,8 @@ fn refusals_say_what_to_do() {
     let (text, hint) = answer(401);
     assert!(text.contains("401 (not authorised)") && hint.contains("HF_TOKEN"), "{text} {hint}");
     let server = Server::start(|_, _| Reply::status(403));
-    let hint = get(&server, |o| o.token = Some("secret".into()))
-        .0
-        .expect_err("forbidden")
-        .hint()
-        .to_owned();
+    let error = get(&server, |o| o.token = Some("secret".into())).0.expect_err("forbidden");
+    let hint = super::hint(&error);
     assert!(hint.contains("HF_TOKEN may read") && !hint.contains("secret"), "{hint}");
 }
 

@@ -18,8 +18,11 @@ use std::time::Duration;
 
 use graph::{Builder, Conv, Graph, Op, Padding};
 
+use util::Hint as _;
+
 use super::{
-    Architecture, Framework, Options, PreprocessHint, Progress, Variant, Weights, canonical,
+    Architecture, Framework, Options, PreprocessHint, Progress, Variant, Weights, WeightsError,
+    canonical,
 };
 
 /// Convolutions of 3×3 after one another: name, name in a state dict, filters.
@@ -54,6 +57,11 @@ fn architecture_of(convolutions: &[(&str, &str, usize)]) -> Architecture {
 /// The two convolutions of the golden files.
 fn architecture() -> Architecture {
     architecture_of(&[("block1_conv1", "features.0", 4), ("block1_conv2", "features.2", 5)])
+}
+
+/// What is said to fix an error; nothing where nothing is.
+fn hint(error: &WeightsError) -> String {
+    error.hint().unwrap_or_default()
 }
 
 fn golden(name: &str) -> PathBuf {
