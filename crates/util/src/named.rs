@@ -23,7 +23,7 @@ pub struct UnknownName {
 /// util::named!(Pet, "pet", { Cat = "cat", Dog = "dog" });
 ///
 /// assert_eq!("dog".parse(), Ok(Pet::Dog));
-/// assert_eq!(Pet::ALL.map(Pet::name), ["cat", "dog"]);
+/// assert_eq!((Pet::ALL.len(), Pet::Cat.name()), (2, "cat"));
 /// let error = "cow".parse::<Pet>().unwrap_err().to_string();
 /// assert_eq!(error, "unknown pet 'cow': expected one of cat, dog");
 /// ```
