@@ -2,7 +2,9 @@
 //!
 //! The default [`FitConfig`] is the lesson: Dense 256 ReLU, Dropout 0.5, Dense 1 sigmoid, RMSprop with a learning rate
 //! of 2e-5, batches of 20, 30 epochs. Numerics follow Keras 3 (see `docs/head.md`). The same seed gives the same bits,
-//! whatever the number of threads.
+//! whatever the number of threads. [`Trainer`] trains, [`Head`] predicts.
+//!
+//! It knows rows of numbers and their classes: not where rows come from, no images, no bases, and no flags.
 #![forbid(unsafe_code)]
 
 mod config;

@@ -1,8 +1,8 @@
 //! CPU convolution for frozen convolutional bases.
 //!
-//! A [`Network`] is built once from a chain of [`Layer`]s: weights are packed for the instruction set, an algorithm
-//! is chosen for each layer, ReLU and a following 2×2 max-pool are fused, buffers are planned. [`Network::run`] then
-//! takes batches of NHWC images. It works on the current rayon pool and keeps every thread busy at batch 1 too.
+//! A [`Network`] is compiled once from a [`Program`] of operations: weights are packed for the instruction set, an algorithm
+//! is chosen for each, memory is planned by liveness. [`Network::run`] then takes batches of NHWC images. It works on the
+//! current rayon pool and keeps every thread busy at batch 1 too. It knows no names of layers and reads no files.
 //!
 //! **Promise.** For one [`Isa`] and one [`Precision`], an image's output is the same bits whatever the batch size, its
 //! place in the batch, or the number of threads: every output element is one chain of operations in an order that
