@@ -32,10 +32,11 @@ fi
 start=$SECONDS
 echo '== features'
 # 3: done, but some files were skipped, and were named.
-target/release/extract --data "$data" --features "features/$name" --update || [ $? -eq 3 ]
+bin=${CARGO_TARGET_DIR:-target}/release
+"$bin/extract" --data "$data" --features "features/$name" --update || [ $? -eq 3 ]
 echo
 echo '== classifier'
-target/release/fit-head --data "$data" --features "features/$name" --head "models/$name" --class-weight balanced
+"$bin/fit-head" --data "$data" --features "features/$name" --head "models/$name" --class-weight balanced
 echo
 echo "done in $((SECONDS - start)) s after the build; the report is $root/models/$name/report.html"
-echo "now try: target/release/predict --head models/$name IMAGE…"
+echo "now try: $bin/predict --head models/$name IMAGE…"
