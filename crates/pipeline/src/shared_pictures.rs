@@ -1,4 +1,4 @@
-//! Pictures that lie in two splits of a features folder.
+//! Pictures that are in two splits of a features folder.
 
 use cache::CacheError;
 use cache::leaks::{self, Leak};

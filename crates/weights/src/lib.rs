@@ -95,15 +95,13 @@ impl Weights {
     /// # Shapes
     /// See [`Parameter::shape`]. A dense layer that reads a flattened map takes its values channel by channel.
     pub fn get(&self, node: &str, role: Role) -> Option<&Tensor> {
-        let is_it = |p: &Parameter| p.spec.role == role && p.spec.node == node;
-        self.tensors.iter().find(|(parameter, _)| is_it(parameter)).map(|(_, tensor)| tensor)
+        self.find(node, role).map(|(_, tensor)| tensor)
     }
 
     /// The values of a parameter for engines that flatten maps pixel by pixel, as NHWC has them in storage: those of a dense
     /// layer that reads a flattened map are reordered.
     pub fn nhwc_values(&self, node: &str, role: Role) -> Option<Vec<f32>> {
-        let is_it = |p: &Parameter| p.spec.role == role && p.spec.node == node;
-        let (parameter, tensor) = self.tensors.iter().find(|(parameter, _)| is_it(parameter))?;
+        let (parameter, tensor) = self.find(node, role)?;
         Some(match (parameter.flattened, tensor.shape.as_slice()) {
             (Some([h, w, c]), &[out, _]) => {
                 layout::permute(&tensor.data, [out, c, h, w], [0, 2, 3, 1])
@@ -115,5 +113,10 @@ impl Weights {
     /// All parameters, node by node, within a node in Keras's order.
     pub fn iter(&self) -> impl Iterator<Item = (&Parameter, &Tensor)> {
         self.tensors.iter().map(|(parameter, tensor)| (parameter, tensor))
+    }
+
+    fn find(&self, node: &str, role: Role) -> Option<(&Parameter, &Tensor)> {
+        self.iter()
+            .find(|(parameter, _)| parameter.spec.role == role && parameter.spec.node == node)
     }
 }

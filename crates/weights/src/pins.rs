@@ -25,7 +25,7 @@ pub fn pinned_sha256(id: &str, architecture: &Architecture) -> Option<&'static s
     PINS.iter().find(is_it).filter(|_| !architecture.with_classifier).map(|pin| pin.sha256)
 }
 
-/// Weights that lie in a source package of the Python package index.
+/// Weights that are in a source package of the Python package index.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mirror<'a> {
     /// The hub id whose weights these are.

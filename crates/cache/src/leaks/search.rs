@@ -57,7 +57,7 @@ impl Near {
                 return;
             }
             let place = best.partition_point(|b| (b.distance, b.at) < (distance, at));
-            // A hash may lie in several of the buckets.
+            // A hash may be in several of the buckets.
             if place < most && best.get(place).is_none_or(|b| b.at != at) {
                 best.truncate(most - 1);
                 best.insert(place, Hit { at, distance, mirrored });

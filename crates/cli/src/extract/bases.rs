@@ -78,11 +78,11 @@ impl Row {
 }
 
 pub(super) fn print(args: &BasesArgs) -> Result<ExitCode> {
-    let pool = threads::pool(args.threads)?;
+    let pool = args.measure.then(|| threads::pool(args.threads)).transpose()?;
     let mut rows = Vec::with_capacity(ALL.len());
     for definition in ALL {
         let mut row = Row::new(definition)?;
-        if args.measure {
+        if let Some(pool) = &pool {
             row.images_per_second = Some(pool.install(|| measure(definition.name))?);
         }
         rows.push(row);

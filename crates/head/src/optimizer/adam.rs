@@ -40,9 +40,6 @@ impl<S: Simd> VectorRule<S> for Adam<S> {
     const MOVES_WITHOUT_GRADIENT: bool = true;
 
     #[inline(always)]
-    fn catch_up<const N: usize>(&self, _: S, _: &mut [[S::f32s; N]], _: u32) {}
-
-    #[inline(always)]
     fn apply<const N: usize>(
         &self,
         simd: S,

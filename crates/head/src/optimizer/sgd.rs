@@ -17,9 +17,6 @@ impl<S: Simd> VectorRule<S> for Sgd<S> {
     const MOVES_WITHOUT_GRADIENT: bool = false;
 
     #[inline(always)]
-    fn catch_up<const N: usize>(&self, _: S, _: &mut [[S::f32s; N]], _: u32) {}
-
-    #[inline(always)]
     fn apply<const N: usize>(
         &self,
         simd: S,
