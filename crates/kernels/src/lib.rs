@@ -26,6 +26,7 @@ mod pool;
 mod precision;
 mod program;
 mod simd;
+pub mod train;
 mod winograd;
 mod workspace;
 

@@ -2,6 +2,7 @@
 
 mod panels;
 mod product;
+mod transposed;
 
 use std::ops::Range;
 
@@ -11,6 +12,7 @@ use crate::simd::tile::BLOCK;
 use crate::simd::{self, dispatch};
 pub(crate) use panels::Panels;
 use product::{Bf16Task, F32Task};
+pub(crate) use transposed::{TransposedProduct, row_block};
 
 /// Right operands, packed for an instruction set: one matrix, or several of equal size.
 #[derive(Debug)]
@@ -98,6 +100,14 @@ impl PackedWeights {
         };
         let matrices = Matrices::Bf16(bf16, (0..count).map(pack).collect());
         Self { isa, matrices, blocks: bf16.unit.blocks(whole), depth: whole, columns }
+    }
+
+    /// The matrices, where they are of f32.
+    pub(crate) fn f32_panels_mut(&mut self) -> Option<&mut [Panels]> {
+        match &mut self.matrices {
+            Matrices::F32(panels) => Some(panels),
+            Matrices::Bf16(..) => None,
+        }
     }
 
     /// Values of a row of the left operand: those beyond the depth that was packed must be zero.

@@ -51,6 +51,11 @@ impl Panels {
         self.values.as_slice()[(panel * self.depth + row) * self.nr..].as_ptr()
     }
 
+    /// All values, to be packed again in place: panel, row, column within the panel.
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        self.values.as_mut_slice()
+    }
+
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.values.bytes()

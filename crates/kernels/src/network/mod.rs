@@ -3,11 +3,13 @@
 mod plan;
 mod step;
 
+pub(crate) use step::gradient_tile;
+
 use crate::memory::{Buffer, Pool, Shared};
 use crate::place::Place;
 use crate::program::{CHUNK, Program};
 use crate::workspace::{Workspace, WorkspaceBytes};
-use crate::{Isa, KernelError, Layer, Precision};
+use crate::{Conv2d, Isa, KernelError, Layer, Precision};
 use plan::{Memory, Plan, Planned};
 
 /// A program made ready for one input size, one instruction set and one precision.
@@ -81,6 +83,24 @@ impl Network {
             buffers: Pool::default(),
             workspace: Workspace::default(),
         })
+    }
+
+    /// Gives a network of one convolution the weights of `conv`, which differs in weights and biases alone: `kernel` is its kernel
+    /// as (height, width, inputs, outputs).
+    pub(crate) fn set_weights(
+        &mut self,
+        kernel: &[f32],
+        bias: &[f32],
+        conv: impl FnOnce() -> Conv2d,
+    ) -> Result<(), KernelError> {
+        if let [planned] = &mut self.plan.steps[..]
+            && planned.step.set_weights(kernel, bias)
+        {
+            return Ok(());
+        }
+        let chain = Program::chain(&[Layer::Conv(conv())]);
+        self.plan = Plan::new(&chain, self.input, self.isa, self.precision)?;
+        Ok(())
     }
 
     /// Height, width and channels of one image of the output.

@@ -133,6 +133,15 @@ impl Step {
         }
     }
 
+    /// Gives a convolution by Winograd's algorithm in f32 other weights, (height, width, inputs, outputs), and biases; false for
+    /// all others.
+    pub(super) fn set_weights(&mut self, kernel: &[f32], bias: &[f32]) -> bool {
+        match &mut self.kind {
+            Kind::Winograd(winograd) => winograd.set_weights(kernel, bias),
+            _ => false,
+        }
+    }
+
     pub(super) fn packed_bytes(&self) -> usize {
         match &self.kind {
             Kind::Direct(direct) => direct.packed_bytes(),
@@ -338,6 +347,11 @@ fn best_tile(conv: &Conv2d, output: [usize; 3], precision: Precision, bf16: bool
         .min_by_key(|(products, _)| *products)
         .filter(|(products, _)| *products < direct)
         .map(|(_, tile)| tile)
+}
+
+/// The scheme for the gradient of a convolution's kernel, or none where Winograd's algorithm does not fit or saves nothing.
+pub(crate) fn gradient_tile(conv: &Conv2d, output: [usize; 3]) -> Option<Tile> {
+    Winograd::fits(conv).then(|| best_tile(conv, output, Precision::Highest, false)).flatten()
 }
 
 /// Pairs of channels up to which F(6×6) is taken: its weights are 64 values a pair.

@@ -28,6 +28,9 @@ pub(crate) enum Source {
     Block(*const f32),
     /// The same, half as far apart.
     HalfBlock(*const f32),
+    /// Rows that are neighbours at each step of depth, `stride` f32 from step to step: a left operand that is stored
+    /// transposed.
+    Depth { first: *const f32, stride: usize },
 }
 
 /// f32 from row to row of a block. A constant, so that one register addresses all rows: twelve pointers would not fit
@@ -100,6 +103,15 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             Source::HalfBlock(first) => {
                 let rows = side_by_side::<ROWS, { BLOCK / 2 }>(first);
                 sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
+            }
+            Source::Depth { first, stride } => {
+                let mut at = first;
+                let mut w = args.weights;
+                for _ in 0..args.depth {
+                    let rows = side_by_side::<ROWS, 1>(at);
+                    step::<S, ROWS, NV>(&mut acc, &rows, 0, w);
+                    (at, w) = (at.add(stride), w.add(nr));
+                }
             }
         }
 

@@ -2,6 +2,7 @@
 //! channel by channel in the transformed space (n² ordinary matrix products), and transformed back, with bias, ReLU
 //! and pool. Tiles go through in groups, so that what is between the three steps stays in cache.
 
+pub(crate) mod gradient;
 mod input;
 mod output;
 mod run;
@@ -12,9 +13,12 @@ use crate::Isa;
 use crate::bf16::Bf16Product;
 use crate::gemm::PackedWeights;
 use crate::layer::{Activation, Conv2d, Padding};
-use crate::memory::Buffer;
+use crate::memory::{Buffer, Shared};
+use crate::parallel::{chunk_range, for_each};
+use crate::simd::dispatch;
 use crate::workspace::WorkspaceBytes;
 use scheme::{F2, F3, F4, F6, Scheme};
+use std::marker::PhantomData;
 
 /// Which scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +186,45 @@ impl Winograd {
         (plan.shared_group, plan.per_thread_group) =
             (group(SHARED_SPACE_BYTES), per_thread.then(|| group(PER_THREAD_SPACE_BYTES)));
         plan
+    }
+
+    /// Takes other weights, (3, 3, inputs, outputs), and biases, for products of f32; false where products are of bf16. The
+    /// transform is in f32, and all threads share it.
+    pub(crate) fn set_weights(&mut self, kernel: &[f32], bias: &[f32]) -> bool {
+        match self.tile {
+            Tile::Two => self.repack::<F2>(kernel, bias),
+            Tile::Three => self.repack::<F3>(kernel, bias),
+            Tile::Four => self.repack::<F4>(kernel, bias),
+            Tile::Six => self.repack::<F6>(kernel, bias),
+        }
+    }
+
+    fn repack<F: Scheme>(&mut self, kernel: &[f32], bias: &[f32]) -> bool {
+        let (inputs, outputs) = (self.geometry.input[2], self.geometry.output[2]);
+        let nr = self.weights.tile_columns();
+        assert_eq!(kernel.len(), 9 * inputs * outputs, "kernel of another layer");
+        let Some(panels) = self.weights.f32_panels_mut() else { return false };
+        let matrices: Vec<Shared> =
+            panels.iter_mut().map(|panels| Shared(panels.values_mut().as_mut_ptr())).collect();
+        let g = weights::g_f32::<F>();
+        let parts = (4 * rayon::current_num_threads()).min(inputs);
+        for_each(parts, |index| {
+            let task = weights::RepackTask::<F> {
+                kernel,
+                inputs,
+                outputs,
+                rows: chunk_range(inputs, parts, index),
+                nr,
+                matrices: &matrices,
+                g: &g,
+                scheme: PhantomData,
+            };
+            // SAFETY: the matrices were packed for this layer, whose channels are whole vectors as `fits` asks; tasks have
+            // input channels of their own, and no other borrow of the panels is alive. `isa` was detected.
+            unsafe { dispatch(self.isa, task) }
+        });
+        self.bias.as_mut_slice().copy_from_slice(bias);
+        true
     }
 
     /// Bytes of the transformed inputs and products of so many tiles.

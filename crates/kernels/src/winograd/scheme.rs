@@ -35,6 +35,45 @@ pub(crate) trait Scheme {
     /// # Safety
     /// The processor has the instruction set.
     unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N];
+
+    /// A y: the first `N` from the first `M`. It is what gradients of outputs go through (the transposed algorithm): row j
+    /// of A holds the powers of point j, and of infinity the highest coefficient. Points in pairs ±p share their work.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    #[inline(always)]
+    unsafe fn output_transposed<S: Simd>(y: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        let mut r = y;
+        r[Self::N - 1] = y[Self::M - 1];
+        // An odd number of points begins with 0; the others come in pairs.
+        let zero = Self::POINTS.len() % 2;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if zero == 1 {
+                r[0] = y[0];
+            }
+            let mut j = zero;
+            while j + 1 < Self::N {
+                let p = Self::POINTS[j];
+                let square = S::splat((p * p) as f32);
+                let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
+                let mut i = Self::M;
+                while i > 0 {
+                    i -= 1;
+                    if i % 2 == 0 {
+                        even = S::mul_add(even, square, y[i]);
+                    } else {
+                        odd = S::mul_add(odd, square, y[i]);
+                    }
+                }
+                let p = S::splat(p as f32);
+                r[j] = S::mul_add(odd, p, even);
+                r[j + 1] = S::neg_mul_add(odd, p, even);
+                j += 2;
+            }
+        }
+        r
+    }
 }
 
 /// F(2×2, 3×3): 16 products for 4 outputs, 2.25 times fewer.

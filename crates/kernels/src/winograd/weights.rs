@@ -1,4 +1,9 @@
-use super::scheme::Scheme;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::scheme::{MAX_N, Scheme};
+use crate::memory::Shared;
+use crate::simd::{Job, Simd};
 
 /// G of a scheme: n rows of 3.
 fn g<F: Scheme>() -> Vec<[f64; 3]> {
@@ -12,6 +17,15 @@ fn g<F: Scheme>() -> Vec<[f64; 3]> {
         })
         .collect();
     rows.push([0.0, 0.0, 1.0]);
+    rows
+}
+
+/// G of a scheme in f32; rows beyond n are zero.
+pub(super) fn g_f32<F: Scheme>() -> [[f32; 3]; MAX_N] {
+    let mut rows = [[0.0; 3]; MAX_N];
+    for (to, from) in rows.iter_mut().zip(g::<F>()) {
+        *to = from.map(|x| x as f32);
+    }
     rows
 }
 
@@ -32,4 +46,66 @@ pub(super) fn transform<F: Scheme>(kernel: &[f32]) -> Vec<f32> {
         }
     }
     out
+}
+
+/// G g Gᵀ of some input channels' kernels, in f32, written into the packed matrices: for weights that change every step.
+///
+/// The caller promises: `kernel` is (3, 3, inputs, outputs); each of `matrices` has room for `inputs` rows of all panels of
+/// `nr` columns, and nobody else writes those of these input channels; outputs are whole vectors.
+#[derive(Debug)]
+pub(super) struct RepackTask<'a, F> {
+    pub(super) kernel: &'a [f32],
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) rows: Range<usize>,
+    pub(super) nr: usize,
+    pub(super) matrices: &'a [Shared],
+    pub(super) g: &'a [[f32; 3]; MAX_N],
+    pub(super) scheme: PhantomData<F>,
+}
+
+impl<F: Scheme> Job for RepackTask<'_, F> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let plane = self.inputs * self.outputs;
+        for row in self.rows {
+            let mut c = 0;
+            while c < self.outputs {
+                let (panel, column) = (c / self.nr, c % self.nr);
+                let at = (panel * self.inputs + row) * self.nr + column;
+                let from = row * self.outputs + c;
+                // SAFETY: outputs are whole vectors, so that one is in each of the nine planes and in the panel's row.
+                unsafe {
+                    let mut half = [[S::splat(0.0); 3]; MAX_N];
+                    for x in 0..3 {
+                        let tap = |y: usize| {
+                            S::load(self.kernel[(y * 3 + x) * plane + from..][..S::LANES].as_ptr())
+                        };
+                        let column = [tap(0), tap(1), tap(2)];
+                        for (half, g) in half.iter_mut().zip(self.g).take(F::N) {
+                            half[x] = combine::<S>(g, &column);
+                        }
+                    }
+                    for (y, half) in half.iter().enumerate().take(F::N) {
+                        for (x, g) in self.g.iter().enumerate().take(F::N) {
+                            let to = self.matrices[y * F::N + x].get().add(at);
+                            S::store(to, combine::<S>(g, half));
+                        }
+                    }
+                }
+                c += S::LANES;
+            }
+        }
+    }
+}
+
+/// Σ gᵢ · vᵢ.
+#[inline(always)]
+unsafe fn combine<S: Simd>(g: &[f32; 3], v: &[S::V; 3]) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let sum = S::mul(S::splat(g[0]), v[0]);
+        let sum = S::mul_add(S::splat(g[1]), v[1], sum);
+        S::mul_add(S::splat(g[2]), v[2], sum)
+    }
 }
