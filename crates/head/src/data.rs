@@ -93,7 +93,21 @@ pub fn check_split(
     classes: usize,
     class_names: &[String],
 ) -> Result<(), HeadError> {
-    let (rows, width) = (data.features.len(), data.features.width());
+    let rows = data.features.len();
+    if rows > 0 && data.features.width() == 0 {
+        return Err(HeadError::NoFeatures { split: split.to_owned() });
+    }
+    check_labels(split, rows, data.labels, classes, class_names)
+}
+
+/// The same, but for the width of the rows.
+pub(crate) fn check_labels(
+    split: &str,
+    rows: usize,
+    labels: &[i64],
+    classes: usize,
+    class_names: &[String],
+) -> Result<(), HeadError> {
     if classes < 2 {
         return Err(HeadError::TooFewClasses { found: classes });
     }
@@ -103,18 +117,12 @@ pub fn check_split(
     if rows == 0 {
         return Err(HeadError::NoRows { split: split.to_owned() });
     }
-    if width == 0 {
-        return Err(HeadError::NoFeatures { split: split.to_owned() });
-    }
-    if data.labels.len() != rows {
-        return Err(HeadError::LabelCount {
-            split: split.to_owned(),
-            rows,
-            labels: data.labels.len(),
-        });
+    if labels.len() != rows {
+        let (split, labels) = (split.to_owned(), labels.len());
+        return Err(HeadError::LabelCount { split, rows, labels });
     }
     let mut counts = vec![0_usize; classes];
-    for (row, &label) in data.labels.iter().enumerate() {
+    for (row, &label) in labels.iter().enumerate() {
         match usize::try_from(label).ok().and_then(|l| counts.get_mut(l)) {
             Some(count) => *count += 1,
             None => {

@@ -104,6 +104,23 @@ pub enum HeadError {
         /// NaN or inf.
         value: f64,
     },
+    /// A layer that can't be trained, or not in its place.
+    #[error("layer {layer}: {detail}")]
+    Layer {
+        /// Its name.
+        layer: String,
+        /// Expected and found.
+        detail: String,
+    },
+    /// Layers that do not fit together or their input.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    /// Layers that the kernels can't run.
+    #[error(transparent)]
+    Kernel(#[from] kernels::KernelError),
+    /// What trains was not given its inputs.
+    #[error(transparent)]
+    Source(Box<dyn std::error::Error + Send + Sync>),
     /// A size that does not fit the address space or the index type.
     #[error("{what} is too large: expected at most {limit}, found {found}")]
     TooLarge {
@@ -226,7 +243,13 @@ impl Hint for HeadError {
                 "rename the folders of those classes and run extract again".to_owned()
             }
             Self::Io { action: "read", .. } | Self::Format { .. } => "train it again".to_owned(),
-            Self::TooLarge { .. } | Self::Evaluate { .. } | Self::Io { .. } => return None,
+            Self::TooLarge { .. }
+            | Self::Evaluate { .. }
+            | Self::Io { .. }
+            | Self::Layer { .. }
+            | Self::Graph(_)
+            | Self::Source(_) => return None,
+            Self::Kernel(e) => return e.hint(),
         })
     }
 }

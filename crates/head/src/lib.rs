@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod convnet;
 mod data;
 mod error;
 mod fit;
@@ -26,7 +27,7 @@ mod sparse;
 mod store;
 mod sweep;
 
-pub use config::{ClassWeight, FitConfig, Optimizer};
+pub use config::{ClassWeight, FitConfig, Optimizer, Schedule};
 pub use data::{DenseRows, FeatureRows, Split, check_split};
 pub use error::HeadError;
 pub use fit::{CACHE_BYTES, Fitted, Trainer};

@@ -1,7 +1,7 @@
 //! The flags of `fit-head`.
 
 use clap::Parser;
-use head::{ClassWeight, FitConfig, Optimizer};
+use head::{ClassWeight, FitConfig, Optimizer, Schedule};
 use std::path::PathBuf;
 
 use crate::choices::choice;
@@ -48,6 +48,9 @@ pub(crate) struct FitArgs {
     /// Learning rate.
     #[arg(long, value_name = "RATE", default_value_t = 2e-5)]
     pub(crate) lr: f32,
+    /// How the learning rate changes from epoch to epoch: cosine falls to 0, step is a tenth after each third of the epochs.
+    #[arg(long, value_name = "NAME", default_value = "constant", value_parser = choice(Schedule::ALL, Schedule::name))]
+    pub(crate) lr_schedule: Schedule,
     /// Update rule, with Keras's constants.
     #[arg(long, value_name = "NAME", default_value = "rmsprop", value_parser = choice(Optimizer::ALL, Optimizer::name))]
     pub(crate) optimizer: Optimizer,
@@ -86,6 +89,7 @@ impl FitArgs {
             epochs: self.epochs,
             batch_size: self.batch_size,
             learning_rate: self.lr,
+            schedule: self.lr_schedule,
             optimizer: self.optimizer,
             class_weight: self.class_weight,
             early_stopping: self.early_stopping,

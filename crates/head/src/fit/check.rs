@@ -9,7 +9,7 @@ const MAX_BATCH: usize = 1 << 20;
 
 /// # Errors
 /// [`HeadError::Setting`], [`HeadError::NoValidation`].
-pub(super) fn check_config(config: &FitConfig, validated: bool) -> Result<(), HeadError> {
+pub(crate) fn check_config(config: &FitConfig, validated: bool) -> Result<(), HeadError> {
     let refuse =
         |setting, expected, found: String| Err(HeadError::Setting { setting, expected, found });
     if let Some(h) = config.hidden.iter().find(|h| **h == 0) {

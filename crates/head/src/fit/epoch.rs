@@ -32,6 +32,8 @@ impl Run<'_> {
             self.rows.columns(batch, &mut next);
         }
         network.enter(&now);
+        let config = self.config;
+        let rate = config.schedule.rate(config.learning_rate, epoch, config.epochs);
         let mut sums = Sums::default();
         for i in 0..batches.len() {
             self.step += 1;
@@ -41,7 +43,7 @@ impl Run<'_> {
                 labels: &labels,
                 weights: &self.weights,
                 dropout: self.config.dropout,
-                rule: Rule::new(self.config.optimizer, self.config.learning_rate, self.step),
+                rule: Rule::new(config.optimizer, rate, self.step),
             };
             sums.add(network.step(&step, random, &mut self.mask));
             // While weights are traversed, the batch after the next is laid out.

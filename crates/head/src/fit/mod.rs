@@ -12,6 +12,7 @@ use crate::{
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+pub(crate) use check::check_config;
 use epoch::Run;
 use validation::ValidationSet;
 
@@ -104,7 +105,7 @@ impl<'a> Trainer<'a> {
         let Self { classes, config, validation, mut cache, random, mut on_epoch } = self;
         let mut seeded = Seeded::new(config.seed);
         let random = random.unwrap_or(&mut seeded);
-        check::check_config(config, validation.is_some())?;
+        check_config(config, validation.is_some())?;
         check_split("train", train, classes, &config.class_names)?;
         let width = train.features.width();
         if let Some(v) = validation {
@@ -172,12 +173,12 @@ impl<'a> Trainer<'a> {
 }
 
 /// Labels that [`check_split`] has seen.
-fn class_indices(labels: &[i64]) -> Vec<usize> {
+pub(crate) fn class_indices(labels: &[i64]) -> Vec<usize> {
     labels.iter().map(|&l| usize::try_from(l).unwrap_or(0)).collect()
 }
 
 /// Weight of each class; "balanced" is scikit-learn's `n / (classes * n_c)`.
-fn class_weights(labels: &[usize], classes: usize, kind: ClassWeight) -> Vec<f64> {
+pub(crate) fn class_weights(labels: &[usize], classes: usize, kind: ClassWeight) -> Vec<f64> {
     match kind {
         ClassWeight::None => vec![1.0; classes],
         ClassWeight::Balanced => {

@@ -11,6 +11,7 @@ pub(crate) use manifest::few;
 pub use manifest::{
     FORMAT_VERSION, HeadManifest, LayerRecord, TensorsRecord, TrainingRecord, check_features,
 };
+pub(crate) use pair::read_at_most;
 
 /// File of weights: Keras-layout kernels (in, out) and biases, f32, named `dense/kernel`, `dense/bias`, `dense_1/kernel`, …
 pub const HEAD_TENSORS: &str = "head.safetensors";

@@ -122,7 +122,7 @@ pub(super) fn read_bound(dir: &Path, record: &TensorsRecord) -> Result<Vec<u8>, 
 }
 
 /// The whole of a regular file of at most `limit` bytes.
-pub(super) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, HeadError> {
+pub(crate) fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>, HeadError> {
     regular::read(path, limit).map_err(failed("read", path))
 }
 

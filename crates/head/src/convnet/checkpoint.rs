@@ -1,0 +1,208 @@
+//! What a training run can be resumed from: one file.
+
+use super::fit::{Best, State};
+use super::{ConvNet, Tensor};
+use crate::{EpochStats, HeadError};
+use graph::Role;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// File of a checkpoint in a model's folder.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Version of the file.
+const FORMAT_VERSION: u32 = 1;
+/// The key of the file's metadata that holds what is not a tensor.
+const KEY: &str = "feature-cache.training";
+/// Numbers that an optimizer keeps for a weight beside it, at most.
+const MAX_STATE: usize = 2;
+
+/// A training run between two epochs: all tensors, the optimizer's state, the history and the best epoch's tensors. Random
+/// choices follow from the seed and the number of the epoch or step, so that nothing else is needed to go on to the same bits.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    tensors: Vec<Saved>,
+    state: State,
+}
+
+/// One tensor.
+#[derive(Clone, Debug)]
+struct Saved {
+    name: String,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+    /// What the optimizer keeps.
+    state: Vec<Vec<f32>>,
+}
+
+/// What is not a tensor.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    format_version: u32,
+    /// What the run is: settings, network and data, as the caller says it. A run is resumed only by itself.
+    run: serde_json::Value,
+    step: u32,
+    history: Vec<EpochStats>,
+    /// Epoch and validation loss.
+    best: Option<(usize, f64)>,
+}
+
+impl Checkpoint {
+    pub(super) fn of(net: &ConvNet, state: &State) -> Self {
+        let save = |tensor: &Tensor| Saved {
+            name: name(tensor),
+            shape: tensor.spec().shape.clone(),
+            values: tensor.values().to_vec(),
+            state: tensor.state().to_vec(),
+        };
+        Self { tensors: net.tensors().iter().map(save).collect(), state: state.clone() }
+    }
+
+    /// Epochs that are done.
+    pub fn epochs(&self) -> usize {
+        self.state.history.len()
+    }
+
+    /// What the epochs so far reported.
+    pub fn history(&self) -> &[EpochStats] {
+        &self.state.history
+    }
+
+    pub(super) fn restore(self, net: &mut ConvNet) -> Result<State, HeadError> {
+        let (expected, found) = (net.tensors().len(), self.tensors.len());
+        if expected != found {
+            let what = "lists of tensors of the checkpoint".to_owned();
+            return Err(HeadError::Width { what, expected, found });
+        }
+        let values: Vec<Vec<f32>> = self.tensors.iter().map(|saved| saved.values.clone()).collect();
+        net.set_tensors(&values)?;
+        for (tensor, saved) in net.tensors_mut().iter_mut().zip(self.tensors) {
+            tensor.set_state(saved.state)?;
+        }
+        Ok(self.state)
+    }
+
+    /// Writes the file whole or not at all. `run` says what the run is, and is compared by [`Checkpoint::load`].
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn save(&self, path: &Path, run: &serde_json::Value) -> Result<(), HeadError> {
+        let bad = |detail: String| HeadError::Format { path: path.to_owned(), detail };
+        let record = Record {
+            format_version: FORMAT_VERSION,
+            run: run.clone(),
+            step: self.state.step,
+            history: self.state.history.clone(),
+            best: self.state.best.as_ref().map(|best| (best.epoch, best.loss)),
+        };
+        let record = serde_json::to_string(&record).map_err(|e| bad(e.to_string()))?;
+        let mut entries: Vec<(String, &[usize], &[f32])> = Vec::new();
+        for (index, saved) in self.tensors.iter().enumerate() {
+            entries.push((format!("values/{}", saved.name), &saved.shape, &saved.values));
+            for (slot, state) in saved.state.iter().enumerate() {
+                entries.push((format!("state{slot}/{}", saved.name), &saved.shape, state));
+            }
+            if let Some(best) = &self.state.best {
+                entries.push((format!("best/{}", saved.name), &saved.shape, &best.tensors[index]));
+            }
+        }
+        let bytes =
+            |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+        let data: Vec<Vec<u8>> = entries.iter().map(|(.., values)| bytes(values)).collect();
+        let views = entries.iter().zip(&data).map(|((name, shape, _), data)| {
+            TensorView::new(Dtype::F32, shape.to_vec(), data).map(|view| (name.as_str(), view))
+        });
+        let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| bad(e.to_string()))?;
+        let metadata = HashMap::from([(KEY.to_owned(), record)]);
+        let file = safetensors::serialize(views, Some(metadata)).map_err(|e| bad(e.to_string()))?;
+        util::atomic::write(path, |to| to.write_all(&file)).map_err(|source| HeadError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads a file of [`Checkpoint::save`] for this network and this run.
+    ///
+    /// # Errors
+    /// [`HeadError::Format`] for a file that is no checkpoint, is damaged, or is of another network or run; those of the system.
+    pub fn load(path: &Path, net: &ConvNet, run: &serde_json::Value) -> Result<Self, HeadError> {
+        let bad = |detail: String| HeadError::Format { path: path.to_owned(), detail };
+        let largest = net.counts().values as u64 * 4 * (2 + MAX_STATE as u64) + MAX_HEADER;
+        let file = crate::store::read_at_most(path, largest)?;
+        let damaged = |e: safetensors::SafeTensorError| bad(format!("expected a checkpoint: {e}"));
+        let (_, header) = SafeTensors::read_metadata(&file).map_err(damaged)?;
+        let record = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+        let record =
+            record.ok_or_else(|| bad("expected a checkpoint, found another file".into()))?;
+        let record: Record = serde_json::from_str(record).map_err(|e| bad(e.to_string()))?;
+        if record.format_version != FORMAT_VERSION {
+            let found = record.format_version;
+            return Err(bad(format!("expected format_version {FORMAT_VERSION}, found {found}")));
+        }
+        if record.run != *run {
+            return Err(bad(format!(
+                "expected a checkpoint of this run, found one of another: {}",
+                difference(run, &record.run)
+            )));
+        }
+        let tensors = SafeTensors::deserialize(&file).map_err(damaged)?;
+        let read = |name: String, like: &Tensor| -> Result<Option<Vec<f32>>, HeadError> {
+            let Ok(view) = tensors.tensor(&name) else { return Ok(None) };
+            if view.dtype() != Dtype::F32 || view.shape() != like.spec().shape {
+                let (expected, found) = (&like.spec().shape, view.shape());
+                return Err(bad(format!("{name}: expected f32 of {expected:?}, found {found:?}")));
+            }
+            let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
+            Ok(Some(values.collect()))
+        };
+        let missing = |name: &str| bad(format!("expected the tensor {name}, found none"));
+        let mut saved = Vec::with_capacity(net.tensors().len());
+        let mut best = Vec::new();
+        for tensor in net.tensors() {
+            let name = name(tensor);
+            let values = read(format!("values/{name}"), tensor)?;
+            let mut state = Vec::new();
+            for slot in 0..MAX_STATE {
+                state.extend(read(format!("state{slot}/{name}"), tensor)?);
+            }
+            if record.best.is_some() {
+                best.push(read(format!("best/{name}"), tensor)?.ok_or_else(|| missing(&name))?);
+            }
+            let values = values.ok_or_else(|| missing(&name))?;
+            saved.push(Saved { name, shape: tensor.spec().shape.clone(), values, state });
+        }
+        let best = record.best.map(|(epoch, loss)| Best { epoch, loss, tensors: best });
+        let state = State { best, history: record.history, step: record.step };
+        Ok(Self { tensors: saved, state })
+    }
+}
+
+/// Bytes of the file beside its tensors, at most: a long history.
+const MAX_HEADER: u64 = 64 << 20;
+
+/// `layer/role`, as Keras names weights.
+pub(super) fn name(tensor: &Tensor) -> String {
+    let spec = tensor.spec();
+    let role: Role = spec.role;
+    format!("{}/{}", spec.node, role.keras_name())
+}
+
+/// The first field in which two runs differ.
+fn difference(expected: &serde_json::Value, found: &serde_json::Value) -> String {
+    if let (Some(a), Some(b)) = (expected.as_object(), found.as_object()) {
+        for (key, expected) in a {
+            match b.get(key) {
+                Some(found) if found == expected => {}
+                Some(found) => return format!("{key}: {}", difference(expected, found)),
+                None => return format!("{key}: expected {expected}, found nothing"),
+            }
+        }
+        if let Some(key) = b.keys().find(|key| !a.contains_key(*key)) {
+            return format!("{key}: expected nothing, found it");
+        }
+    }
+    format!("expected {expected}, found {found}")
+}
