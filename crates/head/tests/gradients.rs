@@ -12,7 +12,7 @@ use safetensors::SafeTensors;
 const TOLERANCE: f64 = 1e-5;
 
 /// Gradients below this count as this: that of a bias before batch normalisation is 0 but for rounding.
-const SMALLEST: f64 = 1e-3;
+const SMALLEST: f64 = 1e-2;
 
 const RELU: Option<Activation> = Some(Activation::Relu);
 

@@ -384,7 +384,7 @@ fn gates_are_closed_at_the_kinks_and_let_nan_pass() {
     let y = [-1.0, 0.0, 2.0, 6.0, 7.0, f32::NAN];
     let gated = |activation| {
         let mut g = [1.0; 6];
-        gate(activation, &y, &mut g);
+        gate(Isa::best(), activation, &y, &mut g);
         g
     };
     assert_eq!(gated(Activation::None), [1.0; 6]);
@@ -415,7 +415,7 @@ fn batch_normalisation_has_the_gradients_of_finite_differences() {
     let x = random.values(c * pixels);
     let [gamma, beta] = [random.values(c), random.values(c)];
     let dy = random.values(x.len());
-    let norm = Norm { channels: c, epsilon };
+    let norm = Norm { channels: c, epsilon, isa: Isa::best() };
     let statistics = norm.statistics(&x);
     let mut y = vec![0.0; x.len()];
     norm.forward(&x, &statistics, [Some(&gamma), Some(&beta)], &mut y);
@@ -448,7 +448,7 @@ fn batch_normalisation_has_the_gradients_of_finite_differences() {
 
 #[test]
 fn stored_statistics_do_not_depend_on_the_input() {
-    let norm = Norm { channels: 1, epsilon: 0.0 };
+    let norm = Norm { channels: 1, epsilon: 0.0, isa: Isa::best() };
     let stored = BatchStatistics { mean: vec![1.0], variance: vec![4.0] };
     let mut y = [0.0; 2];
     norm.forward(&[3.0, 1.0], &stored, [Some(&[3.0]), None], &mut y);

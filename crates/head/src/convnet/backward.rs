@@ -7,6 +7,7 @@ use super::{ConvNet, forward::Training};
 use crate::network::Sums;
 use crate::optimizer::{self, Rule};
 use crate::{HeadError, Optimizer, Randomness, Seeded, loss};
+use kernels::Isa;
 use kernels::train::{gate, global_average_backward, global_max_backward};
 
 /// A batch and what the loss needs to know of it.
@@ -89,7 +90,7 @@ impl ConvNet {
             if !step.is_reached || !is_begun[index] {
                 continue;
             }
-            by_tensors(step, before, &mut self.tensors, batch)?;
+            by_tensors(step, before, &mut self.tensors, batch, self.isa)?;
             for place in 0..step.inputs.len() {
                 let input = step.inputs[place];
                 if !before[input].is_reached {
@@ -118,13 +119,14 @@ fn by_tensors(
     before: &[Step],
     tensors: &mut [Tensor],
     batch: usize,
+    isa: Isa,
 ) -> Result<(), HeadError> {
     let x = step.inputs.first().map_or(&[][..], |at| &before[*at].values);
     match &step.layer {
         Layer::Conv { activation, .. }
         | Layer::Dense { activation, .. }
         | Layer::Act(activation) => {
-            gate(*activation, &step.values, &mut step.gradient);
+            gate(isa, *activation, &step.values, &mut step.gradient);
         }
         _ => {}
     }

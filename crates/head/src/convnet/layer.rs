@@ -120,7 +120,9 @@ impl Layer {
                     activation,
                 }
             }
-            Op::Norm(n) => Self::Norm(Norm { channels: map[2], epsilon: n.epsilon }),
+            Op::Norm(n) => {
+                Self::Norm(Norm { channels: map[2], epsilon: n.epsilon, isa: machine.isa })
+            }
             Op::Act(Act::Sigmoid | Act::Softmax) => Self::Outputs,
             Op::Act(activation) => Self::Act(of(Some(*activation))?),
             Op::Pool(pool) => {

@@ -34,6 +34,7 @@ pub struct Machine {
 #[derive(Debug)]
 pub struct ConvNet {
     graph: Graph,
+    isa: Isa,
     input: Shape,
     steps: Vec<Step>,
     tensors: Vec<Tensor>,
@@ -80,7 +81,7 @@ impl ConvNet {
             .collect();
         let last = logits(&graph, &shapes)?;
         let (steps, logits) = step::steps(&graph, &shapes, last, machine, &tensors)?;
-        let mut net = Self { graph, input: shapes[0], steps, tensors, logits };
+        let mut net = Self { graph, isa: machine.isa, input: shapes[0], steps, tensors, logits };
         net.repack(true)?;
         Ok(net)
     }

@@ -4,8 +4,8 @@ use crate::simd::tile::{Source, Start, TileArgs};
 use crate::simd::{Job, Simd, shape};
 use crate::{Activation, Isa};
 
-/// Steps of depth a pass: the panels that a pass reads stay in the second-level cache.
-const DEPTH: usize = 256;
+/// Steps of depth a pass, at most: the panels that a register tile reads stay in the first-level cache.
+const DEPTH: usize = 128;
 
 /// Rows of the left operand that are stored side by side: whole register tiles, and whole vectors.
 pub(crate) fn row_block(isa: Isa) -> usize {
@@ -35,8 +35,10 @@ impl Job for TransposedProduct {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let block = row_block_of::<S>();
-        for offset in (0..self.depth).step_by(DEPTH) {
-            let depth = DEPTH.min(self.depth - offset);
+        // As few passes as that allows, and those of equal depth.
+        let pass = self.depth.div_ceil(self.depth.div_ceil(DEPTH).max(1)).max(1);
+        for offset in (0..self.depth).step_by(pass) {
+            let depth = pass.min(self.depth - offset);
             for panel in 0..self.columns.div_ceil(S::NR) {
                 for row in (0..self.rows).step_by(S::BLOCK_MR) {
                     // SAFETY: the task's fields.

@@ -123,6 +123,19 @@ pub(crate) unsafe fn dispatch<J: Job>(isa: Isa, job: J) {
     }
 }
 
+/// Runs plain loops with the instructions of `isa`, which was detected: the compiler vectorises them for it.
+pub(crate) fn vectorise(isa: Isa, loops: impl FnOnce()) {
+    struct Loops<F>(F);
+    impl<F: FnOnce()> Job for Loops<F> {
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            (self.0)();
+        }
+    }
+    // SAFETY: safe code demands nothing; the caller says that `isa` is available.
+    unsafe { dispatch(isa, Loops(loops)) }
+}
+
 /// Shape of the vectors and of the register tile of an instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::Activation;
+use crate::simd::vectorise;
+use crate::{Activation, Isa};
 
 /// Values a task.
 const PIECE: usize = 64 * 1024;
@@ -12,9 +13,10 @@ const PIECE: usize = 64 * 1024;
 /// pass.
 ///
 /// # Panics
-/// When the slices have not the same length.
-pub fn gate(activation: Activation, outputs: &[f32], gradient: &mut [f32]) {
+/// When the slices have not the same length, or `isa` is not available.
+pub fn gate(isa: Isa, activation: Activation, outputs: &[f32], gradient: &mut [f32]) {
     assert_eq!(outputs.len(), gradient.len(), "outputs and gradient of another size");
+    assert!(isa.is_available(), "{isa} is not available");
     // Nothing is above NaN.
     let most = match activation {
         Activation::None => return,
@@ -23,10 +25,12 @@ pub fn gate(activation: Activation, outputs: &[f32], gradient: &mut [f32]) {
     };
     gradient.par_chunks_mut(PIECE).zip(outputs.par_chunks(PIECE)).for_each(
         |(gradient, outputs)| {
-            for (g, y) in gradient.iter_mut().zip(outputs) {
-                let closed = *y <= 0.0 || *y >= most;
-                *g = if closed { 0.0 } else { *g };
-            }
+            vectorise(isa, || {
+                for (g, y) in gradient.iter_mut().zip(outputs) {
+                    let closed = *y <= 0.0 || *y >= most;
+                    *g = if closed { 0.0 } else { *g };
+                }
+            });
         },
     );
 }

@@ -113,7 +113,7 @@ impl Dense {
     ) -> Result<(), KernelError> {
         self.check(batch, input, kernel, gradient)?;
         check("bias gradient", self.outputs, bias.len())?;
-        sums::channels(gradient, self.outputs, bias);
+        sums::channels(self.isa, gradient, self.outputs, bias);
         let panels = self.gradient_panels(batch, gradient, false);
         let shared = Shared(kernel.as_mut_ptr());
         let rows = ROWS * shape(self.isa).block_mr;

@@ -3,6 +3,8 @@
 use rayon::prelude::*;
 
 use super::sums::over_pixels;
+use crate::Isa;
+use crate::simd::vectorise;
 
 /// Batch normalisation of the last axis: `gamma · (x − mean) / √(variance + epsilon) + beta`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,6 +13,8 @@ pub struct Norm {
     pub channels: usize,
     /// Added to the variance.
     pub epsilon: f64,
+    /// Instruction set, which must be available: the operations panic otherwise.
+    pub isa: Isa,
 }
 
 /// Mean and (biased) variance of each channel.
@@ -28,11 +32,11 @@ impl Norm {
         let channels = self.channels;
         let pixels = input.len() / channels.max(1);
         let pixel = |index: usize| &input[index * channels..][..channels];
-        let sums = over_pixels(pixels, channels, |index, sums| {
+        let sums = over_pixels(self.isa, pixels, channels, |index, sums| {
             sums.iter_mut().zip(pixel(index)).for_each(|(sum, x)| *sum += x);
         });
         let mean: Vec<f32> = sums.iter().map(|sum| (sum / pixels as f64) as f32).collect();
-        let sums = over_pixels(pixels, channels, |index, sums| {
+        let sums = over_pixels(self.isa, pixels, channels, |index, sums| {
             for ((sum, x), mean) in sums.iter_mut().zip(pixel(index)).zip(&mean) {
                 *sum += (x - mean) * (x - mean);
             }
@@ -77,15 +81,16 @@ impl Norm {
     ) {
         let channels = self.channels;
         let scales = self.scales(statistics);
-        let sums = over_pixels(gradient.len() / channels.max(1), 2 * channels, |index, sums| {
-            let at = index * channels;
-            let (by_gamma, by_beta) = sums.split_at_mut(channels);
-            for c in 0..channels {
-                let g = gradient[at + c];
-                by_gamma[c] += g * (input[at + c] - statistics.mean[c]) * scales[c];
-                by_beta[c] += g;
-            }
-        });
+        let sums =
+            over_pixels(self.isa, gradient.len() / channels.max(1), 2 * channels, |index, sums| {
+                let at = index * channels;
+                let (by_gamma, by_beta) = sums.split_at_mut(channels);
+                for c in 0..channels {
+                    let g = gradient[at + c];
+                    by_gamma[c] += g * (input[at + c] - statistics.mean[c]) * scales[c];
+                    by_beta[c] += g;
+                }
+            });
         let (by_gamma, by_beta) = sums.split_at(channels);
         gamma.iter_mut().zip(by_gamma).for_each(|(to, sum)| *to = *sum as f32);
         beta.iter_mut().zip(by_beta).for_each(|(to, sum)| *to = *sum as f32);
@@ -127,9 +132,11 @@ impl Norm {
         const PIXELS: usize = 256;
         let channels = self.channels.max(1);
         values.par_chunks_mut(PIXELS * channels).enumerate().for_each(|(piece, values)| {
-            for (index, pixel) in values.chunks_exact_mut(channels).enumerate() {
-                task(piece * PIXELS + index, pixel);
-            }
+            vectorise(self.isa, || {
+                for (index, pixel) in values.chunks_exact_mut(channels).enumerate() {
+                    task(piece * PIXELS + index, pixel);
+                }
+            });
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::simd::vectorise;
 use crate::{Isa, KernelError, Layer, Network, Padding, Precision};
 
 /// A pool over windows.
@@ -26,6 +27,7 @@ pub struct Pool {
     input: [usize; 3],
     output: [usize; 3],
     forward: Network,
+    isa: Isa,
 }
 
 impl Pool {
@@ -41,7 +43,7 @@ impl Pool {
             Layer::AvgPool { size, stride, padding, count_padding }
         };
         let forward = Network::new(&[layer], input, isa, Precision::Highest)?;
-        Ok(Self { shape, input, output: forward.output_shape(), forward })
+        Ok(Self { shape, input, output: forward.output_shape(), forward, isa })
     }
 
     /// Height, width and channels of one image of the output.
@@ -79,15 +81,24 @@ impl Pool {
         check("input gradient", batch * from, to.len())?;
         check("output gradient", batch * out, gradient.len())?;
         to.par_chunks_mut(from.max(1)).enumerate().for_each(|(image, to)| {
-            to.fill(0.0);
             let gradient = &gradient[image * out..][..out];
-            if self.shape.is_max {
-                self.max_image(&input[image * from..][..from], gradient, to);
-            } else {
-                self.mean_image(gradient, to);
-            }
+            let input = &input[image * from..][..from];
+            vectorise(self.isa, || {
+                to.fill(0.0);
+                match (self.shape.is_max, self.is_apart()) {
+                    (true, true) => self.max_image_apart(input, gradient, to),
+                    (true, false) => self.max_image(input, gradient, to),
+                    (false, _) => self.mean_image(gradient, to),
+                }
+            });
         });
         Ok(())
+    }
+
+    /// Whether windows neither overlap nor reach into the border.
+    fn is_apart(&self) -> bool {
+        let PoolShape { size, stride, padding, .. } = self.shape;
+        padding == Padding::default() && size.iter().zip(stride).all(|(size, step)| *size <= step)
     }
 
     /// The window's first row or column in the image, and one after its last.
@@ -98,6 +109,40 @@ impl Pool {
         [first.saturating_sub(padding), (last - padding.min(last)).min(self.input[axis])]
     }
 
+    /// Windows that do not overlap and are wholly in the image: every place is written once.
+    #[inline(always)]
+    fn max_image_apart(&self, input: &[f32], gradient: &[f32], to: &mut [f32]) {
+        let ([_, w, channels], [oh, ow, _]) = (self.input, self.output);
+        let [height, width] = self.shape.size;
+        let mut best = vec![0.0f32; channels];
+        // What of a window's gradient is not given yet.
+        let mut rest = vec![0.0f32; channels];
+        for oy in 0..oh {
+            for ox in 0..ow {
+                let corner = oy * self.shape.stride[0] * w + ox * self.shape.stride[1];
+                let places = (0..height)
+                    .flat_map(|y| (0..width).map(move |x| (corner + y * w + x) * channels));
+                best.copy_from_slice(&input[corner * channels..][..channels]);
+                for at in places.clone().skip(1) {
+                    for (best, x) in best.iter_mut().zip(&input[at..at + channels]) {
+                        let is_more = *x > *best || x.is_nan();
+                        *best = if is_more { *x } else { *best };
+                    }
+                }
+                rest.copy_from_slice(&gradient[(oy * ow + ox) * channels..][..channels]);
+                for at in places {
+                    let pixels = to[at..at + channels].iter_mut().zip(&input[at..at + channels]);
+                    for ((to, x), (best, rest)) in pixels.zip(best.iter().zip(&mut rest)) {
+                        let is_best = *x == *best || x.is_nan();
+                        *to = if is_best { *rest } else { 0.0 };
+                        *rest = if is_best { 0.0 } else { *rest };
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
     fn max_image(&self, input: &[f32], gradient: &[f32], to: &mut [f32]) {
         let ([_, w, channels], [oh, ow, _]) = (self.input, self.output);
         let mut best = vec![0.0f32; channels];
@@ -132,6 +177,7 @@ impl Pool {
         }
     }
 
+    #[inline(always)]
     fn mean_image(&self, gradient: &[f32], to: &mut [f32]) {
         let ([h, w, channels], [oh, ow, _]) = (self.input, self.output);
         let Padding { top: pad_top, left: pad_left, bottom: pad_bottom, right: pad_right } =

@@ -2,6 +2,9 @@
 
 use rayon::prelude::*;
 
+use crate::Isa;
+use crate::simd::vectorise;
+
 /// Pixels whose sum is taken in f32; sums of those are in f64.
 const RUN: usize = 64;
 /// Pixels a task. A constant, so that the order of the sums does not depend on threads.
@@ -9,6 +12,7 @@ const TASK: usize = 16 * 1024;
 
 /// Sums over pixels: `add(pixel, sums)` adds a pixel's terms to `sums` sums.
 pub(super) fn over_pixels(
+    isa: Isa,
     pixels: usize,
     sums: usize,
     add: impl Fn(usize, &mut [f32]) + Sync + Send,
@@ -17,13 +21,15 @@ pub(super) fn over_pixels(
     parts.par_chunks_mut(sums.max(1)).enumerate().for_each(|(task, total)| {
         let mut run = vec![0.0f32; sums];
         let last = ((task + 1) * TASK).min(pixels);
-        for first in (task * TASK..last).step_by(RUN) {
-            run.fill(0.0);
-            for pixel in first..(first + RUN).min(last) {
-                add(pixel, &mut run);
+        vectorise(isa, || {
+            for first in (task * TASK..last).step_by(RUN) {
+                run.fill(0.0);
+                for pixel in first..(first + RUN).min(last) {
+                    add(pixel, &mut run);
+                }
+                total.iter_mut().zip(&run).for_each(|(total, x)| *total += f64::from(*x));
             }
-            total.iter_mut().zip(&run).for_each(|(total, x)| *total += f64::from(*x));
-        }
+        });
     });
     let mut total = vec![0.0; sums];
     for part in parts.chunks_exact(sums.max(1)) {
@@ -33,9 +39,9 @@ pub(super) fn over_pixels(
 }
 
 /// Σ over pixels of each channel.
-pub(super) fn channels(values: &[f32], channels: usize, to: &mut [f32]) {
+pub(super) fn channels(isa: Isa, values: &[f32], channels: usize, to: &mut [f32]) {
     let pixels = values.len() / channels.max(1);
-    let sums = over_pixels(pixels, channels, |pixel, sums| {
+    let sums = over_pixels(isa, pixels, channels, |pixel, sums| {
         let values = &values[pixel * channels..][..channels];
         sums.iter_mut().zip(values).for_each(|(sum, x)| *sum += x);
     });

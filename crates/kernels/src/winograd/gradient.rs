@@ -39,7 +39,8 @@ struct Space {
     sums: Buffer,
 }
 
-/// Transformed inputs and gradients of a group of tiles take at most so much: it is in the last-level cache.
+/// Transformed inputs and gradients of a group of tiles take at most so much, or as much as the sums: it is in the last-level
+/// cache.
 const SPACE_BYTES: usize = 12 << 20;
 
 impl KernelGradient {
@@ -88,7 +89,8 @@ impl KernelGradient {
         let gradient_blocks = Blocks { depth: nr, stride: nr };
         let bytes = 4 * matrices * (inputs.next_multiple_of(block) + width);
         let tiles = images * self.geometry.tiles[0] * self.geometry.tiles[1];
-        let most = (SPACE_BYTES / bytes).max(64);
+        // Sums are read and written again for each group: of many channels, they are what costs.
+        let most = (SPACE_BYTES.max(4 * matrices * inputs * width) / bytes).max(64);
         let groups = tiles.div_ceil(most).max(1);
         let size = tiles.div_ceil(groups);
         let strides = [

@@ -3,12 +3,15 @@
 use rayon::prelude::*;
 
 use super::ConvShape;
+use crate::Isa;
+use crate::simd::vectorise;
 
 #[derive(Debug)]
 pub(super) struct DepthwiseGradient {
     pub(super) shape: ConvShape,
     pub(super) input: [usize; 3],
     pub(super) output: [usize; 3],
+    pub(super) isa: Isa,
 }
 
 impl DepthwiseGradient {
@@ -18,7 +21,9 @@ impl DepthwiseGradient {
             (self.input.iter().product::<usize>(), self.output.iter().product::<usize>());
         let mut parts = vec![0.0f32; images * to.len()];
         parts.par_chunks_mut(to.len().max(1)).enumerate().for_each(|(image, to)| {
-            self.image(&input[image * from..][..from], &gradient[image * out..][..out], to);
+            let (input, gradient) =
+                (&input[image * from..][..from], &gradient[image * out..][..out]);
+            vectorise(self.isa, || self.image(input, gradient, to));
         });
         to.fill(0.0);
         for part in parts.chunks_exact(to.len().max(1)) {
@@ -26,6 +31,7 @@ impl DepthwiseGradient {
         }
     }
 
+    #[inline(always)]
     fn image(&self, input: &[f32], gradient: &[f32], to: &mut [f32]) {
         let ([h, w, channels], [oh, ow, _]) = (self.input, self.output);
         let ([kh, kw], [sy, sx]) = (self.shape.kernel, self.shape.stride);

@@ -94,7 +94,7 @@ impl Conv {
             .then(|| Backward::new(shape, input, output, isa, precision))
             .transpose()?;
         let gradient = if depthwise {
-            Gradient::Depthwise(DepthwiseGradient { shape, input, output })
+            Gradient::Depthwise(DepthwiseGradient { shape, input, output, isa })
         } else {
             match gradient_tile(&conv, output) {
                 Some(tile) => {
@@ -206,7 +206,7 @@ impl Conv {
             Gradient::Patches(patches) => patches.run(batch, input, gradient, kernel),
             Gradient::Depthwise(depthwise) => depthwise.run(batch, input, gradient, kernel),
         }
-        sums::channels(gradient, self.shape.out_channels, bias);
+        sums::channels(self.forward.isa(), gradient, self.shape.out_channels, bias);
         Ok(())
     }
 }
@@ -260,20 +260,31 @@ impl ConvShape {
             return;
         }
         let (inputs, outputs) = (self.in_channels, self.out_channels);
-        // Pieces of sixteen rows: the lines that are read stay in the first-level cache.
-        const ROWS: usize = 16;
         to.par_chunks_mut(outputs * inputs).enumerate().for_each(|(tap, to)| {
             let from = &kernel[(taps - 1 - tap) * inputs * outputs..][..inputs * outputs];
-            to.par_chunks_mut(ROWS * inputs).enumerate().for_each(|(piece, to)| {
-                for (input, from) in from.chunks_exact(outputs).enumerate() {
-                    let from = &from[piece * ROWS..(piece * ROWS + ROWS).min(outputs)];
-                    for (row, value) in from.iter().enumerate() {
-                        to[row * inputs + input] = *value;
-                    }
-                }
-            });
+            transpose(from, [inputs, outputs], to);
         });
     }
+}
+
+/// Writes the transpose of a matrix of `rows` by `columns`, in square blocks: every cache line is read and written once.
+fn transpose(from: &[f32], [rows, columns]: [usize; 2], to: &mut [f32]) {
+    const SIDE: usize = 16;
+    to.par_chunks_mut(SIDE * rows).enumerate().for_each(|(band, to)| {
+        let first = band * SIDE;
+        let width = SIDE.min(columns - first);
+        for row in (0..rows).step_by(SIDE) {
+            let height = SIDE.min(rows - row);
+            let mut block = [[0.0f32; SIDE]; SIDE];
+            for (i, line) in block.iter_mut().enumerate().take(height) {
+                line[..width].copy_from_slice(&from[(row + i) * columns + first..][..width]);
+            }
+            for j in 0..width {
+                let line: [f32; SIDE] = std::array::from_fn(|i| block[i][j]);
+                to[j * rows + row..][..height].copy_from_slice(&line[..height]);
+            }
+        }
+    });
 }
 
 impl Backward {

@@ -131,25 +131,56 @@ impl PatchGradient {
         let (image, oy, ox) = (pixel / (oh * ow), pixel / ow % oh, pixel % ow);
         for ky in 0..kh {
             let y = (oy * sy + ky).wrapping_sub(self.shape.padding.top);
+            let left = (ox * sx).wrapping_sub(self.shape.padding.left);
+            if y < h && left < w && left + kw <= w {
+                // A line of the patch as a whole.
+                let from = &input[((image * h + y) * w + left) * channels..][..kw * channels];
+                put(to, ky * kw * channels, from, index, count, block);
+                continue;
+            }
             for kx in 0..kw {
-                let x = (ox * sx + kx).wrapping_sub(self.shape.padding.left);
-                let from = (y < h && x < w)
-                    .then(|| &input[((image * h + y) * w + x) * channels..][..channels]);
-                let (mut row, end) = ((ky * kw + kx) * channels, (ky * kw + kx + 1) * channels);
-                let start = row;
-                // A tap's channels may cross from one block to the next.
-                while row < end {
-                    let length = (block - row % block).min(end - row);
-                    let at = (row / block * count + index) * block + row % block;
-                    match from {
-                        Some(from) => {
-                            to[at..at + length].copy_from_slice(&from[row - start..][..length]);
-                        }
-                        None => to[at..at + length].fill(0.0),
-                    }
-                    row += length;
+                let x = left.wrapping_add(kx);
+                let row = (ky * kw + kx) * channels;
+                if y < h && x < w {
+                    let from = &input[((image * h + y) * w + x) * channels..][..channels];
+                    put(to, row, from, index, count, block);
+                } else {
+                    put_zeros(to, row, channels, index, count, block);
                 }
             }
         }
+    }
+}
+
+/// Places of rows `row..row + length` of column `index` of `count`, in blocks of `block` rows: where each piece begins, and its part
+/// of the rows.
+#[inline(always)]
+fn pieces(
+    row: usize,
+    length: usize,
+    index: usize,
+    count: usize,
+    block: usize,
+) -> impl Iterator<Item = (usize, Range<usize>)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let row = row + done;
+        let piece = (block - row % block).min(length - done);
+        let range = done..done + piece;
+        done += piece;
+        (piece > 0).then_some(((row / block * count + index) * block + row % block, range))
+    })
+}
+
+#[inline(always)]
+fn put(to: &mut [f32], row: usize, from: &[f32], index: usize, count: usize, block: usize) {
+    for (at, range) in pieces(row, from.len(), index, count, block) {
+        to[at..at + range.len()].copy_from_slice(&from[range]);
+    }
+}
+
+fn put_zeros(to: &mut [f32], row: usize, length: usize, index: usize, count: usize, block: usize) {
+    for (at, range) in pieces(row, length, index, count, block) {
+        to[at..at + range.len()].fill(0.0);
     }
 }
