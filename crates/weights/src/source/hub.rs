@@ -136,7 +136,7 @@ fn http_failure(id: &str, error: HttpError, opts: &Options<'_>) -> Failure {
             Some(format!("check that the token in HF_TOKEN may read {id}"))
         }
         HttpError::Status { status: 404 } => Some(format!(
-            "check the name; {id} must hold a file {FILE}. Other files can be fetched by hand and given by path"
+            "check the name; {id} must hold a file {FILE}. Other files can be fetched by hand"
         )),
         _ => None,
     };
