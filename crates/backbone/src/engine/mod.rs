@@ -12,7 +12,7 @@ use thiserror::Error;
 use util::Hint;
 use weights::Weights;
 
-pub use info::{EngineInfo, Hardware};
+pub use info::{EngineInfo, Hardware, LayerAlgorithm, Method};
 
 /// What is requested of an engine; `None` leaves the choice to it.
 #[derive(Clone, Copy, Debug)]

@@ -155,11 +155,6 @@ impl Direct {
         if self.lines { self.kernel[1] * self.input[2] } else { self.input[2] / self.groups }
     }
 
-    /// What runs.
-    pub(crate) fn describe(&self) -> String {
-        "direct (implicit GEMM)".to_owned()
-    }
-
     /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
     pub(crate) fn run(
         &self,
