@@ -40,7 +40,7 @@ pub(crate) fn execute(args: CacheArgs) -> ExitCode {
 }
 
 fn console(json: bool) -> Console {
-    Console { quiet: false, json }
+    Console::new(false, json)
 }
 
 fn info(dir: &Path, as_json: bool) -> Result<ExitCode> {
