@@ -60,6 +60,9 @@ pub struct Settings {
 
 impl Settings {
     /// Elements of one row; an error when the shape is empty, has a zero or is absurdly large.
+    ///
+    /// # Errors
+    /// [`CacheError::Usage`].
     pub fn row_elements(&self) -> Result<usize, CacheError> {
         let shape = &self.row_shape;
         let bad = |why: &str| {
@@ -77,6 +80,9 @@ impl Settings {
     }
 
     /// Bytes of one stored row.
+    ///
+    /// # Errors
+    /// As [`Self::row_elements`].
     pub fn row_bytes(&self) -> Result<usize, CacheError> {
         Ok(self.row_elements()? * self.dtype.bytes())
     }

@@ -33,6 +33,11 @@ pub enum Opened {
 ///
 /// An interrupted run of the same settings and inputs goes on where it was. One that was begun with
 /// [`Existing::Overwrite`] goes on under the same option, too; any other is then dropped.
+///
+/// # Errors
+/// [`CacheError::Usage`] for names, settings or inputs that no cache can have; [`CacheError::Locked`] and its kin where another
+/// run is at work; [`CacheError::Changed`] for what is there of other settings or inputs, under [`Existing::Refuse`];
+/// [`CacheError::Damaged`] for what is there and can't be read; [`CacheError::Io`].
 pub fn open(
     dir: &Path,
     split: &str,
