@@ -68,7 +68,7 @@ pub fn manifest(bytes: &[u8]) -> Outcome {
     same(&manifest, &read(&written))
 }
 
-/// A journal as it lies on disk.
+/// A journal as it is on disk.
 pub fn journal(bytes: &[u8]) -> Outcome {
     let read = |bytes: &[u8]| {
         Replay::parse(Cursor::new(bytes), Path::new("")).map_err(|error| error.to_string())

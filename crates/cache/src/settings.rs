@@ -35,7 +35,7 @@ impl Dtype {
         }
     }
 
-    /// numpy's name of the type, as it stands in a `.npy` header.
+    /// numpy's name of the type, as it is in a `.npy` header.
     pub fn descr(self) -> &'static str {
         match self {
             Self::F32 => "<f4",
@@ -47,7 +47,7 @@ impl Dtype {
 /// Everything that decides the bytes of a row. Two caches with equal settings and equal input files hold equal bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How rows were computed; in JSON its fields stand beside the others.
+    /// How rows were computed; in JSON its fields are beside the others.
     #[serde(flatten)]
     pub recipe: OpaqueRecipe,
     /// How a feature is stored.

@@ -173,7 +173,7 @@ pub(crate) fn of_cache(error: &CacheError) -> Option<String> {
                 "choose a folder that you may write, with --features"
             }
             io::ErrorKind::NotADirectory => {
-                "a file stands where a folder is needed; choose another folder with --features"
+                "there is a file where a folder is needed; choose another folder with --features"
             }
             _ => return error.hint(),
         },

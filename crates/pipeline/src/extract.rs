@@ -204,7 +204,7 @@ impl<'a> Extraction<'a> {
                         computed += 1;
                     }
                     Err(Refused::Short(error)) => {
-                        // The first such error is the one that is told.
+                        // The first such error is the one that is reported.
                         let _ = short.set(error);
                         return Ok(());
                     }

@@ -80,7 +80,7 @@ fn a_history_that_no_head_can_hold_is_refused_before_training() {
 }
 
 #[test]
-fn labels_that_lie_are_refused() {
+fn labels_that_are_false_are_refused() {
     let root = temp();
     let it = shared();
     for (what, label) in [("above", 2_i64), ("below", -1), ("far", i64::MAX), ("swapped", 1)] {

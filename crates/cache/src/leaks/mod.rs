@@ -12,7 +12,7 @@ mod search;
 pub use distance::{MIRRORED_BITS, distance};
 use search::{Hit, Near};
 
-/// Where a picture lies.
+/// Where a picture is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// The split.

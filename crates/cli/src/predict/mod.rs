@@ -96,7 +96,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         Err(error) => {
             return Err(match error.downcast::<Error>() {
                 Ok(error @ Error::Machine(_)) => {
-                    // What is known is told.
+                    // What is known is printed.
                     output.finish()?;
                     short_of_something(error, "then run the command again")
                 }

@@ -1,5 +1,5 @@
 //! Implicit GEMM: any kernel size, stride, padding and groups. The matrix of patches exists only as a table of
-//! pointers into the image, to a line of zeros where a tap lies outside.
+//! pointers into the image, to a line of zeros where a tap is outside.
 
 mod task;
 

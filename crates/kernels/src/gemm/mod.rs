@@ -17,7 +17,7 @@ use product::{Bf16Task, F32Task};
 pub(crate) struct PackedWeights {
     isa: Isa,
     matrices: Matrices,
-    /// How rows of the left operand lie.
+    /// How rows of the left operand are laid out.
     blocks: Blocks,
     /// Rows of a matrix, and columns.
     depth: usize,
@@ -81,7 +81,7 @@ impl PackedWeights {
         self.depth
     }
 
-    /// How rows of the left operand lie.
+    /// How rows of the left operand are laid out.
     pub(crate) fn blocks(&self) -> Blocks {
         self.blocks
     }

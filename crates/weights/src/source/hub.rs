@@ -115,7 +115,7 @@ pub(crate) fn fetch(
     Ok(local::finish(tensors, id, address(id, opts), plan.variant.name, preprocess)?)
 }
 
-/// For each part, in ascending order, where the row of parts that lie close together ends.
+/// For each part, in ascending order, where the row of parts that are close together ends.
 fn window_ends(parts: &[(usize, Range<u64>)]) -> Vec<u64> {
     let mut ends = vec![0; parts.len()];
     for i in (0..parts.len()).rev() {

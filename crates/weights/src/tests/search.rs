@@ -198,7 +198,7 @@ fn a_changed_file_in_the_cache_is_refused_not_overwritten() {
         fetched.sha256
     );
     assert!(std::fs::read(&file).expect("kept") == good);
-    // What stands beside it is what sha256sum -c reads.
+    // What is beside it is what sha256sum -c reads.
     let sum = std::fs::read_to_string(models.path().join("weights/acme--tiny.safetensors.sha256"))
         .expect("kept");
     assert_eq!(sum, format!("{}  acme--tiny.safetensors\n", sha256(&good)));
