@@ -87,14 +87,14 @@ in_tree() {
   ' bash "$tree" "$@"
 }
 
-# The crate, its lock file and its dependencies, in a workspace of its own: the other crates need much that this one
-# does not.
+# The crate, the one of this project that it needs, its lock file and its dependencies, in a workspace of its own: the
+# other crates need much that these do not.
 stage() {
   local project=$tree/project
   rm -rf "$project/crates"
   mkdir -p "$project/crates" "$project/.cargo"
   cp -p Cargo.toml "$project/"
-  cp -Rp crates/kernels "$project/crates/"
+  cp -Rp crates/kernels crates/util "$project/crates/"
   if ! cmp -s Cargo.lock "$home/Cargo.lock"; then
     cp Cargo.lock "$project/"
     (cd "$project" && CARGO_TARGET_DIR=$home/unused cargo vendor --quiet vendor)

@@ -54,7 +54,7 @@ check_address() {
   RUSTFLAGS=-Zsanitizer=address tests address 4 -p kernels -p cache --lib --tests
 }
 
-# Prints where the sources of the standard library lie.
+# Prints where the sources of the standard library are.
 library() {
   local ours version lists=$home/apt
   ours=$(rustc --print sysroot)/lib/rustlib/src/rust/library

@@ -1,6 +1,6 @@
 # Packages of Debian beside the build, for the checks that need tools which Rust's own installer does not bring.
 # Sourced by other scripts, which have `set -euo pipefail`. Nothing is installed: lists, downloads and what is unpacked
-# lie in the folder that the caller names.
+# are in the folder that the caller names.
 
 debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
 

@@ -13,7 +13,7 @@ DIR/{train,validation,test}/{green,red}. DIR is data/traffic-lights unless you n
   -h, --help    shows this
 
 A fifth of the training photographs becomes validation, chosen by a hash of the name, so always the same ones.
-Who made them and under which licence stands in DIR/SOURCE.txt. A second run checks what is there and fetches
+Who made them and under which licence is in DIR/SOURCE.txt. A second run checks what is there and fetches
 nothing. Needs python3 with pip; PYTHON=/path/to/python3 picks another one.
 HELP
 }
@@ -92,7 +92,7 @@ Licences, as the package states them
     https://creativecommons.org/licenses/by-sa/4.0/
 
 Changes: none to the photographs. Folders are renamed, and those of dataset_train whose name's SHA-256
-begins with a byte below 51 (a fifth) lie in validation.
+begins with a byte below 51 (a fifth) are in validation.
 """
 
 

@@ -12,10 +12,13 @@ fn f32s(bytes: &[u8]) -> Vec<f32> {
 
 /// The class of each label and its probability, by `predict --backbone`.
 fn classes(base: &str, picture: &Path) -> Vec<(String, f32)> {
-    let run = Tool::new(PREDICT)
-        .arg("--backbone")
-        .arg(base)
-        .flags("--weights random:3 --json --top 1000");
+    top(1000, base, picture)
+}
+
+/// The most probable of them.
+fn top(count: usize, base: &str, picture: &Path) -> Vec<(String, f32)> {
+    let run = Tool::new(PREDICT).arg("--backbone").arg(base);
+    let run = run.flags(&format!("--weights random:3 --json --top {count}"));
     let json = run.arg(picture).run().exits(0).json();
     let classes = json[0]["predictions"].as_array().unwrap().iter().map(|one| {
         let probability = one["probability"].as_f64().unwrap() as f32;
@@ -54,12 +57,32 @@ fn assert_classified(found: &[(String, f32)], expected: &[f32]) {
 #[test]
 fn a_keras_classifier_sees_the_whole_picture() {
     let root = temp();
-    let picture = Picture::random(5, 224, 224);
+    // Stretched by the filter that `extract` is given, too.
+    let picture = Picture::random(5, 301, 207);
     let path = root.path().join("one.png");
     picture.save(&path);
     // Of this width only Keras publishes weights.
     let expected = probabilities("mobilenet-0.25", &picture);
-    assert_classified(&classes("mobilenet-0.25", &path), &expected);
+    let found = classes("mobilenet-0.25", &path);
+    assert_classified(&found, &expected);
+    assert_eq!(top(3, "mobilenet-0.25", &path), found[..3]);
+    assert_eq!(top(1, "mobilenet-0.25", &path), found[..1]);
+}
+
+/// With the filter that its publisher names.
+#[test]
+fn a_pytorch_classifiers_picture_is_resized_first() {
+    let root = temp();
+    let whole = Picture::random(7, 130, 97);
+    let path = root.path().join("whole.png");
+    whole.save(&path);
+    let Picture { width, height, pixels: data } = whole;
+    let whole = images::Rgb8Image { width, height, data, format: images::Format::Png };
+    let (size, filter) = (images::ImageSize::square(224), images::Interpolation::Bicubic);
+    let middle = images::center_crop(&whole, 256, size, filter).unwrap();
+    let middle = Picture { width: 224, height: 224, pixels: middle.data };
+    let expected = probabilities("mobilenet-v2", &middle);
+    assert_classified(&classes("mobilenet-v2", &path), &expected);
 }
 
 #[test]
@@ -91,6 +114,14 @@ fn every_base_is_listed_with_its_size_and_work() {
     // torchvision's table says 4.09 GFLOPS for version 1.5, and counts multiplications, with the classifier's 2 million.
     let operations = resnet["operations"].as_f64().unwrap() / 2e9;
     assert!((4.07..4.10).contains(&operations), "{operations}");
+    assert_eq!((&resnet["parameters"], &resnet["image_size"]), (&23_561_152.into(), &224.into()));
+    assert_eq!(
+        (&resnet["licence"], &resnet["weights"]),
+        (&"BSD-3-Clause".into(), &"timm/resnet50.tv_in1k".into())
+    );
+    assert!(list.iter().all(|base| base["images_per_second"].is_null()));
+    // Only Keras has weights of this width.
+    assert_eq!(find("mobilenet-0.25")["weights"], "mobilenet_2_5_224_tf_no_top.h5");
     assert_eq!(find("vgg16")["image_size"], 150);
     assert_eq!(find("vgg16")["weights"], "timm/vgg16.tv_in1k");
     let text = Tool::new(EXTRACT).flags("bases").run().exits(0);

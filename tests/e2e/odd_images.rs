@@ -8,7 +8,7 @@ use crate::drawing::{Picture, TWO, split};
 use crate::npy::Npy;
 use crate::support::*;
 
-/// Odd images with the pixels that Pillow makes of them; how they were made stands beside them.
+/// Odd images with the pixels that Pillow makes of them; how they were made is beside them.
 fn odd() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/tests/odd")
 }

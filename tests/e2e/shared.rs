@@ -21,7 +21,7 @@ pub const COUNTS: [(&str, u64); 3] = [("train", 10), ("validation", 5), ("test",
 pub fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        // Values in statics are never dropped, so this lies among the build's files and not in a temporary folder.
+        // Values in statics are never dropped, so this is among the build's files and not in a temporary folder.
         let parent = Path::new(env!("CARGO_TARGET_TMPDIR"));
         remove_old(parent);
         let root = parent.join(format!("e2e-{}", std::process::id()));

@@ -100,10 +100,10 @@ fn program(base: &str, size: Option<usize>) -> Result<(Program, [usize; 3]), Box
         size.unwrap_or(if definition.name == "vgg16" { 150 } else { definition.default_size });
     let graph = definition.graph(&definition.variants[0], false)?;
     let specs = graph.params([size; 2])?;
-    let program = lower(&graph, [size; 2], &|node, role| {
+    let lowered = lower(&graph, [size; 2], &|node, role| {
         specs.iter().find(|spec| spec.node == node && spec.role == role).map(parameter)
     })?;
-    Ok((program, [size, size, 3]))
+    Ok((lowered.program, [size, size, 3]))
 }
 
 /// Random kernels that keep the size of activations; a batch normalisation that changes nothing.

@@ -38,10 +38,12 @@ mod summary;
 
 pub use base::{Base, BaseError};
 pub use device::Device;
-pub use engine::{EngineError, EngineInfo, EngineOptions, Hardware, check_device};
+pub use engine::{
+    EngineError, EngineInfo, EngineOptions, Hardware, LayerAlgorithm, Method, check_device,
+};
 pub use extractor::{Extractor, ExtractorError};
 pub use imagenet::imagenet_classes;
-pub use kernels::{Isa, KernelError, Precision};
-pub use lower::{LowerError, Parameters, lower};
+pub use kernels::{Algorithm, Isa, KernelError, Precision};
+pub use lower::{LowerError, Lowered, Parameters, lower};
 pub use pooling::Pooling;
 pub use summary::summary;

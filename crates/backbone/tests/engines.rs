@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test that fails should panic
 
-use backbone::{Base, Device, EngineOptions, Extractor, Hardware, Isa, Pooling, Precision};
+use backbone::{
+    Algorithm, Base, Device, EngineOptions, Extractor, Hardware, Isa, Method, Pooling, Precision,
+};
 use util::Hint as _;
 use weights::{NoProgress, Options, Weights};
 
@@ -94,7 +96,14 @@ fn what_runs_is_said() {
     let info = extractor("block1_pool", Pooling::None, options(Device::Cpu, None)).info();
     assert_eq!(info.hardware, Hardware::Cpu(Isa::best_for(Precision::Highest)));
     assert_eq!((info.device.as_str(), info.precision), ("cpu", Precision::Highest));
-    assert!(!info.algorithms.is_empty());
+    let layers: Vec<&str> = info.algorithms.iter().map(|one| one.layer.as_str()).collect();
+    // The pool is a part of the second convolution.
+    assert_eq!(layers, ["block1_conv1", "block1_conv2"]);
+    assert_eq!(info.algorithms[0].method, Method::Kernel(Algorithm::Direct));
+    assert!(matches!(info.algorithms[1].method, Method::Kernel(Algorithm::Winograd { .. })));
+    let counts = info.method_counts();
+    assert_eq!(counts[0], "1x direct (implicit GEMM)");
+    assert!(counts[1].starts_with("1x winograd F("), "{counts:?}");
 }
 
 #[test]

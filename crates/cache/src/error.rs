@@ -104,7 +104,7 @@ pub enum CacheError {
         /// What is gone.
         path: PathBuf,
     },
-    /// A bad input where the run was told to fail on it.
+    /// A bad input where the settings say to fail on it.
     #[error("{file}: {reason}")]
     BadInput {
         /// The input's name.
@@ -194,11 +194,11 @@ fn io_hint(source: &io::Error) -> Option<String> {
         }
         K::FileTooLarge => "raise the limit on file sizes (ulimit -f); what is finished is kept",
         K::ReadOnlyFilesystem | K::PermissionDenied => "choose a folder that you may write",
-        K::NotADirectory => "a file stands where a folder is needed; choose another folder",
-        K::IsADirectory => "a folder stands where a file is needed; move it away",
+        K::NotADirectory => "there is a file where a folder is needed; choose another folder",
+        K::IsADirectory => "there is a folder where a file is needed; move it away",
         // Of this program, not of the system: see util::regular.
         K::InvalidInput if source.raw_os_error().is_none() => {
-            "something else stands where a file is needed; move it away"
+            "there is something else where a file is needed; move it away"
         }
         _ => return None,
     };

@@ -6,7 +6,7 @@ use crate::format::digest::{sha256, sha256_file};
 use crate::format::manifest::Shard;
 use crate::recipe::Rules;
 
-/// One file that shall become a row.
+/// One file that is to become a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
     /// Path relative to the split's folder, `/` between parts, escaped losslessly by the caller where it is not UTF-8:

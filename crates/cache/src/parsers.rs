@@ -25,9 +25,10 @@ pub fn npy_header(bytes: &[u8]) -> Outcome {
     if header.data_offset > bytes.len() {
         return Err(format!("data from byte {} of {}", header.data_offset, bytes.len()));
     }
-    let written = npy::header(&header.descr, &header.shape);
+    let declared = &header.declared;
+    let written = npy::header(&declared.descr, &declared.shape);
     // What this program never writes, and what would be too long with its padding.
-    if header.fortran_order || header.descr.contains('\'') || written.len() > npy::MAX_HEADER {
+    if declared.fortran_order || declared.descr.contains('\'') || written.len() > npy::MAX_HEADER {
         return Ok(true);
     }
     same(&npy::Header { data_offset: written.len(), ..header }, &npy::parse(&written))
@@ -35,8 +36,8 @@ pub fn npy_header(bytes: &[u8]) -> Outcome {
 
 /// The labels file of two classes.
 pub fn labels(bytes: &[u8]) -> Outcome {
-    let Ok(npy::Header { shape, .. }) = npy::parse(bytes) else { return Ok(false) };
-    let rows = shape.first().copied().unwrap_or(0);
+    let Ok(header) = npy::parse(bytes) else { return Ok(false) };
+    let rows = header.declared.shape.first().copied().unwrap_or(0);
     let Ok((labels, counts)) = parse_labels(bytes, rows, 2) else { return Ok(false) };
     if counts.iter().sum::<u64>() != rows {
         return Err(format!("{rows} rows, counted {counts:?}"));
@@ -67,7 +68,7 @@ pub fn manifest(bytes: &[u8]) -> Outcome {
     same(&manifest, &read(&written))
 }
 
-/// A journal as it lies on disk.
+/// A journal as it is on disk.
 pub fn journal(bytes: &[u8]) -> Outcome {
     let read = |bytes: &[u8]| {
         Replay::parse(Cursor::new(bytes), Path::new("")).map_err(|error| error.to_string())

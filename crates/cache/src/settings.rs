@@ -35,7 +35,7 @@ impl Dtype {
         }
     }
 
-    /// numpy's name of the type, as it stands in a `.npy` header.
+    /// numpy's name of the type, as it is in a `.npy` header.
     pub fn descr(self) -> &'static str {
         match self {
             Self::F32 => "<f4",
@@ -47,7 +47,7 @@ impl Dtype {
 /// Everything that decides the bytes of a row. Two caches with equal settings and equal input files hold equal bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// How rows were computed; in JSON its fields stand beside the others.
+    /// How rows were computed; in JSON its fields are beside the others.
     #[serde(flatten)]
     pub recipe: OpaqueRecipe,
     /// How a feature is stored.
@@ -60,6 +60,9 @@ pub struct Settings {
 
 impl Settings {
     /// Elements of one row; an error when the shape is empty, has a zero or is absurdly large.
+    ///
+    /// # Errors
+    /// [`CacheError::Usage`].
     pub fn row_elements(&self) -> Result<usize, CacheError> {
         let shape = &self.row_shape;
         let bad = |why: &str| {
@@ -77,6 +80,9 @@ impl Settings {
     }
 
     /// Bytes of one stored row.
+    ///
+    /// # Errors
+    /// As [`Self::row_elements`].
     pub fn row_bytes(&self) -> Result<usize, CacheError> {
         Ok(self.row_elements()? * self.dtype.bytes())
     }

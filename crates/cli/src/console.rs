@@ -6,19 +6,49 @@
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 
-/// Where lines go, by `--quiet` and `--json`.
+/// What is said of a run. Warnings and errors always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verbosity {
+    /// Nothing else.
+    Quiet,
+    /// Remarks on standard error.
+    Remarks,
+    /// Remarks, running text on standard output, and progress bars.
+    Full,
+}
+
+/// Where lines go.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Console {
-    /// Only warnings and errors.
-    pub(crate) quiet: bool,
-    /// Standard output carries one JSON value and nothing else.
-    pub(crate) json: bool,
+    verbosity: Verbosity,
+    json: bool,
 }
 
 impl Console {
+    /// By `--quiet` and `--json`. With the latter standard output carries one JSON value and nothing else.
+    pub(crate) fn new(quiet: bool, json: bool) -> Self {
+        let verbosity = match (quiet, json) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Remarks,
+            _ => Verbosity::Full,
+        };
+        Self { verbosity, json }
+    }
+
+    /// Where standard output carries results alone, which somebody else writes; by `--quiet`.
+    pub(crate) fn beside_results(quiet: bool) -> Self {
+        let verbosity = if quiet { Verbosity::Quiet } else { Verbosity::Remarks };
+        Self { verbosity, json: false }
+    }
+
     /// Whether progress bars and running text are wanted.
     pub(crate) fn talks(self) -> bool {
-        !self.quiet && !self.json
+        self.verbosity >= Verbosity::Full
+    }
+
+    /// Whether remarks are wanted.
+    pub(crate) fn remarks(self) -> bool {
+        self.verbosity >= Verbosity::Remarks
     }
 
     /// One line of the human-readable result. The result proper is in files: a run goes on when nobody reads along.
@@ -89,4 +119,20 @@ pub(crate) fn parse_with<A: clap::Parser>(command: clap::Command) -> A {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Console;
+
+    #[test]
+    fn what_is_said_goes_by_the_flags() {
+        let said = |console: Console| (console.remarks(), console.talks(), console.json);
+        assert_eq!(said(Console::new(false, false)), (true, true, false));
+        assert_eq!(said(Console::new(true, false)), (false, false, false));
+        assert_eq!(said(Console::new(false, true)), (true, false, true));
+        assert_eq!(said(Console::new(true, true)), (false, false, true));
+        assert_eq!(said(Console::beside_results(false)), (true, false, false));
+        assert_eq!(said(Console::beside_results(true)), (false, false, false));
+    }
 }

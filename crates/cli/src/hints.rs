@@ -8,7 +8,7 @@ use pipeline::{Error, MemoryUse};
 use std::error::Error as StdError;
 use std::io;
 use util::Hint;
-use weights::WeightsError;
+use weights::{Remedy, WeightsError};
 
 /// An error of the command line itself, with what fixes it.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ fn of(cause: &(dyn StdError + 'static)) -> Option<String> {
         return of_scan(e);
     }
     if let Some(e) = cause.downcast_ref::<WeightsError>() {
-        return e.hint();
+        return of_weights(e);
     }
     if let Some(e) = cause.downcast_ref::<BaseError>() {
         return of_base(e);
@@ -102,6 +102,16 @@ fn of_pipeline(error: &Error) -> Option<String> {
         other => return other.hint(),
     };
     Some(text.to_owned())
+}
+
+fn of_weights(error: &WeightsError) -> Option<String> {
+    let text = |remedy: &Remedy| match remedy {
+        Remedy::AllowNetwork => "leave out --offline, and HF_HUB_OFFLINE if it is set".to_owned(),
+        by_hand @ Remedy::FetchByHand { .. } => format!("{by_hand} with --weights FILE"),
+        advice @ Remedy::Advice(_) => advice.to_string(),
+    };
+    let texts: Vec<String> = error.remedies().iter().map(text).collect();
+    (!texts.is_empty()).then(|| texts.join("; or "))
 }
 
 fn of_base(error: &BaseError) -> Option<String> {
@@ -163,7 +173,7 @@ pub(crate) fn of_cache(error: &CacheError) -> Option<String> {
                 "choose a folder that you may write, with --features"
             }
             io::ErrorKind::NotADirectory => {
-                "a file stands where a folder is needed; choose another folder with --features"
+                "there is a file where a folder is needed; choose another folder with --features"
             }
             _ => return error.hint(),
         },
@@ -223,4 +233,24 @@ fn of_head(error: &HeadError) -> Option<String> {
         other => return other.hint(),
     };
     Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_get_the_flags_that_their_library_does_not_know() {
+        let models = std::path::Path::new("/nowhere");
+        let options = weights::Options::from_lookup(models, true, &weights::NoProgress, &|_| None);
+        let base = backbone::Base::named("vgg16").expect("a base");
+        let error = weights::resolve("acme/own", &base.architecture().expect("variants"), &options)
+            .expect_err("offline");
+        let text = of_weights(&error).expect("a hint");
+        assert!(text.contains("leave out --offline"), "{text}");
+        assert!(
+            text.ends_with("of acme/own by hand and give it as the weights with --weights FILE"),
+            "{text}"
+        );
+    }
 }

@@ -87,7 +87,7 @@ impl weights::Progress for Transfer {
     }
 
     fn note(&self, line: &str) {
-        if !self.console.quiet {
+        if self.console.remarks() {
             self.with_bar(|slot| match slot {
                 Some(bar) => bar.suspend(|| error_line(line)),
                 None => error_line(line),

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(usize);
 
-/// Collects nodes. The first mistake is kept and told by [`Builder::finish`], so that a network reads without a check on
+/// Collects nodes. The first mistake is kept and returned by [`Builder::finish`], so that a network reads without a check on
 /// every line.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {

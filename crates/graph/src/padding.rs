@@ -28,7 +28,7 @@ impl Window {
 pub enum Padding {
     /// TensorFlow's "SAME": as many outputs as `ceil(input / stride)`. An odd pixel of padding goes below and to the right.
     Same,
-    /// None: windows lie wholly inside the map.
+    /// None: windows are wholly inside the map.
     Valid,
     /// Pixels of padding at the (top, left, bottom, right).
     Explicit([usize; 4]),

@@ -35,7 +35,7 @@ pub use folder::HeadFolder;
 pub use history::EpochStats;
 pub use memory_estimate::training_bytes;
 pub use model::{Activation, Head, Layer};
-pub use random::{Randomness, Seeded, SplitMix64};
+pub use random::{Randomness, Seeded};
 pub use store::{
     FORMAT_VERSION, HEAD_JSON, HEAD_TENSORS, HeadManifest, LayerRecord, TensorsRecord,
     TrainingRecord, check_features,

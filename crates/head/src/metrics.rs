@@ -60,6 +60,9 @@ pub fn predicted_class(probabilities: &[f32]) -> usize {
 }
 
 /// Evaluates `probabilities`, (N, classes) in C order, against `labels`, (N,).
+///
+/// # Errors
+/// [`HeadError::TooFewClasses`]; [`HeadError::Evaluate`] where lengths or labels do not fit, or a value is no probability.
 pub fn evaluate(
     probabilities: &[f32],
     labels: &[i64],

@@ -60,6 +60,9 @@ impl Head {
         self.layers.iter().map(|l| l.kernel.len() + l.bias.len()).sum()
     }
     /// Outputs of the last layer before its activation: 1 value for two classes, else one a class.
+    ///
+    /// # Errors
+    /// [`HeadError::Width`] for a row of another length, [`HeadError::NotFinite`].
     pub fn logits(&self, row: &[f32]) -> Result<Vec<f32>, HeadError> {
         if row.len() != self.inputs() {
             let what = "features of a row".to_owned();
@@ -89,6 +92,9 @@ impl Head {
 
     /// Class probabilities of one row, `classes()` values (also for sigmoid: `[1 - p, p]`). The bits do not depend on
     /// how many rows are predicted.
+    ///
+    /// # Errors
+    /// As [`Head::logits`].
     pub fn predict(&self, row: &[f32]) -> Result<Vec<f32>, HeadError> {
         let mut out = vec![0.0; self.classes()];
         loss::probabilities(&self.logits(row)?, &mut out);
@@ -97,6 +103,9 @@ impl Head {
 
     /// Class probabilities of every row, (N, classes) in C order, on the rayon pool it is called in; bitwise what
     /// [`Head::predict`] gives for each. `split` names the rows in messages. Holds a few rows at a time.
+    ///
+    /// # Errors
+    /// [`HeadError::Width`] for rows of another length, [`HeadError::NotFinite`].
     pub fn predict_rows(&self, split: &str, rows: &dyn FeatureRows) -> Result<Vec<f32>, HeadError> {
         let (width, classes) = (rows.width(), self.classes());
         if width != self.inputs() {

@@ -1,5 +1,7 @@
 //! Seeded randomness: initial weights, order of the rows, dropout.
 
+use util::SplitMix64;
+
 /// Where a training run gets its random choices from. [`Seeded`] is the ordinary one; tests that repeat another
 /// program's run give their own.
 pub trait Randomness {
@@ -10,39 +12,6 @@ pub trait Randomness {
     /// Fills `mask` (`rows * units`, row by row) with the factors of dropout behind hidden layer `layer` in step `step`
     /// (from 0, over all epochs): 0 for dropped, `1 / (1 - rate)` for kept.
     fn mask(&mut self, step: usize, layer: usize, units: usize, rate: f32, mask: &mut [f32]);
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): `state += 0x9E3779B97F4A7C15`, then two xor-shift-multiply rounds.
-#[derive(Clone, Debug)]
-pub struct SplitMix64 {
-    state: u64,
-}
-
-impl SplitMix64 {
-    /// The generator whose state before the first draw is `seed`.
-    pub fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    /// The next 64 bits.
-    pub fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `[0, 1)`: the upper 24 bits over 2^24, exact in f32.
-    pub fn next_f32(&mut self) -> f32 {
-        (self.next_u64() >> 40) as f32 * (1.0 / 16_777_216.0)
-    }
-
-    /// Uniform in `0..n` (`n` above 0): the upper half of a 128-bit product (Lemire 2019, without rejection; the bias is
-    /// below `n / 2^64`).
-    pub fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next_u64()) * u128::from(n)) >> 64) as u64
-    }
 }
 
 /// All three choices from one seed, each from a SplitMix64 stream of its own, so that no choice shifts another.
@@ -93,16 +62,6 @@ impl Randomness for Seeded {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn splitmix_gives_its_published_numbers() {
-        let mut rng = SplitMix64::new(1_234_567);
-        let numbers: Vec<u64> = (0..3).map(|_| rng.next_u64()).collect();
-        assert_eq!(
-            numbers,
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
-        );
-    }
 
     #[test]
     fn kernels_are_uniform_orders_are_permutations_masks_keep_their_share() {

@@ -95,6 +95,48 @@ mod tests {
     }
 
     #[test]
+    fn the_whole_picture_is_resized_first_by_the_named_filter() {
+        let data = (0..8 * 6 * 3).map(|i| (i * i * 31 % 251) as u8).collect();
+        let image = Rgb8Image { width: 8, height: 6, data, format: Format::Jpeg };
+        let (whole, size) = (ImageSize { width: 16, height: 12 }, ImageSize::square(12));
+        let crops = Interpolation::ALL.iter().map(|&interpolation| {
+            let crop = center_crop(&image, 12, size, interpolation).unwrap();
+            let resized = resize_rgb8(&image, whole, interpolation).unwrap();
+            let middle: Vec<u8> =
+                resized.chunks(16 * 3).flat_map(|row| row[2 * 3..14 * 3].to_vec()).collect();
+            assert_eq!((crop.data.as_slice(), crop.format), (&middle[..], Format::Jpeg));
+            middle
+        });
+        let distinct: std::collections::HashSet<Vec<u8>> = crops.collect();
+        assert_eq!(distinct.len(), Interpolation::ALL.len());
+    }
+
+    #[test]
+    fn no_pixels_give_none() {
+        let image = |width, height| Rgb8Image {
+            width,
+            height,
+            data: vec![0; (width * height * 3) as usize],
+            format: Format::Png,
+        };
+        let crop = |image, width, height| {
+            center_crop(&image, 8, ImageSize { width, height }, Interpolation::Bilinear)
+        };
+        assert!(crop(image(9, 9), 8, 8).is_ok());
+        for (image, width, height) in [
+            (image(0, 9), 8, 8),
+            (image(9, 0), 8, 8),
+            (image(9, 9), 0, 8),
+            (image(9, 9), 8, 0),
+            (image(9, 9), 9, 8),
+            (image(9, 9), 8, 9),
+        ] {
+            let error = crop(image, width, height).unwrap_err();
+            assert!(matches!(error, ImageError::NoPixels { .. }), "{error}");
+        }
+    }
+
+    #[test]
     fn extreme_proportions_are_refused() {
         let image = Rgb8Image {
             width: 1,

@@ -110,7 +110,7 @@ pub struct Conv2d {
     pub bias: Vec<f32>,
     /// Adds the bias after the sum of products, not before. A bias that is large beside the products, such as that of a
     /// folded batch normalisation, then costs one rounding and not one a product. Algorithms that transform or gather add it
-    /// last anyway.
+    /// last anyway; the direct one adds it after the first 256 products where there are more.
     pub bias_last: bool,
 }
 

@@ -8,6 +8,7 @@
 //! place in the batch, or the number of threads: every output element is one chain of operations in an order that
 //! depends on the layer alone.
 
+mod algorithm;
 mod bf16;
 mod depthwise;
 mod direct;
@@ -19,7 +20,6 @@ mod isa;
 mod layer;
 mod memory;
 mod network;
-
 mod parallel;
 mod place;
 mod pool;
@@ -30,6 +30,7 @@ pub mod train;
 mod winograd;
 mod workspace;
 
+pub use algorithm::{Algorithm, Products};
 pub use elementwise::{channel_maxima, channel_means};
 pub use error::KernelError;
 pub use isa::Isa;

@@ -104,7 +104,7 @@ pub enum Error {
     #[error("weights for {base}")]
     Weights {
         /// The base.
-        base: &'static str,
+        base: String,
         /// Why.
         source: Box<WeightsError>,
     },

@@ -204,7 +204,7 @@ impl<'a> Extraction<'a> {
                         computed += 1;
                     }
                     Err(Refused::Short(error)) => {
-                        // The first such error is the one that is told.
+                        // The first such error is the one that is reported.
                         let _ = short.set(error);
                         return Ok(());
                     }
@@ -240,7 +240,7 @@ impl<'a> Extraction<'a> {
             ("data".to_owned(), json!(images::display_name(&data))),
             ("weights_spec".to_owned(), json!(self.options.weights_spec)),
             ("weights_source".to_owned(), json!(self.weights_source)),
-            ("algorithms".to_owned(), json!(info.algorithms)),
+            ("algorithms".to_owned(), json!(info.method_counts())),
             ("device".to_owned(), json!(info.device)),
             ("threads".to_owned(), json!(self.pool.current_num_threads())),
             ("batch_size".to_owned(), json!(self.options.batch_size)),

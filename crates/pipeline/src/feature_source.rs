@@ -5,7 +5,7 @@ use cache::{Dtype, Settings};
 use images::{ImageSize, MAX_SIDE};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use weights::{self, Weights};
+use weights::{self, Architecture, Weights};
 
 use crate::error::{Error, MemoryUse};
 use crate::memory;
@@ -72,9 +72,10 @@ impl FeatureSource {
     ) -> Result<Extractor, Error> {
         let recipe = &self.recipe;
         let base = Base::ending_at(&recipe.backbone, Some(&recipe.layer))?;
+        let architecture = base.architecture()?;
         let weights = match weights_spec {
-            Some(spec) => find.resolve(&base, spec)?,
-            None => self.named_weights(&base, find)?,
+            Some(spec) => find.resolve_for(&architecture, spec, |_| ())?,
+            None => self.named_weights(&architecture, find)?,
         };
         if weights.sha256 != recipe.weights.sha256 {
             return Err(Error::WeightsDiffer {
@@ -113,14 +114,18 @@ impl FeatureSource {
     ///
     /// A head may come from a stranger, and its words are data: they can't choose a file, an address or a program. What is
     /// left is what `extract` fetches of its own accord, in the same ways but without pip, and numbers that are drawn here.
-    fn named_weights(&self, base: &Base, find: &WeightsSearch<'_>) -> Result<Weights, Error> {
+    fn named_weights(
+        &self,
+        architecture: &Architecture,
+        find: &WeightsSearch<'_>,
+    ) -> Result<Weights, Error> {
         let WeightsId { name, sha256, .. } = &self.recipe.weights;
         if name.starts_with("random:") {
-            return find.resolve(base, name);
+            return find.resolve_for(architecture, name, |_| ());
         }
-        match weights::pinned_sha256(name, &base.architecture()?) {
+        match weights::pinned_sha256(name, architecture) {
             Some(pinned) if pinned == sha256 => {
-                find.resolve_changed(base, name, |options| options.pip = None)
+                find.resolve_for(architecture, name, |options| options.pip = None)
             }
             // Known beforehand: nothing has to be fetched to find it out.
             Some(pinned) => Err(Error::PinnedWeightsDiffer {
@@ -151,12 +156,12 @@ impl WeightsSearch<'_> {
     /// # Errors
     /// See [`weights::resolve`].
     pub fn resolve(&self, base: &Base, spec: &str) -> Result<Weights, Error> {
-        self.resolve_changed(base, spec, |_| ())
+        self.resolve_for(&base.architecture()?, spec, |_| ())
     }
 
-    fn resolve_changed(
+    fn resolve_for(
         &self,
-        base: &Base,
+        architecture: &Architecture,
         spec: &str,
         change: impl FnOnce(&mut weights::Options<'_>),
     ) -> Result<Weights, Error> {
@@ -165,8 +170,10 @@ impl WeightsSearch<'_> {
             options.use_index(url.clone());
         }
         change(&mut options);
-        weights::resolve(spec, &base.architecture()?, &options)
-            .map_err(|source| Error::Weights { base: base.name, source: Box::new(source) })
+        weights::resolve(spec, architecture, &options).map_err(|source| {
+            let base = architecture.base.clone();
+            Error::Weights { base, source: Box::new(source) }
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The least of what the machine, the control group and the limits of the process leave; `None` where none is told.
+/// The least of what the machine, the control group and the limits of the process leave; `None` where the system names none.
 pub(crate) fn available() -> Option<u64> {
     [machine(), group(), limits()].into_iter().flatten().min()
 }

@@ -152,7 +152,7 @@ impl Predictor {
             |path, outcome| match outcome {
                 Ok(((), row)) => sink(path, Ok(&self.probabilities(row)?)),
                 Err(error) if error.cause() == Cause::Machine => {
-                    // The first such error is the one that is told.
+                    // The first such error is the one that is reported.
                     let _ = short.set(error);
                     Ok(())
                 }

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backbone::{Base, Device, EngineOptions, Pooling};
-use cache::{Dtype, OpenOptions};
+use cache::{Dtype, Existing, OpenOptions, Shard};
 use head::FitConfig;
 use images::{ImageSize, Interpolation};
 use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome};
 use pipeline::fit::{AllFeatures, Fit};
+use pipeline::folder::{self, Verifying};
 use pipeline::predict::{Predictor, most_probable};
 use pipeline::{BoxError, Error, Event, Progress, Recipe, Silent, WeightsSearch};
 use rayon::ThreadPool;
@@ -190,6 +191,49 @@ fn a_caller_can_stop_a_split_and_go_on() {
     };
     assert_eq!(manifest.rows, 6);
     assert!(computed <= 6 - rows, "{computed} computed after {rows} were done");
+}
+
+#[test]
+fn shards_are_joined_and_every_byte_is_checked() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut options, pool) = (options(root.path()), pool());
+    let none = folder::merge(&options.features, &[], Existing::Refuse, |_| ()).unwrap();
+    assert!(none.is_empty() && folder::verify(&options.features, |_| ()).unwrap().is_empty());
+    for split in ["train", "test"] {
+        draw(&options.data, split);
+        for index in 1..=2 {
+            options.open.shard = Some(Shard { index, count: 2 });
+            extraction(&options, root.path(), &pool).extract(split, &Silent).unwrap();
+        }
+    }
+    let mut joined = Vec::new();
+    let one = ["train".to_owned()];
+    let mut merge = |splits: &[String]| {
+        let note = |m: &cache::Manifest| joined.push((m.split.clone(), m.rows));
+        folder::merge(&options.features, splits, Existing::Refuse, note).unwrap().len()
+    };
+    assert_eq!((merge(&one), merge(&[])), (1, 2));
+    let rows = 2 * EACH as u64;
+    assert_eq!(joined, ["train", "test", "train"].map(|split| (split.to_owned(), rows)));
+
+    let verify = || {
+        let (mut last, mut seen) = (0, Vec::new());
+        let all = folder::verify(&options.features, |event| match event {
+            Verifying::Rows { done, .. } => last = done,
+            Verifying::Split(one) => seen.push((one.split.clone(), last)),
+        });
+        (all.unwrap(), seen)
+    };
+    let (all, seen) = verify();
+    assert_eq!(seen, ["test", "train"].map(|split| (split.to_owned(), rows)));
+    assert!(all.iter().all(|one| matches!(one.outcome, Ok(found) if found == rows)), "{all:?}");
+    // One damaged byte is found, and the other split is checked all the same.
+    let file = options.features.join("test_features.npy");
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let (all, _) = verify();
+    assert!(all[0].split == "test" && all[0].outcome.is_err() && all[1].outcome.is_ok(), "{all:?}");
 }
 
 #[test]

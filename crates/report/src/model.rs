@@ -4,7 +4,7 @@
 //! Files are named by text, as the split's `index.csv` names them (bytes that are no UTF-8 are escaped there already).
 //! A number that has no value (for example the precision of a class that was never predicted) is NaN: pages say "not defined", JSON says `null`.
 
-/// All that a report tells of one trained head.
+/// All that a report says of one trained head.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// The page's heading, for example `cats or dogs`.

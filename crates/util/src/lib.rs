@@ -4,6 +4,8 @@
 //! - [`atomic`]: a file appears under its name whole or not at all, also after a power cut.
 //! - [`visible`], [`visible_json`], [`csv_cell`]: text from files and other people, made safe to print and to open.
 //! - [`named!`]: names of the choices that users have.
+//! - [`SplitMix64`]: random numbers that are the same everywhere.
+//! - [`npy`]: the header of numpy's `.npy` files.
 //! - [`Hint`]: an error that knows what fixes it. [`thousands`], [`gib`]: numbers as people read them.
 //!
 //! ```
@@ -16,13 +18,16 @@
 pub mod atomic;
 mod hint;
 mod named;
+pub mod npy;
 mod numbers;
+mod random;
 pub mod regular;
 mod visible;
 
 pub use hint::Hint;
 pub use named::UnknownName;
 pub use numbers::{gib, thousands};
+pub use random::SplitMix64;
 #[doc(hidden)]
 pub use serde;
 pub use visible::{csv_cell, visible, visible_json};

@@ -1,5 +1,7 @@
 //! The one error of this module: what was wanted, each way that was tried and why it failed, and what fixes it.
 
+use std::path::PathBuf;
+
 use util::Hint;
 
 use super::format::FormatError;
@@ -40,7 +42,39 @@ pub struct WeightsError {
     pub(super) kind: ErrorKind,
     pub(super) spec: String,
     pub(super) tried: Vec<Tried>,
-    pub(super) hint: String,
+    pub(super) remedies: Vec<Remedy>,
+}
+
+/// One thing that would help. Displayed as a sentence without its full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// What the way that failed knows.
+    Advice(String),
+    /// Let the search use the network.
+    AllowNetwork,
+    /// Fetch the file with another program and name it as the specification.
+    FetchByHand {
+        /// The hub id.
+        id: String,
+        /// Where it may be put instead. Only where its sha256 is pinned: others are not trusted there.
+        place: Option<PathBuf>,
+    },
+}
+
+impl std::fmt::Display for Remedy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Advice(text) => f.write_str(text),
+            Self::AllowNetwork => f.write_str("allow the network"),
+            Self::FetchByHand { id, place } => {
+                write!(f, "fetch model.safetensors of {} by hand and ", util::visible(id))?;
+                if let Some(place) = place {
+                    write!(f, "put it at {}, or ", place.display())?;
+                }
+                f.write_str("give it as the weights")
+            }
+        }
+    }
 }
 
 impl WeightsError {
@@ -58,11 +92,17 @@ impl WeightsError {
     pub fn tried(&self) -> &[Tried] {
         &self.tried
     }
+
+    /// What would help; any one of them.
+    pub fn remedies(&self) -> &[Remedy] {
+        &self.remedies
+    }
 }
 
 impl Hint for WeightsError {
     fn hint(&self) -> Option<String> {
-        Some(self.hint.clone()).filter(|hint| !hint.is_empty())
+        let texts: Vec<String> = self.remedies.iter().map(ToString::to_string).collect();
+        (!texts.is_empty()).then(|| texts.join("; or "))
     }
 }
 

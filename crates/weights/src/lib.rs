@@ -50,7 +50,7 @@ mod tests;
 pub use architecture::{
     Architecture, Framework, Parameter, PreprocessHint, PublishedDigest, PublishedFile, Variant,
 };
-pub use error::{ErrorKind, Tried, WeightsError};
+pub use error::{ErrorKind, Remedy, Tried, WeightsError};
 pub use layout::fits_state_dict;
 pub use options::{NoProgress, Options, Progress};
 pub use pins::pinned_sha256;

@@ -11,7 +11,7 @@ use crate::source::index::config::PackageIndex;
 /// Largest file of a token.
 const MAX_TOKEN: u64 = 64 << 10;
 
-/// Told what is being fetched, so that the caller can draw a bar. Nothing here is called from more than one thread at once.
+/// Hears what is being fetched, so that the caller can draw a bar. Nothing here is called from more than one thread at once.
 pub trait Progress: Sync {
     /// A transfer begins; `total_bytes` where the size is known.
     fn start(&self, what: &str, total_bytes: Option<u64>);
@@ -42,7 +42,7 @@ pub struct Options<'a> {
     pub models_dir: &'a Path,
     /// Use no network and start no program (also set by `HF_HUB_OFFLINE`).
     pub offline: bool,
-    /// Is told what happens.
+    /// Hears what happens.
     pub progress: &'a dyn Progress,
     /// Address of the hub, without a slash at the end (`HF_ENDPOINT`).
     pub endpoint: String,

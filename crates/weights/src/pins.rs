@@ -1,4 +1,4 @@
-//! What is known beforehand about weights: their digests, and where the package-index mirror lies.
+//! What is known beforehand about weights: their digests, and where the package-index mirror is.
 
 use super::Architecture;
 

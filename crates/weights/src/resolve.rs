@@ -6,8 +6,8 @@ use super::error::Failure;
 use super::pins::{self, MIRROR};
 use super::source::{cache, hub, local, mirror, random};
 use super::{
-    Architecture, ErrorKind, Options, PublishedDigest, Tried, Weights, WeightsError, canonical,
-    spec,
+    Architecture, ErrorKind, Options, PublishedDigest, Remedy, Tried, Weights, WeightsError,
+    canonical, spec,
 };
 
 /// Finds, fetches, checks and reads the weights that `spec` names, for a base.
@@ -282,13 +282,7 @@ impl Search<'_> {
 
     fn offline(mut self, ways: &[String]) -> Result<Weights, WeightsError> {
         for way in ways {
-            self.missed(
-                way,
-                Failure::new(
-                    ErrorKind::Offline,
-                    "not tried: offline (--offline or HF_HUB_OFFLINE)",
-                ),
-            );
+            self.missed(way, Failure::new(ErrorKind::Offline, "not tried: offline"));
         }
         self.give_up()
     }
@@ -315,28 +309,26 @@ impl Search<'_> {
             .unwrap_or(ErrorKind::Spec);
         let own = self.tried.iter().rev().find_map(|(_, f)| f.hint.clone());
         let id = if self.spec == "mirror" { MIRROR.id } else { self.spec };
-        let mut by_hand =
-            format!("fetch model.safetensors of {id} by hand and give it as --weights FILE");
-        if pins::pinned_sha256(id, self.architecture).is_some() {
-            by_hand += &format!(
-                ", or lay it down as {}",
-                cache::path(self.opts.models_dir, id, self.architecture).display()
-            );
-        }
-        let hint = match own {
+        let by_hand = || Remedy::FetchByHand {
+            id: id.to_owned(),
+            place: pins::pinned_sha256(id, self.architecture)
+                .map(|_| cache::path(self.opts.models_dir, id, self.architecture)),
+        };
+        let remedies = match own {
             Some(own)
                 if !spec::is_hub_id(id) || spec::is_file(id) || kind == ErrorKind::Checksum =>
             {
-                own
+                vec![Remedy::Advice(own)]
             }
-            Some(own) => format!("{own}; or {by_hand}"),
-            None => by_hand,
+            Some(own) => vec![Remedy::Advice(own), by_hand()],
+            None if kind == ErrorKind::Offline => vec![Remedy::AllowNetwork, by_hand()],
+            None => vec![by_hand()],
         };
         Err(WeightsError {
             kind,
             spec: self.spec.to_owned(),
             tried: self.tried.into_iter().map(|(t, _)| t).collect(),
-            hint,
+            remedies,
         })
     }
 }

@@ -30,6 +30,25 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// A MobileNet of a width, as Keras has them: trained by its authors at 224 pixels.
+    pub(super) const fn of_width(
+        name: &'static str,
+        alpha: f64,
+        variants: &'static [Variant],
+        build: fn(&mut Builder, &Options) -> NodeId,
+    ) -> Self {
+        Self {
+            name,
+            alpha,
+            default_size: 224,
+            top_size: 224,
+            least_size: 32,
+            licence: "Apache-2.0",
+            variants,
+            build,
+        }
+    }
+
     /// The publication by a source, if there is one.
     pub fn variant(&self, source: Source) -> Option<&'static Variant> {
         self.variants.iter().find(|variant| variant.source == source)

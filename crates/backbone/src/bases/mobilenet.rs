@@ -5,7 +5,7 @@ use super::variant::{Filter, KerasFile, Options, Source, Variant};
 use graph::{Activation, Builder, Conv, Depthwise, NodeId, Op, Pad, Padding, PoolKind, Shape};
 use weights::PreprocessHint::Tf;
 
-pub(super) const MOBILENET: Definition = width(
+pub(super) const MOBILENET: Definition = Definition::of_width(
     "mobilenet",
     1.0,
     &[
@@ -17,8 +17,9 @@ pub(super) const MOBILENET: Definition = width(
             1e-3,
         ),
     ],
+    build,
 );
-pub(super) const MOBILENET_075: Definition = width(
+pub(super) const MOBILENET_075: Definition = Definition::of_width(
     "mobilenet-0.75",
     0.75,
     &[Variant::keras(
@@ -26,8 +27,9 @@ pub(super) const MOBILENET_075: Definition = width(
         Tf,
         1e-3,
     )],
+    build,
 );
-pub(super) const MOBILENET_050: Definition = width(
+pub(super) const MOBILENET_050: Definition = Definition::of_width(
     "mobilenet-0.5",
     0.5,
     &[Variant::keras(
@@ -35,8 +37,9 @@ pub(super) const MOBILENET_050: Definition = width(
         Tf,
         1e-3,
     )],
+    build,
 );
-pub(super) const MOBILENET_025: Definition = width(
+pub(super) const MOBILENET_025: Definition = Definition::of_width(
     "mobilenet-0.25",
     0.25,
     &[Variant::keras(
@@ -44,20 +47,8 @@ pub(super) const MOBILENET_025: Definition = width(
         Tf,
         1e-3,
     )],
+    build,
 );
-
-const fn width(name: &'static str, alpha: f64, variants: &'static [Variant]) -> Definition {
-    Definition {
-        name,
-        alpha,
-        default_size: 224,
-        top_size: 224,
-        least_size: 32,
-        licence: "Apache-2.0",
-        variants,
-        build,
-    }
-}
 
 /// Keras's source has no hash for these. It has more of them, trained at 128, 160 and 192 pixels.
 const fn file(name: &'static str) -> KerasFile {

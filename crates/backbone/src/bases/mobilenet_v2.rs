@@ -33,7 +33,7 @@ macro_rules! keras {
     };
 }
 
-pub(super) const MOBILENET_V2: Definition = width(
+pub(super) const MOBILENET_V2: Definition = Definition::of_width(
     "mobilenet-v2",
     1.0,
     &[
@@ -47,25 +47,18 @@ pub(super) const MOBILENET_V2: Definition = width(
         ),
         keras!("1.0"),
     ],
+    build,
 );
-pub(super) const MOBILENET_V2_140: Definition = width("mobilenet-v2-1.4", 1.4, &[keras!("1.4")]);
-pub(super) const MOBILENET_V2_130: Definition = width("mobilenet-v2-1.3", 1.3, &[keras!("1.3")]);
-pub(super) const MOBILENET_V2_075: Definition = width("mobilenet-v2-0.75", 0.75, &[keras!("0.75")]);
-pub(super) const MOBILENET_V2_050: Definition = width("mobilenet-v2-0.5", 0.5, &[keras!("0.5")]);
-pub(super) const MOBILENET_V2_035: Definition = width("mobilenet-v2-0.35", 0.35, &[keras!("0.35")]);
-
-const fn width(name: &'static str, alpha: f64, variants: &'static [Variant]) -> Definition {
-    Definition {
-        name,
-        alpha,
-        default_size: 224,
-        top_size: 224,
-        least_size: 32,
-        licence: "Apache-2.0",
-        variants,
-        build,
-    }
-}
+pub(super) const MOBILENET_V2_140: Definition =
+    Definition::of_width("mobilenet-v2-1.4", 1.4, &[keras!("1.4")], build);
+pub(super) const MOBILENET_V2_130: Definition =
+    Definition::of_width("mobilenet-v2-1.3", 1.3, &[keras!("1.3")], build);
+pub(super) const MOBILENET_V2_075: Definition =
+    Definition::of_width("mobilenet-v2-0.75", 0.75, &[keras!("0.75")], build);
+pub(super) const MOBILENET_V2_050: Definition =
+    Definition::of_width("mobilenet-v2-0.5", 0.5, &[keras!("0.5")], build);
+pub(super) const MOBILENET_V2_035: Definition =
+    Definition::of_width("mobilenet-v2-0.35", 0.35, &[keras!("0.35")], build);
 
 /// Blocks of one stage: how many, filters at width 1, stride of the first, and by how much a block widens its input.
 const STAGES: [(usize, usize, usize, usize); 7] = [

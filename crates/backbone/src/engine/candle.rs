@@ -1,7 +1,7 @@
 //! candle: CUDA and Metal, and on the CPU the second reference in tests.
 
 use super::chain;
-use super::{Engine, EngineError, EngineInfo, Hardware};
+use super::{Engine, EngineError, EngineInfo, Hardware, LayerAlgorithm, Method};
 use crate::lower::LowerError;
 use crate::{Base, Device};
 use candle_core::{DType, Device as CandleDevice, Tensor};
@@ -84,7 +84,7 @@ impl CandleEngine {
         let name = requested.to_string();
         let wrap = |source| EngineError::Candle { device: name.clone(), source };
 
-        let mut steps = Vec::new();
+        let (mut steps, mut algorithms) = (Vec::new(), Vec::new());
         for step in chain::steps(base)? {
             match step {
                 chain::Step::MaxPool { size } => steps.push(Step::MaxPool(size)),
@@ -99,16 +99,13 @@ impl CandleEngine {
                     let bias =
                         load(weights.get(name, Role::Bias).ok_or_else(missing)?).map_err(&wrap)?;
                     let config = Conv2dConfig { padding: kernel / 2, ..Default::default() };
+                    let method = Method::CandleConv(precision);
+                    algorithms.push(LayerAlgorithm { layer: name.to_owned(), method });
                     steps.push(Step::ConvRelu(Conv2d::new(weight, Some(bias), config)));
                 }
             }
         }
         let row = base.graph().output_shape(size).map_err(LowerError::from)?.values();
-        let products = match precision {
-            Precision::Highest => "f32",
-            Precision::High => "tf32 products, f32 sums",
-            Precision::Medium => "bf16 operands",
-        };
         Ok(Self {
             steps,
             dtype,
@@ -122,7 +119,7 @@ impl CandleEngine {
                 },
                 device: if on_gpu { name } else { "cpu".to_owned() },
                 precision,
-                algorithms: vec![format!("conv2d, {products}")],
+                algorithms,
             },
             device,
         })

@@ -1,12 +1,15 @@
 //! The project's own CPU kernels.
 
-use super::{Engine, EngineError, EngineInfo, EngineOptions, Hardware};
-use crate::{Base, lower};
+use super::{Engine, EngineError, EngineInfo, EngineOptions, Hardware, LayerAlgorithm, Method};
+use crate::Base;
+use crate::lower::{self, Lowered};
 use kernels::{Isa, Network, Precision, default_precision};
 use weights::Weights;
 
 pub(super) struct CpuEngine {
     network: Network,
+    /// The layer of each operation.
+    layers: Vec<String>,
     isa: Isa,
     precision: Precision,
 }
@@ -21,29 +24,26 @@ impl CpuEngine {
         let fastest = options.isa.unwrap_or_else(Isa::best);
         let precision = options.precision.unwrap_or_else(|| default_precision(fastest));
         let isa = options.isa.unwrap_or_else(|| Isa::best_for(precision));
-        let program = lower::lower(base.graph(), [height, width], &|node, role| {
-            weights.nhwc_values(node, role)
-        })?;
+        let Lowered { program, layers } =
+            lower::lower(base.graph(), [height, width], &|node, role| {
+                weights.nhwc_values(node, role)
+            })?;
         let network = Network::compile(&program, [height, width, 3], isa, precision)?;
-        Ok(Self { network, isa, precision })
+        Ok(Self { network, layers, isa, precision })
     }
 }
 
 impl Engine for CpuEngine {
     fn info(&self) -> EngineInfo {
-        let mut algorithms: Vec<(String, usize)> = Vec::new();
-        for name in self.network.algorithms() {
-            match algorithms.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, layers)) => *layers += 1,
-                None => algorithms.push((name, 1)),
-            }
-        }
-        let algorithms = algorithms.into_iter().map(|(name, layers)| format!("{layers}x {name}"));
+        let layer = |(operation, algorithm): (usize, _)| LayerAlgorithm {
+            layer: self.layers[operation].clone(),
+            method: Method::Kernel(algorithm),
+        };
         EngineInfo {
             hardware: Hardware::Cpu(self.isa),
             device: "cpu".to_owned(),
             precision: self.precision,
-            algorithms: algorithms.collect(),
+            algorithms: self.network.algorithms().into_iter().map(layer).collect(),
         }
     }
 

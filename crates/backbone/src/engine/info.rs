@@ -1,6 +1,6 @@
 //! What really runs: for people, and for the record of how rows were computed.
 
-use kernels::{Isa, Precision};
+use kernels::{Algorithm, Isa, Precision};
 use serde::{Deserialize, Serialize};
 
 /// What computes. The same input gives the same bits on equal hardware of this kind.
@@ -91,8 +91,57 @@ pub struct EngineInfo {
     pub device: String,
     /// How exact products are.
     pub precision: Precision,
-    /// How layers are computed, such as `13x winograd F(2x2,3x3)`.
-    pub algorithms: Vec<String>,
+    /// How layers are computed, in the order in which they run. A layer that became a part of another has no entry; one that
+    /// takes several steps has one for each.
+    pub algorithms: Vec<LayerAlgorithm>,
+}
+
+/// How one layer is computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerAlgorithm {
+    /// The layer's name in the graph.
+    pub layer: String,
+    /// What computes it.
+    pub method: Method,
+}
+
+/// What computes a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// An algorithm of the project's kernels.
+    Kernel(Algorithm),
+    /// candle's convolution, with products of this precision.
+    CandleConv(Precision),
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kernel(algorithm) => algorithm.fmt(f),
+            Self::CandleConv(Precision::Highest) => f.write_str("conv2d, f32"),
+            Self::CandleConv(Precision::High) => f.write_str("conv2d, tf32 products, f32 sums"),
+            Self::CandleConv(Precision::Medium) => f.write_str("conv2d, bf16 operands"),
+        }
+    }
+}
+
+impl EngineInfo {
+    /// The methods for people, each once, in the order of their first use: `13x winograd F(2x2, 3x3)`. candle chooses among
+    /// algorithms of its own, so its layers are not counted.
+    pub fn method_counts(&self) -> Vec<String> {
+        let mut counts: Vec<(Method, usize)> = Vec::new();
+        for LayerAlgorithm { method, .. } in &self.algorithms {
+            match counts.iter_mut().find(|(known, _)| known == method) {
+                Some((_, layers)) => *layers += 1,
+                None => counts.push((*method, 1)),
+            }
+        }
+        let text = |(method, layers): (Method, usize)| match method {
+            Method::Kernel(algorithm) => format!("{layers}x {algorithm}"),
+            Method::CandleConv(_) => method.to_string(),
+        };
+        counts.into_iter().map(text).collect()
+    }
 }
 
 #[cfg(test)]

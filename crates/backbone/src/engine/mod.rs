@@ -12,7 +12,7 @@ use thiserror::Error;
 use util::Hint;
 use weights::Weights;
 
-pub use info::{EngineInfo, Hardware};
+pub use info::{EngineInfo, Hardware, LayerAlgorithm, Method};
 
 /// What is requested of an engine; `None` leaves the choice to it.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,7 @@ pub fn check_device(options: &EngineOptions) -> Result<(), EngineError> {
     }
 }
 
-/// What `auto` means here, and whether `--isa` goes with it.
+/// What `auto` means here, and whether an instruction set goes with it.
 fn choose(options: &EngineOptions) -> Result<Device, EngineError> {
     match options.device {
         Device::Auto if options.isa.is_some() => Ok(Device::Cpu),

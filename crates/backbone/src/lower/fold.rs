@@ -73,7 +73,9 @@ fn sum(drafts: &mut Drafts, inputs: Vec<usize>) -> usize {
         }
         if let Some((Draft::Conv(conv), mut from)) = drafts.take(side) {
             from.push(other);
-            return drafts.push(Draft::Conv(Conv64 { residual: true, ..conv }), from);
+            let made = drafts.push(Draft::Conv(Conv64 { residual: true, ..conv }), from);
+            drafts.node_of[made] = drafts.node_of[side];
+            return made;
         }
     }
     drafts.push(Draft::Other(Kernel::Add { scale: 1.0, activation: Activation::None }), inputs)

@@ -43,6 +43,16 @@ pub enum LowerError {
 /// height, width), of a dense layer (out, in).
 pub type Parameters<'a> = dyn Fn(&str, Role) -> Option<Vec<f32>> + 'a;
 
+/// What an engine runs, and which layer of the graph each operation is.
+#[derive(Debug)]
+pub struct Lowered {
+    /// The operations.
+    pub program: Program,
+    /// The layer of each operation: the convolution, where batch normalisation, an activation, a sum or zero padding became
+    /// a part of it.
+    pub layers: Vec<String>,
+}
+
 /// The program of a graph for images of `[height, width]`.
 ///
 /// # Errors
@@ -51,7 +61,7 @@ pub fn lower(
     graph: &Graph,
     image: [usize; 2],
     parameters: &Parameters<'_>,
-) -> Result<Program, LowerError> {
+) -> Result<Lowered, LowerError> {
     let shapes = graph.shapes(image)?;
     let mut readers = vec![0; graph.nodes().len()];
     for input in graph.nodes().iter().flat_map(|node| &node.inputs) {
@@ -59,6 +69,7 @@ pub fn lower(
     }
     let mut draft = Drafts::default();
     for (position, node) in graph.nodes().iter().enumerate() {
+        draft.node = position;
         let inputs: Vec<usize> = node.inputs.iter().map(|input| draft.of_node[*input]).collect();
         let input_shapes: Vec<Shape> = node.inputs.iter().map(|input| shapes[*input]).collect();
         let layer = operation::Layer { node, inputs: &input_shapes };
@@ -101,12 +112,17 @@ struct Drafts {
     open: Vec<bool>,
     /// The operation that makes each node's output.
     of_node: Vec<usize>,
+    /// The node that each operation is.
+    node_of: Vec<usize>,
+    /// The node whose operations are added.
+    node: usize,
 }
 
 impl Drafts {
     fn push(&mut self, draft: Draft, inputs: Vec<usize>) -> usize {
         self.drafts.push(Some((draft, inputs)));
         self.open.push(true);
+        self.node_of.push(self.node);
         self.drafts.len() - 1
     }
 
@@ -125,10 +141,11 @@ impl Drafts {
         self.drafts[index].take()
     }
 
-    fn program(self, graph: &Graph) -> Result<Program, LowerError> {
+    fn program(self, graph: &Graph) -> Result<Lowered, LowerError> {
         let mut program = Program::default();
+        let mut layers = Vec::new();
         let mut values: Vec<Option<Value>> = Vec::with_capacity(self.drafts.len());
-        for draft in self.drafts {
+        for (draft, node) in self.drafts.into_iter().zip(self.node_of) {
             let Some((draft, inputs)) = draft else {
                 values.push(None);
                 continue;
@@ -139,13 +156,16 @@ impl Drafts {
             };
             let inputs: Vec<Value> = inputs.iter().filter_map(|input| values[*input]).collect();
             program.operations.push(Operation { layer, inputs });
+            layers.push(graph.nodes()[node].name.clone());
             values.push(Some(Value::Of(program.operations.len() - 1)));
         }
         // The last operation's output is the program's: so it must be the graph's.
         let output = self.of_node.last().and_then(|index| values[*index]);
         match output {
-            Some(Value::Of(last)) if last + 1 == program.operations.len() => Ok(program),
-            Some(Value::Input) if program.operations.is_empty() => Ok(program),
+            Some(Value::Of(last)) if last + 1 == program.operations.len() => {
+                Ok(Lowered { program, layers })
+            }
+            Some(Value::Input) if program.operations.is_empty() => Ok(Lowered { program, layers }),
             _ => Err(LowerError::Unsupported {
                 node: graph.output().name.clone(),
                 what: "a graph whose output is not its last layer".to_owned(),

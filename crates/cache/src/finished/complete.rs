@@ -206,7 +206,8 @@ pub(crate) fn open_features(path: &Path, m: &Manifest) -> Result<File, CacheErro
         .take(npy::MAX_HEADER as u64)
         .read_to_end(&mut start)
         .map_err(CacheError::io("read", path))?;
-    let header = npy::parse(&start).map_err(|why| CacheError::damaged(path, why))?;
+    let npy::Header { declared: header, data_offset } =
+        npy::parse(&start).map_err(|why| CacheError::damaged(path, why))?;
     let shape: Vec<u64> = m.shape.iter().map(|&d| d as u64).collect();
     let descr = m.settings.dtype.descr();
     if header.descr != descr || header.fortran_order || header.shape != shape {
@@ -216,8 +217,8 @@ pub(crate) fn open_features(path: &Path, m: &Manifest) -> Result<File, CacheErro
             format!("expected {descr} {shape:?} in C order, found {found:?}"),
         ));
     }
-    if header.data_offset as u64 != m.data_offset {
-        let (a, b) = (m.data_offset, header.data_offset);
+    if data_offset as u64 != m.data_offset {
+        let (a, b) = (m.data_offset, data_offset);
         return Err(CacheError::damaged(path, format!("expected data from byte {a}, found {b}")));
     }
     Ok(file)

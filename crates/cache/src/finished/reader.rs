@@ -31,11 +31,18 @@ pub struct SplitReader {
 
 impl SplitReader {
     /// Opens `<dir>/<split>_*` and checks cheaply that the files belong together: sizes, headers, labels.
+    ///
+    /// # Errors
+    /// [`CacheError::Missing`] where there is no finished cache, [`CacheError::Damaged`] for files that are not what the manifest
+    /// says, [`CacheError::Usage`] for a name that no split can have, [`CacheError::Io`].
     pub fn open(dir: &Path, split: &str) -> Result<Self, CacheError> {
         Self::open_shard(dir, split, None)
     }
 
     /// As [`Self::open`], for one shard of a split that is not merged.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
     pub fn open_shard(dir: &Path, split: &str, shard: Option<Shard>) -> Result<Self, CacheError> {
         names::check_split(split)?;
         let files = SplitFiles::new(dir, split, shard);
@@ -100,6 +107,9 @@ impl SplitReader {
 
     /// The index: every input in order, the bad files (without a row) at their place among them. Read again at each call,
     /// and checked against its hash.
+    ///
+    /// # Errors
+    /// [`CacheError::Damaged`] where it is not what the manifest says, [`CacheError::Io`].
     pub fn index(&self) -> Result<Vec<IndexEntry>, CacheError> {
         let path = &self.files.index;
         let entries = index::read(path, &self.manifest)?;
@@ -126,6 +136,9 @@ impl SplitReader {
     }
 
     /// One row as f32: borrowed from the file where it is stored so, else converted.
+    ///
+    /// # Errors
+    /// [`CacheError::Usage`] for a row that there is not.
     pub fn row(&self, row: usize) -> Result<Cow<'_, [f32]>, CacheError> {
         let bytes = self.row_bytes(row)?;
         if self.manifest.settings.dtype == Dtype::F32
@@ -140,6 +153,9 @@ impl SplitReader {
     }
 
     /// One row as f32 into `out`, which must have [`Self::row_elements`] elements.
+    ///
+    /// # Errors
+    /// [`CacheError::Usage`] for a row that there is not, or an `out` of another length.
     pub fn read_row(&self, row: usize, out: &mut [f32]) -> Result<(), CacheError> {
         let bytes = self.row_bytes(row)?;
         if out.len() != self.row_elements {
@@ -184,6 +200,10 @@ impl SplitReader {
 
     /// Reads every byte: block hashes, index and labels against the manifest and each other. `progress` is called with
     /// the rows that are done.
+    ///
+    /// # Errors
+    /// [`CacheError::Damaged`] with the first block of rows, or the first label, that is not what the manifest says;
+    /// [`CacheError::Io`].
     pub fn verify_full(&self, mut progress: impl FnMut(u64)) -> Result<(), CacheError> {
         let m = &self.manifest;
         let path = &self.files.features;

@@ -43,6 +43,9 @@ pub struct SplitInfo {
 }
 
 /// Names of the complete splits in a folder, sorted (shards not among them). A missing folder has none.
+///
+/// # Errors
+/// [`CacheError::Io`]: the folder can't be listed.
 pub fn list_splits(dir: &Path) -> Result<Vec<String>, CacheError> {
     let all = stems(dir)?.into_iter().filter(|(split, shard)| {
         shard.is_none() && SplitFiles::new(dir, split, None).manifest.is_file()
@@ -51,6 +54,9 @@ pub fn list_splits(dir: &Path) -> Result<Vec<String>, CacheError> {
 }
 
 /// Everything in a folder: complete and unfinished splits and shards, sorted by name.
+///
+/// # Errors
+/// [`CacheError::Io`]: the folder can't be listed. What is wrong with a split is its [`State::Damaged`].
 pub fn info(dir: &Path) -> Result<Vec<SplitInfo>, CacheError> {
     let all = stems(dir)?.into_iter().filter_map(|(split, shard)| {
         let files = SplitFiles::new(dir, &split, shard);

@@ -74,7 +74,7 @@ pub struct Provenance {
     pub extra: BTreeMap<String, Value>,
 }
 
-/// What `finish` is told of the run.
+/// What the caller says of the run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunStats {
     /// Version of the tool that computes.

@@ -92,7 +92,7 @@ impl SplitFiles {
         [&self.features, &self.labels, &self.index, &self.stamps, &self.manifest]
     }
 
-    /// An early error where something else than a file stands at one of the names, rather than after days of work.
+    /// An early error where something else than a file is at one of the names, rather than after days of work.
     pub(crate) fn check_regular(&self) -> Result<(), CacheError> {
         let mut all: Vec<PathBuf> = self.finals().iter().map(|p| p.to_path_buf()).collect();
         all.extend(self.finals().iter().map(|p| part(p)));

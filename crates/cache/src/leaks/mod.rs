@@ -12,7 +12,7 @@ mod search;
 pub use distance::{MIRRORED_BITS, distance};
 use search::{Hit, Near};
 
-/// Where a picture lies.
+/// Where a picture is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// The split.
@@ -68,6 +68,9 @@ pub const MOST_EACH: usize = 10;
 
 /// Compares every pair of the named splits by their index files. For each file of the later split every file of the earlier
 /// one that it shares a picture with is reported, the same files first, then the nearest pictures; [`MOST_EACH`] at most.
+///
+/// # Errors
+/// Those of [`SplitReader::open`] and [`SplitReader::index`], of the first split that can't be read.
 pub fn find(dir: &Path, splits: &[&str], max_distance: u32) -> Result<Vec<Leak>, CacheError> {
     let mut indices = Vec::new();
     for split in splits {

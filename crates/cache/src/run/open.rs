@@ -33,6 +33,11 @@ pub enum Opened {
 ///
 /// An interrupted run of the same settings and inputs goes on where it was. One that was begun with
 /// [`Existing::Overwrite`] goes on under the same option, too; any other is then dropped.
+///
+/// # Errors
+/// [`CacheError::Usage`] for names, settings or inputs that no cache can have; [`CacheError::Locked`] and its kin where another
+/// run is at work; [`CacheError::Changed`] for what is there of other settings or inputs, under [`Existing::Refuse`];
+/// [`CacheError::Damaged`] for what is there and can't be read; [`CacheError::Io`].
 pub fn open(
     dir: &Path,
     split: &str,
@@ -58,7 +63,7 @@ pub(crate) fn open_on(
     let lock = Lock::acquire(&files.lock)?;
     let existing = match (setup::recover(&*disk, &files), existing) {
         (Err(CacheError::Damaged { .. }), Existing::Overwrite) => existing,
-        // The run that was to overwrite has just got its names: the same command shall not compute it all again.
+        // The run that was to overwrite has just got its names: the same command must not compute it all again.
         (Ok(true), Existing::Overwrite) if is_done(&files, &target) => Existing::Refuse,
         (other, _) => other.map(|_| existing)?,
     };
@@ -108,7 +113,7 @@ fn decide(
 
     let part = match Replay::read(&files.journal) {
         // Without its features a journal is worth nothing; one that is committed still only where names could not be
-        // given and everything shall be made again.
+        // given and everything is to be made again.
         Ok(_) if !disk::exists(&part(&files.features)) => None,
         Ok(Some(replay)) if replay.committed => None,
         Err(CacheError::Damaged { .. }) if existing != Existing::Refuse => None,

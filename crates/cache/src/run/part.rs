@@ -67,7 +67,7 @@ impl Part {
         Ok(read.map_err(CacheError::io("read", &self.path))? == rows.len())
     }
 
-    /// Whether the row with this hash lies at `slot`; `row` holds it then.
+    /// Whether the row with this hash is at `slot`; `row` holds it then.
     fn holds(&self, slot: u64, hash: RowHash, row: &mut [u8]) -> Result<bool, CacheError> {
         Ok(self.read_slots(slot, row)? && row_hash(row) == hash)
     }

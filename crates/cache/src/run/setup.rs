@@ -53,7 +53,7 @@ pub(crate) fn recover(disk: &dyn Disk, files: &SplitFiles) -> Result<bool, Cache
             file.sync().map_err(CacheError::io("put on disk", &files.journal))?;
             give_names(disk, files).map(|()| true)
         }
-        // What else is wrong with a journal is told when its turn comes.
+        // What else is wrong with a journal is reported when its turn comes.
         _ => Ok(false),
     }
 }
@@ -194,7 +194,7 @@ fn copy_from_part(
     let file = disk.open(&path).map_err(CacheError::io("open", &path))?;
     let mut from = Part::new(path, file, &target.settings, old.layout.clone())?;
     let mut row = vec![0; to.row_bytes];
-    // A row that was moving lies at its old or at its new place.
+    // A row that was moving is at its old or at its new place.
     for layout in [Some(old.layout.clone()), old.moving_to.clone()].into_iter().flatten() {
         from.layout = layout;
         for (at, &i) in positions.iter().enumerate() {

@@ -14,7 +14,7 @@ use crate::recipe::Rules;
 use crate::run::limits;
 use crate::settings::Settings;
 
-/// What a run shall make.
+/// What a run is to make.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) split: String,

@@ -115,6 +115,10 @@ impl SplitWriter {
     /// this returns, and against a power cut some 2 seconds later.
     ///
     /// `source` tells of exactly the bytes that were decoded, so that a file that changes meanwhile is noticed later.
+    ///
+    /// # Errors
+    /// [`CacheError::Usage`] for a position that is not to do or a row of another length, [`CacheError::TooLargeForF16`], and what
+    /// the disk says.
     pub fn write_row(
         &self,
         position: usize,
@@ -204,6 +208,9 @@ impl SplitWriter {
     }
 
     /// Puts everything on disk now.
+    ///
+    /// # Errors
+    /// What the disk says: [`CacheError::Io`], [`CacheError::OutputVanished`].
     pub fn checkpoint(&self) -> Result<(), CacheError> {
         let mut state = self.state();
         self.sync(&mut state)
@@ -211,6 +218,10 @@ impl SplitWriter {
 
     /// Completes the split: every input must have a row or a reason. The files appear under their final names.
     /// After an error nothing that was finished is lost, and the next [`crate::open`] goes on.
+    ///
+    /// # Errors
+    /// [`CacheError::Incomplete`] where an input has neither, [`CacheError::Usage`] for statistics that are too long to be read
+    /// again, and what the disk says.
     pub fn finish(mut self, stats: RunStats) -> Result<Manifest, CacheError> {
         let extra = serde_json::to_vec(&stats.extra).map_or(u64::MAX, |json| json.len() as u64);
         // Indented it may be twice as long, or more where it is nested.
@@ -252,6 +263,9 @@ impl SplitWriter {
     }
 
     /// Stops here (Ctrl-C): puts everything on disk; the next [`crate::open`] goes on.
+    ///
+    /// # Errors
+    /// As [`Self::checkpoint`].
     pub fn abandon(self) -> Result<(), CacheError> {
         self.checkpoint()
     }

@@ -1,4 +1,4 @@
-//! What changed is noticed and told; `update` and `overwrite` do what they say.
+//! What changed is noticed and reported; `update` and `overwrite` do what they say.
 
 use std::fs;
 use std::path::Path;

@@ -181,7 +181,7 @@ fn hostile_manifests_indices_and_journals() {
         assert!(matches!(read, Err(CacheError::Damaged { .. })), "{from}");
     }
     fs::write(&index, &csv).unwrap();
-    // Garbage for a journal beside a complete cache disturbs nobody; without one it is told.
+    // Garbage for a journal beside a complete cache disturbs nobody; without one it is reported.
     fs::write(dir.path().join("train.journal"), "garbage\n").unwrap();
     fs::write(dir.path().join("train_features.npy.part"), "garbage").unwrap();
     SplitReader::open(dir.path(), "train").unwrap();

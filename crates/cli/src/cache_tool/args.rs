@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// Give the final names to files that were complete when their run was killed: needs neither images nor weights.
     Recover(RecoverArgs),
-    /// List pictures that lie in two splits: the same file, or the picture re-encoded, resized or mirrored.
+    /// List pictures that are in two splits: the same file, or the picture re-encoded, resized or mirrored.
     Leaks(LeaksArgs),
 }
 

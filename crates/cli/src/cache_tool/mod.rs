@@ -3,7 +3,8 @@
 mod args;
 
 use anyhow::Result;
-use cache::{Existing, Manifest, Recovery, SplitReader, State};
+use cache::{Existing, Manifest, Recovery, State};
+use pipeline::folder::{self, VerifiedSplit, Verifying};
 use pipeline::{Recipe, WeightsId};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,7 +41,7 @@ pub(crate) fn execute(args: CacheArgs) -> ExitCode {
 }
 
 fn console(json: bool) -> Console {
-    Console { quiet: false, json }
+    Console::new(false, json)
 }
 
 fn info(dir: &Path, as_json: bool) -> Result<ExitCode> {
@@ -128,34 +129,36 @@ fn tool_version(m: &Manifest) -> &str {
 
 fn verify(dir: &Path, as_json: bool) -> Result<ExitCode> {
     let console = console(as_json);
-    let splits = cache::list_splits(dir)?;
-    if splits.is_empty() {
-        return Err(nothing(dir));
-    }
-    let mut values = Vec::new();
-    let mut damaged = 0;
-    for split in &splits {
-        let outcome = SplitReader::open(dir, split).and_then(|reader| {
-            let bar = progress::rows(console, split, reader.len());
-            let checked = reader.verify_full(|rows| bar.set_position(rows));
-            bar.finish_and_clear();
-            checked.map(|()| reader.len())
-        });
-        match outcome {
-            Ok(rows) => {
-                console.say(format!(
-                    "{split}: {}, every byte as the manifest says",
-                    text::count(rows, "row", "rows")
-                ))?;
-                values.push(json!({ "split": split, "ok": true, "rows": rows }));
+    let (mut bar, mut said) = (None, Ok(()));
+    let all = folder::verify(dir, |event| match event {
+        Verifying::Rows { split, done, rows } => {
+            bar.get_or_insert_with(|| progress::rows(console, split, rows as usize))
+                .set_position(done);
+        }
+        Verifying::Split(VerifiedSplit { split, outcome }) => {
+            if let Some(bar) = bar.take() {
+                bar.finish_and_clear();
             }
-            Err(error) => {
-                damaged += 1;
-                error_line(&format!("{split}: {error}"));
-                values.push(json!({ "split": split, "ok": false, "error": error.to_string() }));
+            match outcome {
+                Ok(rows) if said.is_ok() => {
+                    let rows = text::count(*rows as usize, "row", "rows");
+                    said = console.say(format!("{split}: {rows}, every byte as the manifest says"));
+                }
+                Ok(_) => {}
+                Err(error) => error_line(&format!("{split}: {error}")),
             }
         }
+    })?;
+    said?;
+    if all.is_empty() {
+        return Err(nothing(dir));
     }
+    let value = |VerifiedSplit { split, outcome }: &VerifiedSplit| match outcome {
+        Ok(rows) => json!({ "split": split, "ok": true, "rows": rows }),
+        Err(error) => json!({ "split": split, "ok": false, "error": error.to_string() }),
+    };
+    let values = all.iter().map(value).collect();
+    let damaged = all.iter().filter(|one| one.outcome.is_err()).count();
     console.json(&Value::Array(values))?;
     if damaged > 0 {
         return Err(hinted(
@@ -173,38 +176,28 @@ fn verify(dir: &Path, as_json: bool) -> Result<ExitCode> {
 fn merge(args: &MergeArgs) -> Result<ExitCode> {
     let console = console(args.json);
     let dir = &args.features;
-    let mut splits = args.split.clone();
-    if splits.is_empty() {
-        for one in cache::info(dir)? {
-            if one.shard.is_some() && !splits.contains(&one.split) {
-                splits.push(one.split);
-            }
-        }
-    }
-    if splits.is_empty() {
-        return Err(hinted(
-            format!("features folder '{}': expected shards, found none", dir.display()),
-            "make them with extract --shard I/N",
-        ));
-    }
     let existing = match (args.overwrite, args.update) {
         (true, _) => Existing::Overwrite,
         (_, true) => Existing::Update,
         _ => Existing::Refuse,
     };
-    let mut values = Vec::new();
-    for split in &splits {
-        let manifest = cache::merge(dir, split, existing, Recipe::RULES)?;
+    let mut said = Ok(());
+    let all = folder::merge(dir, &args.split, existing, |manifest| {
         let file = dir.join(&manifest.files.features.name);
-        console.say(format!(
-            "{split}: {} {} → {}",
-            text::shape(&manifest.shape),
-            manifest.settings.dtype,
-            file.display()
-        ))?;
-        values.push(json!(manifest));
+        let (split, shape) = (&manifest.split, text::shape(&manifest.shape));
+        if said.is_ok() {
+            let dtype = manifest.settings.dtype;
+            said = console.say(format!("{split}: {shape} {dtype} → {}", file.display()));
+        }
+    })?;
+    said?;
+    if all.is_empty() {
+        return Err(hinted(
+            format!("features folder '{}': expected shards, found none", dir.display()),
+            "make them with extract --shard I/N",
+        ));
     }
-    console.json(&Value::Array(values))?;
+    console.json(&json!(all))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -123,3 +123,19 @@ fn measure(name: &str) -> Result<f64> {
     }
     Ok((batches * BATCH) as f64 / start.elapsed().as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_is_a_rate_and_a_column() {
+        let definition = backbone::bases::find("mobilenet-0.25").unwrap();
+        let mut row = Row::new(definition).unwrap();
+        let cells = row.cells().len();
+        row.images_per_second = Some(measure(definition.name).unwrap());
+        assert!(row.images_per_second.is_some_and(|rate| rate > 1.0 && rate.is_finite()));
+        assert_eq!(row.cells().len(), cells + 1);
+        assert!(row.json()["images_per_second"].is_f64());
+    }
+}

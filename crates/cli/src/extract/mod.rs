@@ -42,7 +42,7 @@ pub(crate) fn execute(args: ExtractArgs) -> ExitCode {
 }
 
 fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let console = Console { quiet: args.quiet, json: args.json };
+    let console = Console::new(args.quiet, args.json);
     let config = Config::new(args)?;
     backbone::check_device(&config.options.engine)?;
     let interrupt = Interrupt::listen(GRACE, "run the same command again to go on from there")?;

@@ -23,7 +23,8 @@ pub(super) fn announce(
 ) -> Result<()> {
     let recipe = extraction.recipe();
     let WeightsId { name, sha256, .. } = &recipe.weights;
-    let EngineInfo { hardware, device, precision, algorithms } = extraction.info();
+    let info = extraction.info();
+    let EngineInfo { hardware, device, precision, .. } = &info;
     let pooling = match recipe.pooling {
         backbone::Pooling::None => String::new(),
         pooling => format!(", {pooling} pooling"),
@@ -46,7 +47,7 @@ pub(super) fn announce(
         }
         other => format!("{} {device}", other.engine()),
     };
-    let how = algorithms.join(", ");
+    let how = info.method_counts().join(", ");
     console.say(format!("engine   {on}, precision {precision} ({how})"))?;
     Ok(())
 }
@@ -138,7 +139,7 @@ pub(super) fn json(
             "device": info.device,
             "isa": info.hardware.isa_or_gpu(),
             "precision": info.precision,
-            "algorithms": info.algorithms,
+            "algorithms": info.method_counts(),
         },
         "leaks": leaks.iter().map(describe_leak).collect::<Vec<_>>(),
         "seconds": time.as_secs_f64(),

@@ -41,7 +41,7 @@ pub(crate) fn execute(args: &FitArgs) -> ExitCode {
 }
 
 fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
-    let console = Console { quiet: args.quiet, json: args.json };
+    let console = Console::new(args.quiet, args.json);
     if args.head.exists() && !args.head.is_dir() {
         return Err(hinted(
             format!("head '{}': expected a folder or nothing, found a file", args.head.display()),

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::console::Console;
 use crate::hints::hinted;
 
-/// Where `extract` looks for pictures, too, if it isn't told.
+/// Where `extract` looks for pictures, too, if `--data` is not given.
 const DEFAULT_FOLDER: &str = "data";
 /// Longer side, in pixels.
 const SIDE: u32 = 256;

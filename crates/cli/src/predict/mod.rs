@@ -33,8 +33,7 @@ pub(crate) fn execute(args: &PredictArgs) -> ExitCode {
 }
 
 fn run(args: &PredictArgs) -> Result<ExitCode> {
-    // Standard output is for predictions alone; whatever else is said goes to standard error.
-    let console = Console { quiet: args.quiet, json: true };
+    let console = Console::beside_results(args.quiet);
     let interrupt = Interrupt::listen(GRACE, "run the command again")?;
     let pool = threads::pool(args.threads)?;
 
@@ -70,7 +69,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         Some(name) => Predictor::with_classifier(name, weights, &search, args.device),
         None => Predictor::with_head(&args.head, batch_size, weights, &search, args.device),
     })?;
-    if let (Some(recipe), false) = (predictor.recipe(), args.quiet) {
+    if let (Some(recipe), true) = (predictor.recipe(), console.remarks()) {
         warn_of_differences(recipe, &predictor.info().hardware, console);
     }
     let mut good = 0;
@@ -97,7 +96,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         Err(error) => {
             return Err(match error.downcast::<Error>() {
                 Ok(error @ Error::Machine(_)) => {
-                    // What is known is told.
+                    // What is known is printed.
                     output.finish()?;
                     short_of_something(error, "then run the command again")
                 }

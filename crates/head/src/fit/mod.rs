@@ -64,7 +64,7 @@ pub struct Trainer<'a> {
     on_epoch: Option<OnEpoch<'a>>,
 }
 
-/// Is told of each epoch, and may end the run.
+/// Hears of each epoch, and may end the run.
 type OnEpoch<'a> = &'a mut dyn FnMut(&EpochStats) -> ControlFlow<()>;
 
 impl<'a> Trainer<'a> {

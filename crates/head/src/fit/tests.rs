@@ -5,7 +5,7 @@ use crate::DenseRows;
 
 fn history_and_head(cache: usize) -> (Vec<(u64, Option<u64>)>, Head) {
     let (rows, width) = (150, 1100);
-    let mut rng = crate::SplitMix64::new(9);
+    let mut rng = util::SplitMix64::new(9);
     let values: Vec<f32> = (0..rows * width)
         .map(|_| if rng.next_f32() < 0.2 { rng.next_f32() } else { 0.0 })
         .collect();

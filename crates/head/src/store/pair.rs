@@ -36,7 +36,7 @@ pub(super) enum Step {
     Named,
 }
 
-/// Replaces both files. `after` is told of each step; its error stops the writing there, as a kill would.
+/// Replaces both files. `after` is called after each step; its error stops the writing there, as a kill would.
 pub(super) fn replace(
     folder: &HeadFolder,
     json: &[u8],

@@ -10,7 +10,7 @@ pub(crate) struct Given {
 
 impl Given {
     fn draw(&self, key: u64) -> f32 {
-        head::SplitMix64::new(self.seed ^ key.wrapping_mul(0x9E37_79B9)).next_f32()
+        util::SplitMix64::new(self.seed ^ key.wrapping_mul(0x9E37_79B9)).next_f32()
     }
     pub(crate) fn weight(&self, layer: usize, i: usize, inputs: usize) -> f32 {
         (self.draw((layer as u64) << 40 | i as u64) - 0.5) * 2.0 / (inputs as f32).sqrt()
@@ -206,7 +206,7 @@ pub(crate) fn data(
     density: f32,
     seed: u64,
 ) -> (Vec<f32>, Vec<i64>) {
-    let mut rng = head::SplitMix64::new(seed);
+    let mut rng = util::SplitMix64::new(seed);
     let labels: Vec<i64> = (0..rows).map(|i| ((i * 7 + i / 3) % classes) as i64).collect();
     let labels = if (0..classes as i64).all(|c| labels.contains(&c)) {
         labels

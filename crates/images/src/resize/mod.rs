@@ -46,7 +46,7 @@ pub fn resize_rgb8(
         Interpolation::Bilinear => resample::resize(image, size, Filter::Triangle),
         Interpolation::Bicubic => resample::resize(image, size, Filter::Cubic),
         Interpolation::Lanczos => resample::resize(image, size, Filter::Lanczos3),
-        // Values lie between the pixels', so the cast never saturates.
+        // Values are between the pixels', so the cast never saturates.
         Interpolation::TfBilinear => tf_bilinear::resize(image, size)
             .into_iter()
             .map(|value| value.round_ties_even() as u8)

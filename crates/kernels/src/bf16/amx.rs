@@ -1,6 +1,6 @@
 //! AMX: products of tiles of 16 rows by 32 bf16 with 32 bf16 by 16 columns, summed in f32.
 //!
-//! The intrinsics are not in stable Rust, so the instructions stand in inline assembly, one piece a register tile. What
+//! The intrinsics are not in stable Rust, so the instructions are in inline assembly, one piece a register tile. What
 //! lives from piece to piece is the configuration: all eight tile registers have 16 rows of 64 bytes. 0 to 3 hold the
 //! sums of 32 rows by 32 columns, 4 and 5 rows, 6 and 7 weights.
 

@@ -4,7 +4,7 @@
 //! the sum of two bf16, `x ≈ h + l`, and forms three of the four products, `h·h + h·l + l·h`: what is left out is of
 //! the size of 2⁻¹⁶.
 //!
-//! Operands lie in pairs of depth, as the instructions want them: rows of the left one are plain lines of bf16, the
+//! Operands are in pairs of depth, as the instructions want them: rows of the left one are plain lines of bf16, the
 //! right one is packed pair by pair ([`Panels16`]).
 // Without a unit, [`Unit`] has no values and nothing below is reached.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_unsafe, unused_variables))]
@@ -72,7 +72,7 @@ pub(crate) enum Unit {
     Amx,
 }
 
-/// How the rows of the left operand lie: in blocks of `depth` channels (the last may be narrower), row after row within
+/// How the rows of the left operand are laid out: in blocks of `depth` channels (the last may be narrower), row after row within
 /// a block, `stride` apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Blocks {
@@ -81,7 +81,7 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Where channel `channel` of row `row` lies, in a matrix of `rows` rows.
+    /// Where channel `channel` of row `row` is, in a matrix of `rows` rows.
     #[inline(always)]
     pub(crate) fn at(self, rows: usize, row: usize, channel: usize) -> usize {
         let block = channel / self.depth;

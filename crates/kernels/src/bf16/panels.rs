@@ -35,7 +35,7 @@ impl Panels16 {
                     two[1] = value(2 * pair + 1, column);
                 }
                 let word = |[first, second]: [f32; 2]| {
-                    // The first of the pair lies first in memory.
+                    // The first of the pair is first in memory.
                     f32::from_bits(half(first) | half(second) << 16)
                 };
                 high[at] = word(two);
@@ -52,7 +52,7 @@ impl Panels16 {
         self.values.as_slice()[(panel * self.pairs + row / 2) * NR..].as_ptr().cast()
     }
 
-    /// How far behind a value its lower part lies.
+    /// How far behind a value its lower part is.
     pub(crate) fn low_offset(&self) -> usize {
         if self.split { 2 * self.count * self.pairs * NR } else { 0 }
     }

@@ -66,7 +66,7 @@ impl Depthwise {
         let [oh, ow, _] = self.output;
         for_each(images * oh, |index| {
             let image = &input[index / oh * image_in..][..image_in];
-            // SAFETY: row `index` of all images' rows lies inside `output`, and only this task writes it.
+            // SAFETY: row `index` of all images' rows is inside `output`, and only this task writes it.
             unsafe {
                 let to = output.pixel(index * ow);
                 let stride = output.stride;

@@ -1,5 +1,5 @@
 //! Implicit GEMM: any kernel size, stride, padding and groups. The matrix of patches exists only as a table of
-//! pointers into the image, to a line of zeros where a tap lies outside.
+//! pointers into the image, to a line of zeros where a tap is outside.
 
 mod task;
 
@@ -153,11 +153,6 @@ impl Direct {
     /// Products summed for one output and tap.
     fn tap_depth(&self) -> usize {
         if self.lines { self.kernel[1] * self.input[2] } else { self.input[2] / self.groups }
-    }
-
-    /// What runs.
-    pub(crate) fn describe(&self) -> String {
-        "direct (implicit GEMM)".to_owned()
     }
 
     /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.

@@ -160,7 +160,7 @@ fn point<S: Simd>(
     }
 }
 
-/// Fills the table with pointers to whole lines of the kernel's window, which lie side by side in the image; those that
+/// Fills the table with pointers to whole lines of the kernel's window, which are side by side in the image; those that
 /// reach over its left or right edge are copied, with their zeros.
 #[inline(always)]
 fn point_at_lines<S: Simd>(

@@ -6,10 +6,10 @@ mod transposed;
 
 use std::ops::Range;
 
-use crate::Isa;
 use crate::bf16::{Bf16Product, Blocks, NR, Panels16};
 use crate::simd::tile::BLOCK;
 use crate::simd::{self, dispatch};
+use crate::{Isa, Products};
 pub(crate) use panels::Panels;
 use product::{Bf16Task, F32Task};
 pub(crate) use transposed::{TransposedProduct, row_block};
@@ -19,7 +19,7 @@ pub(crate) use transposed::{TransposedProduct, row_block};
 pub(crate) struct PackedWeights {
     isa: Isa,
     matrices: Matrices,
-    /// How rows of the left operand lie.
+    /// How rows of the left operand are laid out.
     blocks: Blocks,
     /// Rows of a matrix, and columns.
     depth: usize,
@@ -50,30 +50,6 @@ pub(crate) struct Product {
     /// f32 from one row of sums to the next, and from the first panel to the next.
     pub(crate) row_stride: usize,
     pub(crate) panel_stride: usize,
-}
-
-/// What elements of the left operand are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OperandKind {
-    F32,
-    Bf16,
-    /// The sum of two bf16.
-    Bf16Pair,
-}
-
-impl OperandKind {
-    /// Bytes of an element.
-    pub(crate) fn size(self) -> usize {
-        match self {
-            Self::F32 => size_of::<f32>(),
-            Self::Bf16 | Self::Bf16Pair => size_of::<u16>(),
-        }
-    }
-
-    /// Matrices that are kept of one: the lower parts of pairs are one of their own.
-    pub(crate) fn planes(self) -> usize {
-        if self == Self::Bf16Pair { 2 } else { 1 }
-    }
 }
 
 impl PackedWeights {
@@ -115,7 +91,7 @@ impl PackedWeights {
         self.depth
     }
 
-    /// How rows of the left operand lie.
+    /// How rows of the left operand are laid out.
     pub(crate) fn blocks(&self) -> Blocks {
         self.blocks
     }
@@ -126,11 +102,11 @@ impl PackedWeights {
     }
 
     /// What elements of the left operand are.
-    pub(crate) fn operand(&self) -> OperandKind {
+    pub(crate) fn operand(&self) -> Products {
         match &self.matrices {
-            Matrices::F32(_) => OperandKind::F32,
-            Matrices::Bf16(Bf16Product { is_split: false, .. }, _) => OperandKind::Bf16,
-            Matrices::Bf16(Bf16Product { is_split: true, .. }, _) => OperandKind::Bf16Pair,
+            Matrices::F32(_) => Products::F32,
+            Matrices::Bf16(Bf16Product { is_split: false, .. }, _) => Products::Bf16,
+            Matrices::Bf16(Bf16Product { is_split: true, .. }, _) => Products::Bf16Pair,
         }
     }
 
@@ -160,15 +136,6 @@ impl PackedWeights {
         match &self.matrices {
             Matrices::F32(panels) => panels.iter().map(Panels::bytes).sum(),
             Matrices::Bf16(_, panels) => panels.iter().map(Panels16::bytes).sum(),
-        }
-    }
-
-    /// What is multiplied, as an ending for an algorithm's name.
-    pub(crate) fn describe(&self) -> &'static str {
-        match self.operand() {
-            OperandKind::F32 => "",
-            OperandKind::Bf16 => ", bf16",
-            OperandKind::Bf16Pair => ", 3 x bf16",
         }
     }
 

@@ -8,15 +8,15 @@ mod scatter;
 
 use std::ops::Range;
 
-use crate::Isa;
 use crate::bf16::{Bf16, Bf16Pair, Bf16Product, Operand};
-use crate::gemm::{OperandKind, PackedWeights, Product};
+use crate::gemm::{PackedWeights, Product};
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::simd::dispatch;
 use crate::workspace::{Space, Workspace, WorkspaceBytes};
+use crate::{Algorithm, Isa, Products};
 use gather::GatherTask;
 use scatter::ScatterTask;
 
@@ -135,9 +135,12 @@ impl Im2col {
     }
 
     /// What runs.
-    pub(crate) fn describe(&self) -> String {
-        let name = if self.geometry.is_identity() { "GEMM" } else { "im2col GEMM" };
-        format!("{name}{}", self.weights.describe())
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        let products = self.weights.operand();
+        match self.geometry.is_identity() {
+            true => Algorithm::Gemm(products),
+            false => Algorithm::Im2col(products),
+        }
     }
 
     /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
@@ -203,7 +206,7 @@ impl Im2col {
             workspace.per_thread_spaces.with(|space| {
                 workspace.patches.with(|line| {
                     line.reserve(self.line_len());
-                    if self.weights.operand() == OperandKind::Bf16Pair {
+                    if self.weights.operand() == Products::Bf16Pair {
                         self.block::<Bf16Pair>(images, pixels, panels, space, line);
                     } else {
                         self.block::<Bf16>(images, pixels, panels, space, line);

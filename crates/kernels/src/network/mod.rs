@@ -9,7 +9,7 @@ use crate::memory::{Buffer, Pool, Shared};
 use crate::place::Place;
 use crate::program::{CHUNK, Program};
 use crate::workspace::{Workspace, WorkspaceBytes};
-use crate::{Conv2d, Isa, KernelError, Layer, Precision};
+use crate::{Algorithm, Conv2d, Isa, KernelError, Layer, Precision};
 use plan::{Memory, Plan, Planned};
 
 /// A program made ready for one input size, one instruction set and one precision.
@@ -128,9 +128,9 @@ impl Network {
         self.plan.steps.iter().map(|planned| planned.step.describe()).collect()
     }
 
-    /// The algorithm of each step, such as `winograd F(4x4, 3x3)`.
-    pub fn algorithms(&self) -> Vec<String> {
-        self.plan.steps.iter().map(|planned| planned.step.algorithm()).collect()
+    /// Each step in the order in which they run: the first operation of the program that it covers, and what computes it.
+    pub fn algorithms(&self) -> Vec<(usize, Algorithm)> {
+        self.plan.steps.iter().map(|one| (one.operation, one.step.algorithm())).collect()
     }
 
     /// Bytes of the packed weights.
@@ -210,7 +210,7 @@ impl Network {
     }
 
     fn run_step(&self, planned: &Planned, first: usize, images: usize, run: &mut Run<'_>) {
-        let Planned { step, reads, writes, offset } = planned;
+        let Planned { step, reads, writes, offset, .. } = planned;
         let array = &self.plan.arrays[*writes];
         // Where the group's images begin, in images.
         let begin = |memory: Memory, starts: &[usize]| match memory {

@@ -17,6 +17,8 @@ use crate::{Isa, KernelError, Layer, Precision};
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) step: Step,
+    /// The first operation that it covers.
+    pub(super) operation: usize,
     /// Arrays that it reads whole.
     pub(super) reads: Vec<usize>,
     /// The array that it writes, and its first channel there.
@@ -111,6 +113,7 @@ impl Plan {
                         let step = Step::copy(shape, isa);
                         steps.push(Planned {
                             step,
+                            operation: index,
                             reads: vec![from.0],
                             writes: homes[index].0,
                             offset,
@@ -131,7 +134,7 @@ impl Plan {
                 home = homes[pool];
             }
             let reads = inputs.iter().map(|value| array_of(value).0).collect();
-            steps.push(Planned { step, reads, writes: home.0, offset: home.1 });
+            steps.push(Planned { step, operation: index, reads, writes: home.0, offset: home.1 });
         }
         let segments = segments(&steps);
         let mut plan = Self { steps, arrays, segments, slots: Vec::new(), held: Vec::new() };

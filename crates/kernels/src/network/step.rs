@@ -9,7 +9,7 @@ use crate::pool::{PoolKind, Windows};
 use crate::simd::dispatch;
 use crate::winograd::{Tile, Winograd};
 use crate::workspace::{Workspace, WorkspaceBytes};
-use crate::{Activation, Conv2d, Isa, Layer, Padding, Precision};
+use crate::{Activation, Algorithm, Conv2d, Isa, Layer, Padding, Precision};
 
 /// One or two layers with the algorithm that runs them.
 #[derive(Debug)]
@@ -114,22 +114,22 @@ impl Step {
     }
 
     /// What runs, without sizes.
-    pub(super) fn algorithm(&self) -> String {
+    pub(super) fn algorithm(&self) -> Algorithm {
         match &self.kind {
-            Kind::Direct(direct) => direct.describe(),
-            Kind::Depthwise(_) => "depthwise".to_owned(),
-            Kind::Im2col(im2col) => im2col.describe(),
-            Kind::Winograd(winograd) => winograd.describe(),
-            Kind::Pool { kind: PoolKind::Max, .. } => "max-pool".to_owned(),
-            Kind::Pool { .. } => "average-pool".to_owned(),
-            Kind::GlobalAvgPool => "global average-pool".to_owned(),
-            Kind::GlobalMaxPool => "global max-pool".to_owned(),
-            Kind::Add { .. } => "add".to_owned(),
-            Kind::Affine { .. } => "affine".to_owned(),
-            Kind::Activate(_) => "activation".to_owned(),
-            Kind::Pad(_) => "zero padding".to_owned(),
-            Kind::Copy => "copy".to_owned(),
-            Kind::Softmax => "softmax".to_owned(),
+            Kind::Direct(_) => Algorithm::Direct,
+            Kind::Depthwise(_) => Algorithm::Depthwise,
+            Kind::Im2col(im2col) => im2col.algorithm(),
+            Kind::Winograd(winograd) => winograd.algorithm(),
+            Kind::Pool { kind: PoolKind::Max, .. } => Algorithm::MaxPool,
+            Kind::Pool { .. } => Algorithm::AveragePool,
+            Kind::GlobalAvgPool => Algorithm::GlobalAveragePool,
+            Kind::GlobalMaxPool => Algorithm::GlobalMaxPool,
+            Kind::Add { .. } => Algorithm::Add,
+            Kind::Affine { .. } => Algorithm::Affine,
+            Kind::Activate(_) => Algorithm::Activation,
+            Kind::Pad(_) => Algorithm::Pad,
+            Kind::Copy => Algorithm::Copy,
+            Kind::Softmax => Algorithm::Softmax,
         }
     }
 

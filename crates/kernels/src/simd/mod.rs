@@ -28,7 +28,7 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     const LANES: usize;
     /// Rows (pixels) of the register tile where each has a pointer of its own.
     const MR: usize;
-    /// Rows of the register tile where they lie side by side.
+    /// Rows of the register tile where they are side by side.
     const BLOCK_MR: usize = Self::MR;
     /// Columns (output channels) of the register tile, a multiple of `LANES`.
     const NR: usize;

@@ -19,7 +19,7 @@ pub(crate) enum Start {
     Out,
 }
 
-/// Where the rows of a register tile lie. All `S::MR` (`S::BLOCK_MR`) of them are read, however few count.
+/// Where the rows of a register tile are. All `S::MR` (`S::BLOCK_MR`) of them are read, however few count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source {
     /// `taps` times `S::MR` pointers, to which `offset` is added.

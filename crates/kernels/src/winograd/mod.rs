@@ -9,7 +9,6 @@ mod run;
 pub(crate) mod scheme;
 mod weights;
 
-use crate::Isa;
 use crate::bf16::Bf16Product;
 use crate::gemm::PackedWeights;
 use crate::layer::{Activation, Conv2d, Padding};
@@ -17,6 +16,7 @@ use crate::memory::{Buffer, Shared};
 use crate::parallel::{chunk_range, for_each};
 use crate::simd::dispatch;
 use crate::workspace::WorkspaceBytes;
+use crate::{Algorithm, Isa};
 use scheme::{F2, F3, F4, F6, Scheme};
 use std::marker::PhantomData;
 
@@ -291,9 +291,8 @@ impl Winograd {
     }
 
     /// What runs.
-    pub(crate) fn describe(&self) -> String {
-        let m = self.tile.outputs();
-        format!("winograd F({m}x{m}, 3x3){}", self.weights.describe())
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        Algorithm::Winograd { tile: self.tile.outputs(), products: self.weights.operand() }
     }
 
     /// Columns of a row of products.

@@ -7,8 +7,9 @@ use super::input::InputTask;
 use super::output::OutputTask;
 use super::scheme::{F2, F3, F4, F6, Scheme};
 use super::{Groups, Lengths, Sharing, Tile, Winograd};
+use crate::Products;
 use crate::bf16::{Bf16, Bf16Pair, F32, Operand};
-use crate::gemm::{OperandKind, Product};
+use crate::gemm::Product;
 use crate::memory::{Buffer, Pool, Shared};
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
@@ -93,11 +94,11 @@ impl Winograd {
                     tasks: if sharing == Sharing::Pool && threads > 1 { 4 * threads } else { 1 },
                 };
                 match self.weights.operand() {
-                    OperandKind::F32 => self.transform_inputs::<F, F32>(&group, &workspace.patches),
-                    OperandKind::Bf16 => {
+                    Products::F32 => self.transform_inputs::<F, F32>(&group, &workspace.patches),
+                    Products::Bf16 => {
                         self.transform_inputs::<F, Bf16>(&group, &workspace.patches);
                     }
-                    OperandKind::Bf16Pair => {
+                    Products::Bf16Pair => {
                         self.transform_inputs::<F, Bf16Pair>(&group, &workspace.patches);
                     }
                 }

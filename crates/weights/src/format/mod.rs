@@ -123,7 +123,7 @@ impl<T: Read + Seek + Send> ReadSeek for T {}
 /// A boxed [`ReadSeek`].
 pub type Input = Box<dyn ReadSeek>;
 
-/// Opens a weight file of any kind; the kind is told by its first bytes, not by its name.
+/// Opens a weight file of any kind; the kind is seen by its first bytes, not by its name.
 ///
 /// # Errors
 /// [`FormatError`], for unknown kinds as well.
@@ -308,7 +308,7 @@ fn stored_bytes(what: &str, shape: &[usize], item: usize) -> Result<usize, Forma
         })
 }
 
-/// Reads exactly `len` bytes; allocates only as they arrive, so that a lying length costs nothing.
+/// Reads exactly `len` bytes; allocates only as they arrive, so that a false length costs nothing.
 fn read_exactly(input: &mut dyn Read, len: usize, what: &str) -> Result<Vec<u8>, FormatError> {
     let mut bytes = Vec::with_capacity(len.min(1 << 20));
     input.take(len as u64).read_to_end(&mut bytes).map_err(read_error(what))?;

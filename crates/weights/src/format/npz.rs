@@ -31,7 +31,7 @@ impl Npz {
             let mut head = member.take(MAX_NPY_HEADER as u64);
             let header = NpyHeader::read(&mut head);
             allowance.take(size.min(MAX_NPY_HEADER as u64 - head.limit()))?;
-            // Labels, counters and the like may lie beside the weights; only what looks like weights is listed.
+            // Labels, counters and the like may be beside the weights; only what looks like weights is listed.
             match header {
                 Ok(header) => {
                     entries.push(Entry { name, shape: header.shape });

@@ -9,7 +9,7 @@ use ::safetensors::tensor::Metadata;
 use super::dtype::DType;
 use super::{Container, Entry, FormatError, Input, MAX_HEADER, check_count, read_exactly};
 
-/// The checked header of a safetensors file, wherever the data lies.
+/// The checked header of a safetensors file, wherever the data is.
 pub(in super::super) struct Header {
     /// What the file holds, by name.
     pub(in super::super) entries: Vec<Entry>,
@@ -64,7 +64,7 @@ impl Header {
         Ok(Self { entries, preprocess, parts })
     }
 
-    /// Where in the file an entry lies.
+    /// Where in the file an entry is.
     pub(in super::super) fn range(&self, index: usize) -> Range<u64> {
         self.parts[index].1.clone()
     }

@@ -34,7 +34,7 @@ impl StateDict {
         Ok(Self { arena, entries, ids })
     }
 
-    /// Where the values of an entry lie.
+    /// Where the values of an entry are.
     pub(super) fn span(&self, index: usize) -> Result<Span<'_>, FormatError> {
         let name = &self.entries[index].name;
         let damaged = |what: &str| FormatError::damaged(format!("{name}: {what}"));

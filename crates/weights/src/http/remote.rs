@@ -25,7 +25,7 @@ pub(crate) struct Remote<'a> {
     etag: Option<String>,
     open: Option<Transfer>,
     reached: bool,
-    /// New requests reach at least this far, so that parts which lie together travel together.
+    /// New requests reach at least this far, so that neighbouring parts travel together.
     pub(crate) window: u64,
 }
 

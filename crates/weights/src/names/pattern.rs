@@ -48,7 +48,7 @@ fn named(entries: &[Entry]) -> impl Iterator<Item = (usize, &str)> {
     named.filter(|(_, name)| name.len() <= MAX_NAME)
 }
 
-/// What stands before a name in the file, such as `module.` or the key of a checkpoint's dictionary; the shortest first,
+/// What is before a name in the file, such as `module.` or the key of a checkpoint's dictionary; the shortest first,
 /// which is the model itself.
 fn prefixes<'a>(entries: &'a [Entry], first: &str) -> Vec<&'a str> {
     let mut prefixes = BTreeSet::new();

@@ -115,7 +115,7 @@ pub(crate) fn fetch(
     Ok(local::finish(tensors, id, address(id, opts), plan.variant.name, preprocess)?)
 }
 
-/// For each part, in ascending order, where the row of parts that lie close together ends.
+/// For each part, in ascending order, where the row of parts that are close together ends.
 fn window_ends(parts: &[(usize, Range<u64>)]) -> Vec<u64> {
     let mut ends = vec![0; parts.len()];
     for i in (0..parts.len()).rev() {
@@ -136,7 +136,7 @@ fn http_failure(id: &str, error: HttpError, opts: &Options<'_>) -> Failure {
             Some(format!("check that the token in HF_TOKEN may read {id}"))
         }
         HttpError::Status { status: 404 } => Some(format!(
-            "check the name; {id} must hold a file {FILE}. Other files can be fetched by hand and given by path"
+            "check the name; {id} must hold a file {FILE}. Other files can be fetched by hand"
         )),
         _ => None,
     };

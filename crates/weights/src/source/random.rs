@@ -1,29 +1,16 @@
 //! `random:SEED`: weights of the right size that have learnt nothing, the same on every machine and in Python (`docs/weights.md`).
 
 use graph::Role;
+use util::SplitMix64;
 
 use crate::{Parameter, Tensor, Variant};
-
-/// The generator SplitMix64 (Steele, Lea and Flood 2014, <https://doi.org/10.1145/2714064.2660195>).
-pub(crate) struct SplitMix64(pub(crate) u64);
-
-impl SplitMix64 {
-    /// The next 64 bits.
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
 
 /// He-uniform kernels, drawn layer by layer in PyTorch's layout from one generator. Factors and variances are 1, all others 0;
 /// they draw nothing.
 ///
 /// A value is `(x >> 40) * 2^-23 - 1`, exact in f32 and in [-1, 1), times the f32 nearest to `sqrt(6 / fan_in)`.
 pub(crate) fn tensors(seed: u64, variant: &Variant) -> Vec<(Parameter, Tensor)> {
-    let mut bits = SplitMix64(seed);
+    let mut bits = SplitMix64::new(seed);
     let mut draw = |parameter: &Parameter| {
         let shape = parameter.shape();
         let n: usize = shape.iter().product();
@@ -32,7 +19,7 @@ pub(crate) fn tensors(seed: u64, variant: &Variant) -> Vec<(Parameter, Tensor)> 
                 let fan_in: usize = shape.iter().skip(1).product();
                 let bound = (6.0 / fan_in as f64).sqrt() as f32;
                 let unit = |bits: u64| (bits >> 40) as f32 * (-23f32).exp2() - 1.0;
-                (0..n).map(|_| unit(bits.next()) * bound).collect()
+                (0..n).map(|_| unit(bits.next_u64()) * bound).collect()
             }
             Role::Gamma | Role::Variance => vec![1.0; n],
             Role::Bias | Role::Beta | Role::Mean => vec![0.0; n],

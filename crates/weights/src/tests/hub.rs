@@ -384,7 +384,7 @@ fn refusals_say_what_to_do() {
     };
     let (text, hint) = answer(404);
     assert!(text.contains("404 (not found)") && text.contains("acme/tiny"), "{text}");
-    assert!(hint.contains("check the name") && hint.contains("--weights FILE"), "{hint}");
+    assert!(hint.contains("check the name") && hint.contains("give it as the weights"), "{hint}");
     let (text, hint) = answer(401);
     assert!(text.contains("401 (not authorised)") && hint.contains("HF_TOKEN"), "{text} {hint}");
     let server = Server::start(|_, _| Reply::status(403));

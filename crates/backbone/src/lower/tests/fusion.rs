@@ -19,7 +19,7 @@ fn base(name: &str) -> Graph {
 fn program(graph: &Graph, size: [usize; 2]) -> Program {
     let specs = graph.params(size).unwrap();
     let spec = |node: &str, role| specs.iter().find(|s| s.node == node && s.role == role);
-    lower(graph, size, &|node, role| Some(vec![0.5; spec(node, role)?.values()])).unwrap()
+    lower(graph, size, &|node, role| Some(vec![0.5; spec(node, role)?.values()])).unwrap().program
 }
 
 /// Every kind of operation with how often the program has it.
@@ -124,7 +124,7 @@ fn alone(node: &Node, input: &[f32], shape: [usize; 3]) -> Vec<f32> {
     let size = [shape[0], shape[1]];
     let specs = graph.params(size).unwrap();
     let find = |role| specs.iter().find(|spec| spec.role == role);
-    let program = lower(&graph, size, &|_, role| find(role).map(parameter)).unwrap();
+    let program = lower(&graph, size, &|_, role| find(role).map(parameter)).unwrap().program;
     let network = Network::compile(&program, shape, Isa::best(), Precision::Highest).unwrap();
     let mut output = vec![f32::NAN; network.output_shape().iter().product()];
     network.run(1, input, &mut output).unwrap();
@@ -242,4 +242,32 @@ proptest! {
             .collect();
         prop_assert_eq!(same(&random_graph(&choices), [7, 9]), Ok(()));
     }
+}
+
+/// Also those that come where another layer was, or are two operations.
+#[test]
+fn operations_are_named_by_the_layer_that_they_are() {
+    let layers = |name: &str| {
+        let (graph, size) = (base(name), [75, 75]);
+        let specs = graph.params(size).unwrap();
+        let spec = |node: &str, role| specs.iter().find(|s| s.node == node && s.role == role);
+        let values = |node: &str, role| Some(vec![0.5; spec(node, role)?.values()]);
+        let lowered = lower(&graph, size, &values).unwrap();
+        assert_eq!(lowered.layers.len(), lowered.program.operations.len());
+        lowered.layers
+    };
+    assert_eq!(
+        layers("resnet50")[..6],
+        [
+            "conv1_conv",
+            "pool1_pool",
+            "conv2_block1_1_conv",
+            "conv2_block1_2_conv",
+            "conv2_block1_0_conv",
+            "conv2_block1_3_conv"
+        ]
+    );
+    let separable = layers("xception");
+    let times = |layer: &str| separable.iter().filter(|name| *name == layer).count();
+    assert_eq!((times("block1_conv1"), times("block2_sepconv1")), (1, 2));
 }

@@ -23,7 +23,7 @@ pub(crate) enum Entry {
     Skipped(Box<SkipFact>),
 }
 
-/// Where in the part file each input's row lies.
+/// Where in the part file each input's row is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Layout {
     /// `None`: at the input's own position.
@@ -54,7 +54,7 @@ impl Layout {
         Self { slots: Some(entries.iter().map(slot).collect()) }
     }
 
-    /// Whether every row of `entries` lies at the same place in both.
+    /// Whether every row of `entries` is at the same place in both.
     pub(crate) fn same(&self, other: &Self, entries: &[Entry]) -> bool {
         let rows = entries.iter().enumerate().filter(|(_, e)| matches!(e, Entry::Row(_)));
         rows.into_iter().all(|(i, _)| self.slot(i) == other.slot(i))
@@ -122,7 +122,7 @@ impl Replay {
         Ok(replay)
     }
 
-    /// Whether the record made sense where it stands.
+    /// Whether the record made sense at its place.
     fn apply(&mut self, record: Record) -> bool {
         match record {
             Record::Head(_) => return false,

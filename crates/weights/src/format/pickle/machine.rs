@@ -355,7 +355,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// `BINPERSID`: ("storage", type, key, device, elements), PyTorch's way of naming values that lie outside of the pickle.
+    /// `BINPERSID`: ("storage", type, key, device, elements), PyTorch's way of naming values that are outside of the pickle.
     fn persistent(&mut self, id: Id) -> Result<(), FormatError> {
         if self.library != Library::Torch {
             return Err(FormatError::refused("the pickle refers to values outside of itself"));

@@ -73,7 +73,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Notes where the next `len` bytes lie, and skips them.
+    /// Notes where the next `len` bytes are, and skips them.
     pub(in super::super) fn blob(&mut self, len: u64, latin1: bool) -> Result<Blob, FormatError> {
         let start = self.at;
         self.skip(len)?;

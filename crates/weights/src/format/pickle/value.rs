@@ -30,7 +30,7 @@ pub(in super::super) struct Array {
     pub(in super::super) data: Id,
 }
 
-/// A PyTorch storage; the values lie outside of the pickle.
+/// A PyTorch storage; the values are outside of the pickle.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Storage {
     /// None: elements that are not floats.
