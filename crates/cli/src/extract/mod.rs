@@ -4,6 +4,7 @@ mod args;
 mod bases;
 mod config;
 mod follower;
+mod preview;
 mod show;
 mod summary;
 
@@ -37,6 +38,7 @@ pub(crate) fn execute(args: ExtractArgs) -> ExitCode {
     exit_with(|| match args.command {
         Some(Command::Summary(args)) => summary::print(&args),
         Some(Command::Bases(args)) => bases::print(&args),
+        Some(Command::Preview(args)) => preview::run(&args),
         None => run(args.run),
     })
 }
