@@ -34,3 +34,4 @@ mod support;
 mod talk;
 mod trust_heads;
 mod update;
+mod views;

@@ -61,7 +61,7 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let options = &config.options;
     let weights = search.resolve(&options.base, &options.weights_spec)?;
     let extraction = Extraction::new(options, weights, &pool)?;
-    show::announce(&extraction, pool.current_num_threads(), console)?;
+    show::announce(&extraction, &config.splits, pool.current_num_threads(), console)?;
 
     let follower = Follower::new(console, &interrupt);
     let mut outcomes = Vec::new();
