@@ -154,3 +154,75 @@ fn only_train_has_views_and_flags_need_each_other() {
     quick(&data, &features).flags("--augment --views 0").run().exits(2);
     quick(&data, &features).flags("--augment=zoom=2").run().exits(2).complains(&["below 1"]);
 }
+
+#[test]
+fn a_head_sees_another_view_each_epoch_and_is_judged_by_the_pictures() {
+    let root = temp();
+    let path = |name: &str| root.path().join(name);
+    let (data, features) = (path("data"), path("features"));
+    for (name, n) in [("train", 5), ("validation", 2), ("test", 2)] {
+        split(&data, name, &TWO, n);
+    }
+    viewed(&data, &features).run().exits(0);
+    let fit = |from: &Path, name: &str, flags: &str| {
+        let head = path(name);
+        let run = fit_head(from, &head)
+            .flags("--hidden 16 --epochs 6 --lr 1e-3")
+            .flags(flags)
+            .run()
+            .exits(0);
+        // Views of train alone are nothing to warn of.
+        assert!(!run.err.contains("train and"), "{}", run.text());
+        (run, fs::read(head.join("head.safetensors")).unwrap())
+    };
+    let (run, weights) = fit(&features, "head", "--threads 1");
+    let _ = run.says(&[
+        "features (8, 8, 128) of f32",
+        "views    4 of each picture of train, another each epoch",
+    ]);
+    let page = fs::read_to_string(path("head/report.html")).unwrap();
+    assert!(page.contains("4 of each picture of train") && page.contains("rotation=40,"));
+    for flags in ["--threads 2", "--threads 3"] {
+        assert!(weights == fit(&features, "again", flags).1, "{flags}");
+    }
+    // The views are used: without them it is another head, and with views that change nothing the same.
+    let plain = path("plain");
+    quick(&data, &plain).run().exits(0);
+    let (run, without) = fit(&plain, "without", "");
+    assert!(!run.out.contains("views") && weights != without);
+    let still = path("still");
+    quick(&data, &still).flags("--augment=channel-shift=1e-30 --views 2").run().exits(0);
+    let npy = Npy::features(&still, "train");
+    assert!((0..10).all(|i| {
+        npy.row(i).chunks(npy.row(i).len() / 3).all(|v| v == Npy::features(&plain, "train").row(i))
+    }));
+    assert!(without == fit(&still, "still-head", "").1);
+
+    // What is said of train is said of the pictures themselves, as `predict` sees them.
+    let table = fs::read_to_string(path("head/predictions_train.csv")).unwrap();
+    let mut expected: Vec<f64> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.rsplit(',').next().unwrap().parse().unwrap())
+        .collect();
+    let found =
+        predict(&path("head")).flags("--json").arg(data.join("train")).run().exits(0).json();
+    let dogs = |file: &serde_json::Value| {
+        let all = file["predictions"].as_array().unwrap();
+        let dogs = all.iter().find(|one| one["class"] == "dogs");
+        dogs.map_or_else(
+            || 1.0 - all[0]["probability"].as_f64().unwrap(),
+            |one| one["probability"].as_f64().unwrap(),
+        )
+    };
+    let mut found: Vec<f64> = found.as_array().unwrap().iter().map(dogs).collect();
+    expected.sort_by(f64::total_cmp);
+    found.sort_by(f64::total_cmp);
+    /// Both are f32; where only the other class is printed it is taken from 1.
+    const PRINTED_TOLERANCE: f64 = 1e-6;
+    assert_eq!(found.len(), expected.len());
+    assert!(
+        found.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= PRINTED_TOLERANCE),
+        "{found:?} {expected:?}"
+    );
+}
