@@ -4,6 +4,7 @@
 //! about half a second. What a machine does not allow (mounting, another user) is skipped with a line that says so.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod augment;
 mod bases;
 mod cache_tool;
 mod drawing;
@@ -33,3 +34,4 @@ mod support;
 mod talk;
 mod trust_heads;
 mod update;
+mod views;

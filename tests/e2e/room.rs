@@ -33,6 +33,7 @@ fn draw(features: &Path, split: &str, rows: usize) {
         dtype: Dtype::F32,
         classes: TWO.map(str::to_owned).to_vec(),
         row_shape: vec![4, 4, 512],
+        views: 1,
     };
     let opened = cache::open(features, split, settings, inputs, OpenOptions::default()).unwrap();
     let Opened::Writer(writer) = opened else { panic!("{split} is there already") };

@@ -34,6 +34,7 @@ fn main() -> Result<(), Failure> {
         dtype: Dtype::F32,
         classes: vec![text("cats"), text("dogs")],
         row_shape: vec![elements],
+        views: 1,
     };
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let name =

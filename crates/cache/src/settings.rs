@@ -54,12 +54,30 @@ pub struct Settings {
     pub dtype: Dtype,
     /// Class names, in the order of the labels.
     pub classes: Vec<String>,
-    /// Shape of one row: `(h, w, c)` or `(c)`.
+    /// Shape of one row, or of each view of it: `(h, w, c)` or `(c)`.
     pub row_shape: Vec<usize>,
+    /// Views of each row, which then is `(views, …row_shape)`. With 1, the default, there is no such axis.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub views: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(views: &usize) -> bool {
+    *views == 1
 }
 
 impl Settings {
-    /// Elements of one row; an error when the shape is empty, has a zero or is absurdly large.
+    /// Shape of the array of so many rows.
+    pub(crate) fn array_shape(&self, rows: u64) -> Vec<u64> {
+        let views = (self.views != 1).then_some(self.views);
+        let rest = views.iter().chain(&self.row_shape).map(|&d| d as u64);
+        std::iter::once(rows).chain(rest).collect()
+    }
+
+    /// Elements of one row with all its views; an error when the shape is empty, has a zero or is absurdly large.
     ///
     /// # Errors
     /// [`CacheError::Usage`].
@@ -72,9 +90,12 @@ impl Settings {
         if shape.is_empty() || shape.len() > MAX_ROW_AXES {
             return Err(bad("must have 1 to 8 axes"));
         }
-        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let elements = shape.iter().try_fold(self.views, |n, &d| n.checked_mul(d));
         match elements {
             Some(n) if (1..=MAX_ROW_ELEMENTS).contains(&n) => Ok(n),
+            _ if self.views != 1 => {
+                Err(bad(&format!("in {} views must hold 1 to 2^28 elements", self.views)))
+            }
             _ => Err(bad("must hold 1 to 2^28 elements")),
         }
     }

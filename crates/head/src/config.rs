@@ -78,7 +78,7 @@ pub struct FitConfig {
     /// Stop after this many epochs without a lower validation loss, and keep the weights of the best epoch
     /// (Keras `EarlyStopping(patience=…, restore_best_weights=True)`). Needs validation data.
     pub early_stopping: Option<usize>,
-    /// Decides initial weights, order and dropout.
+    /// Decides initial weights, order, dropout, and the view that each row begins with.
     pub seed: u64,
     /// Names of the classes in index order, for messages; may be empty.
     #[serde(default, deserialize_with = "crate::store::few")]

@@ -15,6 +15,15 @@ pub trait FeatureRows: Sync {
     fn width(&self) -> usize;
     /// Writes row `i` (`< len()`) to `out`, which has `width()` elements.
     fn read_row(&self, i: usize, out: &mut [f32]);
+    /// Views of each row. Training takes another each epoch; [`FeatureRows::read_row`], view 0, is what is predicted.
+    fn views(&self) -> usize {
+        1
+    }
+    /// Writes view `view` (`< views()`) of row `i` (`< len()`) to `out`, which has `width()` elements.
+    fn read_view(&self, i: usize, view: usize, out: &mut [f32]) {
+        debug_assert_eq!(view, 0, "rows of several views have their own `read_view`");
+        self.read_row(i, out);
+    }
 }
 
 /// Rows in memory, C order.

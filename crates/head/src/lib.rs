@@ -26,6 +26,7 @@ pub mod repeats;
 mod sparse;
 mod store;
 mod sweep;
+mod views;
 
 pub use config::{ClassWeight, FitConfig, Optimizer, Schedule};
 pub use data::{DenseRows, FeatureRows, Split, check_split};

@@ -1,4 +1,4 @@
-//! Seeded randomness: initial weights, order of the rows, dropout.
+//! Seeded randomness: initial weights, order of the rows, dropout, views.
 
 use util::SplitMix64;
 
@@ -12,13 +12,18 @@ pub trait Randomness {
     /// Fills `mask` (`rows * units`, row by row) with the factors of dropout behind hidden layer `layer` in step `step`
     /// (from 0, over all epochs): 0 for dropped, `1 / (1 - rate)` for kept.
     fn mask(&mut self, step: usize, layer: usize, units: usize, rate: f32, mask: &mut [f32]);
+    /// Fills `first` with the view (below `views`, which is above 1) that each row takes in the first epoch. In each further
+    /// epoch a row takes the next view, the first after the last.
+    fn views(&mut self, views: u32, first: &mut [u32]) {
+        (0..).zip(first).for_each(|(row, first): (u32, _)| *first = row % views);
+    }
 }
 
-/// All three choices from one seed, each from a SplitMix64 stream of its own, so that no choice shifts another.
+/// All choices from one seed, each from a SplitMix64 stream of its own, so that no choice shifts another.
 ///
 /// With `mix(x)` for the first draw of a generator started at `x`, the stream of item `k` of kind `tag` starts at
 /// `mix(rotate_left(mix(seed) + k, 32) ^ tag)`: kernel of layer l: `k = l`, tag 1; order of epoch e: `k = e`, tag 2; mask of
-/// step s behind layer l: `k = s`, tag `3 + l`.
+/// step s behind layer l: `k = s`, tag `3 + l`; the rows' first views, one after the other: `k = 0`, tag 0.
 #[derive(Clone, Debug)]
 pub struct Seeded {
     seed: u64,
@@ -56,6 +61,11 @@ impl Randomness for Seeded {
         let mut rng = self.stream(step, 3 + layer as u64);
         let kept = 1.0 / (1.0 - rate);
         mask.iter_mut().for_each(|m| *m = if rng.next_f32() < rate { 0.0 } else { kept });
+    }
+
+    fn views(&mut self, views: u32, first: &mut [u32]) {
+        let mut rng = self.stream(0, 0);
+        first.iter_mut().for_each(|first| *first = rng.below(u64::from(views)) as u32);
     }
 }
 

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::io::BufRead;
 use std::time::Instant;
 
+use images::augment::Augmentation;
 use images::{ImageSize, Interpolation, decode_rgb, read_file, resize};
 
 fn best_ms<T>(items: &[T], mut run: impl FnMut(&T)) -> f64 {
@@ -31,5 +32,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
         println!("{interpolation} {ms:.2}");
     }
+    let (lesson, size) = (Augmentation::lesson(), ImageSize::square(150));
+    let pixels = vec![100.0; size.values()];
+    let mut view = vec![0.0; size.values()];
+    let views: Vec<u64> = (0..200).collect();
+    let ms = best_ms(&views, |number| {
+        let transform = lesson.draw(size, 0, &[0; 32], *number);
+        // Both buffers are of this size.
+        let _ = black_box(transform.apply(size, lesson.fill, lesson.sampling, &pixels, &mut view));
+    });
+    println!("augmented view {ms:.2}");
     Ok(())
 }

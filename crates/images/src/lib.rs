@@ -1,12 +1,15 @@
 //! A folder on disk to pixels: which files there are, and what values a base is fed for each.
 //!
 //! [`scan_split`] lists a split's classes and files, [`Memory`] reads and decodes them within a bound for all threads, and
-//! [`LoadSpec::fill`] resizes and preprocesses an image into `(height, width, 3)` f32 values. Everything follows Pillow and
-//! Keras as closely as possible; `docs/images.md` states the rules and the measured differences.
+//! [`LoadSpec::fill`] resizes and preprocesses an image into `(height, width, 3)` f32 values. [`augment`] makes random views
+//! between the two. Everything follows Pillow and Keras as closely as possible; `docs/images.md` states the rules and the
+//! measured differences.
 #![forbid(unsafe_code)]
 
+pub mod augment;
 mod crop;
 mod decode;
+mod encode;
 mod error;
 mod folders;
 mod interpolation;
@@ -21,6 +24,7 @@ mod thumbnail;
 
 pub use crop::center_crop;
 pub use decode::{Format, MAX_PIXELS, Rgb8Image, decode_rgb};
+pub use encode::encode_png;
 pub use error::{Cause, ImageError};
 pub use folders::{
     IMAGE_SUFFIXES, Ignored, InputFile, ParseNameError, ScanError, SplitScan, display_name,

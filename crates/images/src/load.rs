@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augmentation;
 use crate::decode::decode_after;
 use crate::memory::needed;
 use crate::{Format, ImageError, ImageSize, Interpolation, Preprocess, Rgb8Image};
@@ -58,6 +59,38 @@ impl LoadSpec {
         let resized = crate::resize::resize(image, self.size, self.interpolation)?;
         out.copy_from_slice(&resized);
         self.preprocess.apply(out);
+        Ok(())
+    }
+
+    /// As [`LoadSpec::fill`] for several views of one picture, which is resized once: into `out`, `(views, height, width, 3)`.
+    /// View 0 is the picture itself; the others are those of their number, drawn from `seed` and the `sha256` of the file's
+    /// bytes ([`Augmentation::draw`]).
+    ///
+    /// # Errors
+    /// When `out` is not a multiple of [`LoadSpec::values`] long, or `image.data` does not fit its sides.
+    pub fn fill_views(
+        &self,
+        image: &Rgb8Image,
+        augmentation: &Augmentation,
+        seed: u64,
+        sha256: &[u8; 32],
+        out: &mut [f32],
+    ) -> Result<(), ImageError> {
+        let values = self.values();
+        if values == 0 || !out.len().is_multiple_of(values) {
+            return Err(ImageError::BufferLength { expected: values, found: out.len() });
+        }
+        let plain = crate::resize::resize(image, self.size, self.interpolation)?;
+        let Augmentation { fill, sampling, .. } = *augmentation;
+        for (view, out) in (0..).zip(out.chunks_exact_mut(values)) {
+            if view == 0 {
+                out.copy_from_slice(&plain);
+            } else {
+                let transform = augmentation.draw(self.size, seed, sha256, view);
+                transform.apply(self.size, fill, sampling, &plain, out)?;
+            }
+            self.preprocess.apply(out);
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use images::{
     Format, ImageSize, Interpolation, LoadSpec, Preprocess, Rgb8Image, resize, resize_rgb8,
 };
 use proptest::prelude::*;
-use support::{assert_close, golden, npy, npy_f32};
+use support::{assert_close, golden, npy, npy_f32, picture};
 
 /// Pillow's results are whole levels computed in integers: equal, not close.
 const PILLOW_TOLERANCE: f32 = 0.0;
@@ -16,27 +16,8 @@ const TF_TOLERANCE: f32 = 1e-4;
 /// Keras computes in f32, but Caffe's values are near 100: some units in the last place.
 const PREPROCESS_TOLERANCE: f32 = 1e-5;
 
-/// `picture` of make_resize.py.
-fn picture(width: u32, height: u32) -> Rgb8Image {
-    let mut data = Vec::new();
-    for y in 0..height {
-        for x in 0..width {
-            for c in 0..3 {
-                let noise = y
-                    .wrapping_mul(7919)
-                    .wrapping_add(x.wrapping_mul(104_729))
-                    .wrapping_add(c * 1_299_709)
-                    .wrapping_mul(2_654_435_761);
-                let smooth = x * 255 / (width - 1).max(1) * (c + 1) / 3 + y % 2;
-                data.push(if y * 2 < height { noise >> 24 } else { smooth } as u8);
-            }
-        }
-    }
-    Rgb8Image { width, height, data, format: Format::Png }
-}
-
 fn cases() -> Vec<(Rgb8Image, ImageSize)> {
-    let text = std::fs::read_to_string(golden("cases.txt")).unwrap();
+    let text = std::fs::read_to_string(golden("resize/cases.txt")).unwrap();
     text.lines()
         .map(|line| {
             let sides: Vec<u32> = line.split(' ').map(|side| side.parse().unwrap()).collect();
@@ -53,7 +34,7 @@ fn resizing_equals_pillow() {
         Interpolation::Bicubic,
         Interpolation::Lanczos,
     ] {
-        let expected = npy(&golden(&format!("{interpolation}.npy")), "|u1");
+        let expected = npy(&golden(&format!("resize/{interpolation}.npy")), "|u1");
         let mut rest = expected.as_slice();
         for (image, size) in cases() {
             let (expected, after) = rest.split_at(size.values());
@@ -69,7 +50,7 @@ fn resizing_equals_pillow() {
 
 #[test]
 fn tf_bilinear_equals_tensorflow() {
-    let expected = npy_f32(&golden("tf-bilinear.npy"));
+    let expected = npy_f32(&golden("resize/tf-bilinear.npy"));
     let mut rest = expected.as_slice();
     for (image, size) in cases() {
         let (expected, after) = rest.split_at(size.values());
@@ -90,7 +71,7 @@ fn preprocessing_equals_keras() {
     let levels: Vec<f32> =
         (0..256).flat_map(|i| [i, 255 - i, 7 * i % 256]).map(|level| level as f32).collect();
     for mode in [Preprocess::Torch, Preprocess::Caffe, Preprocess::Tf] {
-        let expected = npy_f32(&golden(&format!("preprocess-{mode}.npy")));
+        let expected = npy_f32(&golden(&format!("resize/preprocess-{mode}.npy")));
         let mut found = levels.clone();
         mode.apply(&mut found);
         assert_close(mode.name(), &found, &expected, PREPROCESS_TOLERANCE);

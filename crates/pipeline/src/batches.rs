@@ -5,7 +5,7 @@
 //! Memory: two batches of pixels and one of features, whatever the number of files, and what `load` holds meanwhile. It may
 //! wait for memory that other loads hold, since those need no thread of the pool but their own to go on.
 
-use backbone::Extractor;
+use backbone::{EngineError, Extractor};
 use rayon::prelude::*;
 
 use crate::error::Error;
@@ -14,13 +14,15 @@ use crate::error::Error;
 pub(crate) struct Batches<'a> {
     pub(crate) extractor: &'a Extractor,
     pub(crate) pool: &'a rayon::ThreadPool,
-    /// Files the base takes at once.
+    /// Images the base takes at once.
     pub(crate) batch_size: usize,
+    /// Images of each file.
+    pub(crate) views: usize,
 }
 
 /// Pixels of some files, ready for the base.
 struct Batch<'i, I, T, E> {
-    /// (good files, height, width, 3).
+    /// (good files, views, height, width, 3).
     pixels: Vec<f32>,
     /// Every file of the batch in order; the good ones also in `pixels`.
     items: Vec<(&'i I, Result<T, E>)>,
@@ -29,7 +31,7 @@ struct Batch<'i, I, T, E> {
 impl Batches<'_> {
     /// Runs `items` in order until the end or until `stop` says so, finishing the batches in hand.
     ///
-    /// `load` fills one image's pixels, or says why it can't. `sink` gets every item in order, with its feature row or
+    /// `load` fills the pixels of a file's views, or says why it can't. `sink` gets every item in order, with its feature row or
     /// that. Returns whether all items were done.
     ///
     /// # Errors
@@ -42,19 +44,17 @@ impl Batches<'_> {
         mut sink: impl FnMut(&I, Result<(T, &[f32]), L>) -> Result<(), E>,
     ) -> Result<bool, E> {
         let decode = |chunk| self.decode(chunk, &load);
-        let row_values = self.extractor.row_values();
-        let mut chunks = items.chunks(self.batch_size);
+        let row_values = self.extractor.row_values() * self.views;
+        // As many whole files as make a batch of images.
+        let mut chunks = items.chunks((self.batch_size / self.views).max(1));
         let mut decoded = chunks.next().map(|chunk| self.pool.install(|| decode(chunk)));
         let mut features = Vec::new();
         while let Some(batch) = decoded.take() {
-            let good = batch.pixels.len() / self.extractor.image_values();
+            let good = batch.pixels.len() / self.file_values();
             features.resize(good * row_values, 0.0);
             let upcoming = if stop() { None } else { chunks.next() };
             let (ran, next) = self.pool.install(|| {
-                rayon::join(
-                    || self.extractor.run(good, &batch.pixels, &mut features),
-                    || upcoming.map(decode),
-                )
+                rayon::join(|| self.extract(&batch.pixels, &mut features), || upcoming.map(decode))
             });
             ran.map_err(Error::from)?;
             let mut rows = features.chunks_exact(row_values);
@@ -69,12 +69,26 @@ impl Batches<'_> {
         Ok(chunks.next().is_none())
     }
 
+    /// Values of a file's images.
+    fn file_values(&self) -> usize {
+        self.extractor.image_values() * self.views
+    }
+
+    /// The base on images, a batch at a time: a file may have more views than that.
+    fn extract(&self, images: &[f32], rows: &mut [f32]) -> Result<(), EngineError> {
+        let (image, row) = (self.extractor.image_values(), self.extractor.row_values());
+        let batches = images.chunks(self.batch_size * image);
+        batches
+            .zip(rows.chunks_mut(self.batch_size * row))
+            .try_for_each(|(images, rows)| self.extractor.run(images.len() / image, images, rows))
+    }
+
     fn decode<'i, I: Sync, T: Send, E: Send>(
         &self,
         items: &'i [I],
         load: &(impl Fn(&I, &mut [f32]) -> Result<T, E> + Sync),
     ) -> Batch<'i, I, T, E> {
-        let values = self.extractor.image_values();
+        let values = self.file_values();
         let mut pixels = vec![0.0f32; items.len() * values];
         let items: Vec<_> = items
             .par_iter()

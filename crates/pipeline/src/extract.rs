@@ -2,7 +2,7 @@
 
 use backbone::{Base, EngineInfo, EngineOptions, Extractor, Pooling};
 use cache::{Dtype, Input, Manifest, OpenOptions, Opened, RowSource, RunStats, Skip, SplitWriter};
-use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Preprocess};
+use images::{Cause, ImageError, ImageSize, Interpolation, Memory, Preprocess};
 use rayon::ThreadPool;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -15,7 +15,7 @@ use weights::Weights;
 use crate::batches::Batches;
 use crate::error::Error;
 use crate::progress::{Event, Progress};
-use crate::recipe::{NUMERICS, Recipe, WeightsId, preprocess_of};
+use crate::recipe::{Augmented, NUMERICS, Recipe, WeightsId, preprocess_of};
 
 /// What to extract, and how.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub struct ExtractOptions {
     pub interpolation: Interpolation,
     /// How pixels become numbers; `None`: as the weights were trained.
     pub preprocess: Option<Preprocess>,
+    /// Views of each picture of the split [`TRAIN`] beside the picture itself; all other splits have the pictures alone.
+    pub views: Option<Views>,
     /// Images the base takes at once.
     pub batch_size: usize,
     /// How features are stored.
@@ -44,6 +46,18 @@ pub struct ExtractOptions {
     pub engine: EngineOptions,
     /// What to do with what is in the folder.
     pub open: OpenOptions,
+}
+
+/// The split whose pictures may have several views.
+pub const TRAIN: &str = "train";
+
+/// Random views of pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Views {
+    /// How many beside the picture itself.
+    pub count: u32,
+    /// How they are drawn.
+    pub augmented: Augmented,
 }
 
 impl ExtractOptions {
@@ -61,6 +75,8 @@ impl ExtractOptions {
             hardware: engine.hardware.clone(),
             dtype: self.dtype,
             weights,
+            views: 1,
+            augmentation: None,
         }
     }
 }
@@ -138,9 +154,20 @@ impl<'a> Extraction<'a> {
         Ok(Self { options, recipe, weights_source: source, memory, extractor, pool })
     }
 
-    /// How rows are computed.
+    /// How rows are computed, but for the views of train.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// How rows of a split are computed.
+    pub fn recipe_of(&self, split: &str) -> Recipe {
+        let recipe = self.recipe.clone();
+        match self.options.views.clone().filter(|_| split == TRAIN) {
+            None => recipe,
+            Some(Views { count, augmented }) => {
+                Recipe { views: count as usize + 1, augmentation: Some(augmented), ..recipe }
+            }
+        }
     }
 
     /// What computes them.
@@ -158,7 +185,8 @@ impl<'a> Extraction<'a> {
         let dir = self.options.data.join(split);
         let scan = images::scan_split(&dir).map_err(Error::from).map_err(Error::of_split(split))?;
         progress.event(Event::Scanned { split, scan: &scan }).map_err(Error::Progress)?;
-        let settings = self.recipe.settings(self.extractor.row_shape(), scan.classes)?;
+        let recipe = self.recipe_of(split);
+        let settings = recipe.settings(self.extractor.row_shape(), scan.classes)?;
         let inputs = scan.files.into_iter().map(|file| Input {
             name: images::display_name(&file.relative),
             path: file.path,
@@ -167,13 +195,16 @@ impl<'a> Extraction<'a> {
         let features = &self.options.features;
         match cache::open(features, split, settings, inputs.collect(), self.options.open)? {
             Opened::UpToDate(manifest) => Ok(SplitOutcome::UpToDate(manifest)),
-            Opened::Writer(writer) => self.compute(split, *writer, &dir, started, progress),
+            Opened::Writer(writer) => {
+                self.compute(split, &recipe, *writer, &dir, started, progress)
+            }
         }
     }
 
     fn compute(
         &self,
         split: &str,
+        recipe: &Recipe,
         writer: SplitWriter,
         dir: &Path,
         started: Instant,
@@ -187,15 +218,15 @@ impl<'a> Extraction<'a> {
             extractor: &self.extractor,
             pool: self.pool,
             batch_size: self.options.batch_size,
+            views: recipe.views,
         };
         let pending: Vec<(usize, &Input)> =
             writer.pending().iter().filter_map(|&at| Some((at, writer.input(at)?))).collect();
-        let spec = self.recipe.load_spec();
         let (mut computed, mut skipped) = (0usize, Vec::new());
         let short = OnceCell::new();
         let finished = batches.run::<_, _, _, Error>(
             &pending,
-            |(_, input), pixels| load(input, &self.memory, &spec, pixels),
+            |(_, input), pixels| load(input, &self.memory, recipe, pixels),
             || progress.stop() || short.get().is_some(),
             |&(position, input), outcome| {
                 match outcome {
@@ -274,22 +305,29 @@ fn unread(error: ImageError) -> Refused {
     }
 }
 
-/// One file's pixels, and what the cache keeps of the file. It is read once: what is decoded is what is hashed.
+/// One file's pixels, of all its views, and what the cache keeps of the file. It is read once: what is decoded is what is hashed.
 fn load(
     input: &Input,
     memory: &Memory,
-    spec: &LoadSpec,
+    recipe: &Recipe,
     pixels: &mut [f32],
 ) -> Result<RowSource, Refused> {
+    let spec = recipe.load_spec();
     let bytes = memory.read(&input.path).map_err(unread)?;
-    let decoded = memory.decode(&bytes, spec).and_then(|image| {
-        spec.fill(&image, pixels)?;
+    let sha256 = Sha256::digest(&*bytes).into();
+    let decoded = memory.decode(&bytes, &spec).and_then(|image| {
+        match &recipe.augmentation {
+            None => spec.fill(&image, pixels)?,
+            Some(Augmented { transforms, seed }) => {
+                spec.fill_views(&image, transforms, *seed, &sha256, pixels)?;
+            }
+        }
         Ok(image)
     });
     let image = decoded.map_err(|e| Refused::Skipped(Skip::judged(e.reason(), &bytes)))?;
     let (width, height) = (image.width, image.height);
     Ok(RowSource {
-        sha256: Sha256::digest(&*bytes).into(),
+        sha256,
         bytes: bytes.len() as u64,
         width,
         height,

@@ -23,5 +23,5 @@ mod shared_pictures;
 pub use error::{BoxError, Error, MemoryUse};
 pub use feature_source::{FeatureSource, WeightsSearch};
 pub use progress::{Event, Progress, Silent};
-pub use recipe::{NUMERICS, Recipe, RecipeError, WeightsId};
+pub use recipe::{Augmented, NUMERICS, Recipe, RecipeError, WeightsId};
 pub use shared_pictures::shared_pictures;

@@ -138,7 +138,7 @@ impl Predictor {
         stop: impl Fn() -> bool,
         mut sink: impl FnMut(&Path, Result<&[f32], ImageError>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        let batches = Batches { extractor: &self.extractor, pool, batch_size };
+        let batches = Batches { extractor: &self.extractor, pool, batch_size, views: 1 };
         let memory = Memory::default();
         let short = OnceCell::new();
         let finished = batches.run(

@@ -4,6 +4,7 @@
 
 use backbone::{Hardware, Pooling, Precision};
 use cache::{Dtype, OpaqueRecipe, Rule, Rules, Settings};
+use images::augment::Augmentation;
 use images::{ImageSize, Interpolation, LoadSpec, Preprocess};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -18,7 +19,7 @@ pub const NUMERICS: u32 = 1;
 ///
 /// In JSON it is a part of a cache's `settings` and of a head's `features`; `docs/formats.md` lists the names. What a
 /// difference in a field means is in [`Recipe::RULES`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// [`NUMERICS`] of the version that computed; 0 where that is not known.
     #[serde(default)]
@@ -48,6 +49,29 @@ pub struct Recipe {
     pub hardware: Hardware,
     /// How a value is stored.
     pub dtype: Dtype,
+    /// Views of each picture: the picture itself, then those that are drawn.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub views: usize,
+    /// How they are drawn, where there is more than the picture itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augmentation: Option<Augmented>,
+}
+
+/// How random views are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Augmented {
+    /// What may happen to a picture.
+    pub transforms: Augmentation,
+    /// What they are drawn from, together with each file's content.
+    pub seed: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(views: &usize) -> bool {
+    *views == 1
 }
 
 /// Which weights.
@@ -85,6 +109,11 @@ const fn rounding(field: &'static str) -> Rule {
     Rule { field, stale: true, merge: true, together: false }
 }
 
+/// A field that train alone has: views are compared with pictures as they are.
+const fn of_train(field: &'static str) -> Rule {
+    Rule { field, stale: true, merge: true, together: false }
+}
+
 /// A field of earlier versions that decides nothing.
 const fn ignored(field: &'static str) -> Rule {
     Rule { field, stale: false, merge: false, together: false }
@@ -110,11 +139,19 @@ impl Recipe {
         rounding("engine"),
         rounding("isa_or_gpu"),
         meaning("dtype"),
+        of_train("views"),
+        of_train("augmentation.transforms"),
+        of_train("augmentation.seed"),
         ignored("tool_version"),
-        // Written by earlier versions, always null and 0.
+        // Written by earlier versions, always null and 0. What is in `augmentation` now has names of its own.
         ignored("augmentation"),
         ignored("seed"),
     ]);
+
+    /// Whether a difference in this field between train and another split is as it should be.
+    pub fn is_of_train(field: &str) -> bool {
+        field == "views" || field.starts_with("augmentation.")
+    }
 
     /// The recipe of a cache.
     ///
@@ -123,10 +160,11 @@ impl Recipe {
     pub fn of(settings: &Settings) -> Result<Self, RecipeError> {
         let mut fields = settings.recipe.fields().clone();
         fields.insert("dtype".to_owned(), serde_json::to_value(settings.dtype)?);
+        fields.insert("views".to_owned(), settings.views.into());
         Ok(serde_json::from_value(fields.into())?)
     }
 
-    /// What a cache of rows of this recipe, shape and classes is made for.
+    /// What a cache of rows of this recipe, shape (of one view) and classes is made for.
     ///
     /// # Errors
     /// None that a recipe can cause: that it is no JSON object.
@@ -137,9 +175,11 @@ impl Recipe {
     ) -> Result<Settings, RecipeError> {
         let mut fields: serde_json::Map<_, _> =
             serde_json::from_value(serde_json::to_value(self)?)?;
-        // The cache must know it by itself.
+        // The cache must know them by itself.
         fields.remove("dtype");
-        Ok(Settings { recipe: OpaqueRecipe::new(fields), dtype: self.dtype, classes, row_shape })
+        fields.remove("views");
+        let recipe = OpaqueRecipe::new(fields);
+        Ok(Settings { recipe, dtype: self.dtype, classes, row_shape, views: self.views })
     }
 
     /// The pixels' part.
@@ -191,7 +231,14 @@ mod tests {
             precision: Precision::Highest,
             hardware: Hardware::Cpu(Isa::Portable),
             dtype: Dtype::F16,
+            views: 1,
+            augmentation: None,
         }
+    }
+
+    fn with_views() -> Recipe {
+        let augmentation = Augmented { transforms: Augmentation::lesson(), seed: u64::MAX };
+        Recipe { views: 9, augmentation: Some(augmentation), ..recipe() }
     }
 
     /// As the first version wrote it.
@@ -225,7 +272,7 @@ mod tests {
     #[test]
     fn every_field_has_one_rule_and_every_rule_a_field() {
         let mut found = Vec::new();
-        let whole = Recipe { variant: Some("keras".to_owned()), ..recipe() };
+        let whole = Recipe { variant: Some("keras".to_owned()), ..with_views() };
         names("", &serde_json::to_value(whole).unwrap(), &mut found);
         found.extend(["tool_version", "augmentation", "seed"].map(str::to_owned));
         found.sort();
@@ -240,6 +287,7 @@ mod tests {
             recipe(),
             Recipe { variant: Some("keras".to_owned()), pooling: Pooling::Avg, ..recipe() },
             Recipe { hardware: Hardware::Gpu { model: "cuda:0".to_owned() }, ..recipe() },
+            with_views(),
         ];
         for recipe in all {
             let settings = settings(&recipe);
@@ -313,6 +361,11 @@ mod tests {
         for (name, change) in meant {
             assert_eq!(differs(change), (one(name), one(name), one(name)), "{name}");
         }
+        // Views are of train alone.
+        let names = ["augmentation.seed", "augmentation.transforms", "views"].map(str::to_owned);
+        assert!(names.iter().all(|name| Recipe::is_of_train(name)));
+        let (stale, merge, together) = differs(|r| *r = with_views());
+        assert_eq!((stale, merge, together), (names.to_vec(), names.to_vec(), Vec::new()));
     }
 
     #[test]

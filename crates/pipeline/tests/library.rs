@@ -46,6 +46,7 @@ fn options(root: &Path) -> ExtractOptions {
         size: ImageSize::square(32),
         interpolation: Interpolation::Bilinear,
         preprocess: None,
+        views: None,
         batch_size: 2,
         dtype: Dtype::F16,
         engine: EngineOptions { device: Device::Cpu, precision: None, isa: None },

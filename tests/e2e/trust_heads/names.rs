@@ -12,6 +12,7 @@ fn narrow(features: &Path, classes: Vec<String>) {
         dtype: Dtype::F32,
         classes,
         row_shape: vec![1],
+        views: 1,
     };
     let opened = cache::open(features, "train", settings, inputs, OpenOptions::default()).unwrap();
     let Opened::Writer(writer) = opened else { panic!("it is there already") };

@@ -141,8 +141,7 @@ fn check(
     }
     let row_bytes = m.settings.row_bytes().map_err(|e| e.to_string())? as u64;
     let shape: Vec<u64> = m.shape.iter().map(|&d| d as u64).collect();
-    let mut expected = vec![m.rows];
-    expected.extend(m.settings.row_shape.iter().map(|&d| d as u64));
+    let expected = m.settings.array_shape(m.rows);
     if shape != expected {
         let found = shape.get(..16).unwrap_or(&shape);
         return Err(format!(

@@ -95,9 +95,19 @@ impl SplitReader {
         self.labels.is_empty()
     }
 
-    /// Elements of one row.
+    /// Elements of one row, with all its views.
     pub fn row_elements(&self) -> usize {
         self.row_elements
+    }
+
+    /// Views of each row.
+    pub fn views(&self) -> usize {
+        self.manifest.settings.views
+    }
+
+    /// Elements of one view of a row.
+    pub fn view_elements(&self) -> usize {
+        self.row_elements / self.views()
     }
 
     /// The class of each row, an index into the settings' classes.
@@ -157,14 +167,29 @@ impl SplitReader {
     /// # Errors
     /// [`CacheError::Usage`] for a row that there is not, or an `out` of another length.
     pub fn read_row(&self, row: usize, out: &mut [f32]) -> Result<(), CacheError> {
+        self.convert(self.row_bytes(row)?, out)
+    }
+
+    /// One view of a row as f32 into `out`, which must have [`Self::view_elements`] elements.
+    pub fn read_view(&self, row: usize, view: usize, out: &mut [f32]) -> Result<(), CacheError> {
         let bytes = self.row_bytes(row)?;
-        if out.len() != self.row_elements {
-            let (expected, found) = (self.row_elements, out.len());
+        let mut views = bytes.chunks_exact(bytes.len() / self.views());
+        let bytes = views.nth(view).ok_or_else(|| {
+            CacheError::Usage(format!("view {view} is beyond the {} views", self.views()))
+        })?;
+        self.convert(bytes, out)
+    }
+
+    /// Stored values as f32.
+    fn convert(&self, bytes: &[u8], out: &mut [f32]) -> Result<(), CacheError> {
+        let dtype = self.manifest.settings.dtype;
+        let (expected, found) = (bytes.len() / dtype.bytes(), out.len());
+        if found != expected {
             return Err(CacheError::Usage(format!(
-                "a row has {expected} elements, the buffer has {found}"
+                "expected a buffer of {expected} elements, found {found}"
             )));
         }
-        match self.manifest.settings.dtype {
+        match dtype {
             Dtype::F32 => {
                 for (o, b) in out.iter_mut().zip(bytes.chunks_exact(4)) {
                     *o = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
@@ -179,7 +204,7 @@ impl SplitReader {
         Ok(())
     }
 
-    /// The whole array without a copy, (N, …row shape); `None` when it is stored as f16 (or this machine is big-endian).
+    /// The whole array without a copy, of the manifest's shape; `None` when it is stored as f16 (or this machine is big-endian).
     pub fn features_f32(&self) -> Option<ArrayViewD<'_, f32>> {
         self.view(Dtype::F32)
     }

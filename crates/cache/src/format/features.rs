@@ -21,9 +21,7 @@ pub(crate) fn block_rows(row_bytes: usize, rows: u64) -> u64 {
 
 /// The header of the features file with `rows` rows.
 pub(crate) fn features_header(settings: &Settings, rows: u64) -> Vec<u8> {
-    let mut shape = vec![rows];
-    shape.extend(settings.row_shape.iter().map(|&d| d as u64));
-    npy::header(settings.dtype.descr(), &shape)
+    npy::header(settings.dtype.descr(), &settings.array_shape(rows))
 }
 
 /// Size of a features file with `rows` rows; an error where that is more than a file can have.

@@ -96,7 +96,7 @@ pub struct Manifest {
     pub split: String,
     /// Everything that decides the bytes.
     pub settings: Settings,
-    /// Shape of the features array: rows, then the row's shape.
+    /// Shape of the features array: rows, then views where there are several, then the row's shape.
     pub shape: Vec<usize>,
     /// Rows, that is inputs that gave one.
     pub rows: u64,

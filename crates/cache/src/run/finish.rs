@@ -74,8 +74,7 @@ impl Job<'_> {
         let index = stage(disk, &files.index, |out| index::write_csv(self.index(), out))?;
         let stamps = self.known_stamps();
         stage(disk, &files.stamps, |out| stamps::write(&index.sha256, &stamps, out))?;
-        let mut shape = vec![rows as usize];
-        shape.extend(&settings.row_shape);
+        let shape = settings.array_shape(rows).into_iter().map(|d| d as usize).collect();
         let inputs = self.entries.len() as u64;
         let mut run = self.run.clone();
         run.finished_unix = now_unix();

@@ -138,8 +138,7 @@ mod tests {
         let block_rows = block_rows(row_bytes, rows);
         let mut class_counts = vec![0; settings.classes.len()];
         class_counts[0] = rows;
-        let mut shape = vec![rows as usize];
-        shape.extend(&settings.row_shape);
+        let shape = settings.array_shape(rows).into_iter().map(|d| d as usize).collect();
         let manifest = Manifest {
             format: FORMAT.to_owned(),
             format_version: FORMAT_VERSION,

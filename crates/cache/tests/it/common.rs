@@ -27,6 +27,7 @@ pub fn settings(row_shape: &[usize], dtype: Dtype) -> Settings {
         dtype,
         classes: vec!["cats".to_owned(), "dogs".to_owned()],
         row_shape: row_shape.to_vec(),
+        views: 1,
     }
 }
 

@@ -3,6 +3,7 @@
 use backbone::{Device, Isa, Pooling, Precision};
 use cache::{Dtype, OnError, Shard};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use images::augment::Augmentation;
 use images::{ImageSize, Interpolation, Preprocess};
 use std::path::PathBuf;
 
@@ -20,8 +21,10 @@ use crate::choices::{bases, choice};
     Examples:\n  extract --data data                     every split, VGG16 at 150x150, block5_pool: rows of (4, 4, 512)\n  \
     extract --split train --pooling avg     rows of (512,)\n  \
     extract --profile lesson                nearest resize and pixels/255, as in the book\n  \
+    extract --augment --views 8             train rows of (9, 4, 4, 512): the picture and 8 random views\n  \
     extract summary --image-size 224        the base's layers and shapes\n  \
-    extract bases                           every base that there is"
+    extract bases                           every base that there is\n  \
+    extract preview data/train/cats         what the lesson's augmentation makes of images"
 )]
 pub(crate) struct ExtractArgs {
     #[command(subcommand)]
@@ -36,6 +39,8 @@ pub(crate) enum Command {
     Summary(SummaryArgs),
     /// List the bases: image size, features, parameters, work, licence of the usual weights.
     Bases(BasesArgs),
+    /// Write a picture of what an augmentation makes of some images: a row an image, as it is and then its views.
+    Preview(PreviewArgs),
 }
 
 /// Which base, and where it ends.
@@ -76,6 +81,34 @@ pub(crate) struct BasesArgs {
     /// Print the list as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  extract preview --augment=lesson,rotation=20,fill=reflect --views 4 data/train/cats/cat.0.jpg"
+)]
+pub(crate) struct PreviewArgs {
+    /// Image files, or folders that hold some.
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(crate) images: Vec<PathBuf>,
+    /// What is done to them, as for a run of extract: `lesson`, or settings such as rotation=40,horizontal-flip.
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_value = "lesson", default_missing_value = "lesson")]
+    pub(crate) augment: Augmentation,
+    /// Views of each image.
+    #[arg(long, value_name = "N", default_value = "8", value_parser = views())]
+    pub(crate) views: u32,
+    /// Decides what is drawn, together with the files' content.
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub(crate) seed: u64,
+    /// The picture that is written, as PNG; what is there is replaced.
+    #[arg(long, value_name = "FILE", default_value = "preview.png")]
+    pub(crate) out: PathBuf,
+    /// Width and height that images are resized to: SIDE or WIDTHxHEIGHT.
+    #[arg(long, value_name = "SIZE", default_value = "150")]
+    pub(crate) image_size: ImageSize,
+    /// How images are resized.
+    #[arg(long, value_name = "KIND", default_value = "bilinear", value_parser = choice(Interpolation::ALL, Interpolation::name))]
+    pub(crate) interpolation: Interpolation,
 }
 
 impl BaseArgs {
@@ -128,6 +161,16 @@ pub(crate) struct RunArgs {
     /// Several defaults at once; flags that are given win.
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<Profile>,
+    /// Store random views of each picture of the train split beside the picture itself, for fit-head to take another each epoch:
+    /// `lesson`, the default, or settings such as rotation=40,horizontal-flip. `extract preview` shows them.
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "lesson")]
+    pub(crate) augment: Option<Augmentation>,
+    /// How many views beside the picture itself [default: 8]. Rows of train are (N + 1, h, w, c) then; every view is a run of the base.
+    #[arg(long, value_name = "N", requires = "augment", value_parser = views())]
+    pub(crate) views: Option<u32>,
+    /// Decides what is drawn for the views, together with the files' content [default: 0].
+    #[arg(long, value_name = "N", requires = "augment")]
+    pub(crate) seed: Option<u64>,
     /// Images the base takes at once. Does not change the rows.
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) batch_size: u32,
@@ -183,6 +226,10 @@ fn preprocess_parser() -> impl clap::builder::TypedValueParser<Value = Preproces
         "auto" => Ok(PreprocessChoice::Auto),
         name => name.parse().map(PreprocessChoice::Fixed),
     })
+}
+
+fn views() -> impl clap::builder::TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=1000)
 }
 
 fn parse_shard(text: &str) -> Result<Shard, String> {

@@ -4,12 +4,15 @@ use anyhow::{Context as _, Result};
 use backbone::{Base, EngineOptions};
 use cache::{Existing, OpenOptions};
 use images::{Interpolation, Preprocess};
-use pipeline::extract::ExtractOptions;
-use pipeline::{Error, Recipe};
+use pipeline::extract::{ExtractOptions, Views};
+use pipeline::{Augmented, Error, Recipe};
 use std::path::PathBuf;
 
 use super::args::{PreprocessChoice, Profile, RunArgs};
 use crate::hints::hinted;
+
+/// Views beside the picture where nothing else is said.
+const VIEWS: u32 = 8;
 
 /// What `extract` will do.
 #[derive(Debug)]
@@ -52,6 +55,10 @@ impl Config {
             Some(PreprocessChoice::Auto) => None,
             None => lesson.then_some(Preprocess::Rescale),
         };
+        let views = args.augment.map(|transforms| Views {
+            count: args.views.unwrap_or(VIEWS),
+            augmented: Augmented { transforms, seed: args.seed.unwrap_or_default() },
+        });
         let options = ExtractOptions {
             data: args.data,
             features: args.features,
@@ -61,6 +68,7 @@ impl Config {
             size,
             interpolation: args.interpolation.unwrap_or(interpolation),
             preprocess,
+            views,
             batch_size: args.batch_size as usize,
             dtype: args.dtype,
             engine: EngineOptions { device: args.device, precision: args.precision, isa: args.isa },

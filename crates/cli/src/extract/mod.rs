@@ -4,6 +4,7 @@ mod args;
 mod bases;
 mod config;
 mod follower;
+mod preview;
 mod show;
 mod summary;
 
@@ -37,6 +38,7 @@ pub(crate) fn execute(args: ExtractArgs) -> ExitCode {
     exit_with(|| match args.command {
         Some(Command::Summary(args)) => summary::print(&args),
         Some(Command::Bases(args)) => bases::print(&args),
+        Some(Command::Preview(args)) => preview::run(&args),
         None => run(args.run),
     })
 }
@@ -59,7 +61,7 @@ fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let options = &config.options;
     let weights = search.resolve(&options.base, &options.weights_spec)?;
     let extraction = Extraction::new(options, weights, &pool)?;
-    show::announce(&extraction, pool.current_num_threads(), console)?;
+    show::announce(&extraction, &config.splits, pool.current_num_threads(), console)?;
 
     let follower = Follower::new(console, &interrupt);
     let mut outcomes = Vec::new();

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use backbone::{EngineInfo, Hardware};
 use cache::leaks::{self, Leak};
-use pipeline::WeightsId;
-use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome};
+use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome, TRAIN};
+use pipeline::{Augmented, WeightsId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ const SHOWN_LEAKS: usize = 3;
 /// What will really run.
 pub(super) fn announce(
     extraction: &Extraction<'_>,
+    splits: &[String],
     threads: usize,
     console: Console,
 ) -> Result<()> {
@@ -40,6 +41,17 @@ pub(super) fn announce(
         "images   {}, {} resize, {} preprocessing",
         recipe.image_size, recipe.interpolation, recipe.preprocess
     ))?;
+    let train = extraction.recipe_of(TRAIN);
+    if let Some(Augmented { transforms, seed }) = &train.augmentation {
+        let views = train.views - 1;
+        console.say(format!(
+            "views    {views} of each picture of {TRAIN} beside itself: {transforms}, seed {seed}"
+        ))?;
+        let others: Vec<&str> = splits.iter().map(String::as_str).filter(|s| *s != TRAIN).collect();
+        if !others.is_empty() {
+            console.say(format!("         pictures of {} as they are", others.join(" and ")))?;
+        }
+    }
     let on = match hardware {
         Hardware::Cpu(isa) => {
             let threads = text::count(threads, "thread", "threads");

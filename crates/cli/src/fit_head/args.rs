@@ -60,7 +60,7 @@ pub(crate) struct FitArgs {
     /// Stop after N epochs without a lower validation loss, and keep the best epoch's weights.
     #[arg(long, value_name = "N")]
     pub(crate) early_stopping: Option<usize>,
-    /// Decides initial weights, order of rows and dropout.
+    /// Decides initial weights, order of rows, dropout, and which view of a picture each epoch takes.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Train with N seeds and report mean ± 95% interval; the first seed's head is kept.

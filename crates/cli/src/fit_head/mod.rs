@@ -184,6 +184,12 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
         recipe.layer,
         rows.collect::<Vec<_>>().join(", ")
     ))?;
+    if s.views > 1 {
+        console.say(format!(
+            "views    {} of each picture of train, another each epoch; all metrics are of the pictures themselves",
+            s.views
+        ))?;
+    }
     console.say(format!("classes  {}", print::some(features.classes())))?;
     Ok(())
 }

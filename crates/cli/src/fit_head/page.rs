@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use head::FitConfig;
-use pipeline::Recipe;
 use pipeline::fit::{AllFeatures, FitOutcome};
+use pipeline::{Augmented, Recipe};
 use report::{
     Epoch, Mistake, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
     most_confident_mistakes,
@@ -99,6 +99,13 @@ fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
     let Trained { features, recipe, config, outcome } = *trained;
     let fitted = &outcome.fitted;
     let row_shape = &features.train.manifest().settings.row_shape;
+    let views = recipe.augmentation.as_ref().map(|Augmented { transforms, seed }| {
+        let count = recipe.views;
+        let text = format!(
+            "{count} of each picture of train, another each epoch: {transforms}, seed {seed}"
+        );
+        ("views", text)
+    });
     let rows = features.iter().map(|one| {
         let counts = one.manifest().settings.classes.iter().zip(&one.manifest().class_counts);
         let counts: Vec<String> = counts.map(|(class, n)| format!("{class} {n}")).collect();
@@ -146,7 +153,9 @@ fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
                 ("stored as", recipe.dtype.to_string()),
                 ("engine", recipe.hardware.to_string()),
                 ("precision", recipe.precision.to_string()),
-            ],
+            ]
+            .into_iter()
+            .chain(views),
         ),
         Section::new("Training", training),
     ]

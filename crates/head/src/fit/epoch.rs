@@ -3,11 +3,14 @@
 use crate::network::{Network, Step, Sums};
 use crate::optimizer::Rule;
 use crate::sparse::{BatchColumns, RowStore};
+use crate::views::Schedule;
 use crate::{FitConfig, Randomness};
 
 /// What lasts from epoch to epoch beside the network.
 pub(super) struct Run<'a> {
+    /// Every view of every row.
     pub(super) rows: RowStore<'a>,
+    pub(super) views: Schedule,
     pub(super) labels: Vec<usize>,
     pub(super) weights: Vec<f64>,
     pub(super) config: &'a FitConfig,
@@ -25,6 +28,7 @@ impl Run<'_> {
     ) -> Sums {
         let mut order: Vec<u32> = (0..self.labels.len() as u32).collect();
         random.order(epoch - 1, &mut order);
+        self.views.items(epoch - 1, &mut order);
         let batches: Vec<&[u32]> = order.chunks(self.config.batch_size).collect();
         let [mut now, mut next, mut after] = std::array::from_fn(|_| BatchColumns::new(self.width));
         self.rows.columns(batches[0], &mut now);
@@ -37,7 +41,8 @@ impl Run<'_> {
         let mut sums = Sums::default();
         for i in 0..batches.len() {
             self.step += 1;
-            let labels: Vec<usize> = batches[i].iter().map(|&r| self.labels[r as usize]).collect();
+            let labels: Vec<usize> =
+                batches[i].iter().map(|&item| self.labels[self.views.row(item)]).collect();
             let step = Step {
                 number: self.step,
                 labels: &labels,

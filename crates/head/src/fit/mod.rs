@@ -6,6 +6,7 @@ mod validation;
 
 use crate::network::{self, Network};
 use crate::sparse::RowStore;
+use crate::views::{Schedule, Unrolled};
 use crate::{
     ClassWeight, EpochStats, FitConfig, Head, HeadError, Randomness, Seeded, Split, check_split,
 };
@@ -97,7 +98,8 @@ impl<'a> Trainer<'a> {
         Self { on_epoch: Some(call), ..self }
     }
 
-    /// Trains on these rows.
+    /// Trains on these rows. Of rows that have several views, another is taken each epoch: row i begins with one that the seed
+    /// draws, and takes the next in each further epoch, the first after the last. Validation sees view 0.
     ///
     /// # Errors
     /// A setting or split that can't be used, or a loss that is no number.
@@ -119,14 +121,18 @@ impl<'a> Trainer<'a> {
             }
         }
         let widths = network::widths(width, &config.hidden, classes);
-        check::check_sizes(train.features.len(), &widths, config)?;
+        let views = train.features.views();
+        check::check_sizes(train.features.len(), views, &widths, config)?;
 
         let labels = class_indices(train.labels);
         let weights = class_weights(&labels, classes, config.class_weight);
-        let rows = RowStore::read("train", train.features, &mut cache)?;
+        let all = Unrolled(train.features);
+        let rows = RowStore::read("train", &all, &mut cache).map_err(|e| all.error_of_row(e))?;
+        let views = Schedule::new(train.features.len(), views, random);
         let mut validation = validation.map(|v| ValidationSet::read(v, cache)).transpose()?;
         let mut network = Network::random(&widths, config.optimizer, random);
-        let mut run = Run { rows, labels, weights, config, width, step: 0, mask: Vec::new() };
+        let mut run =
+            Run { rows, views, labels, weights, config, width, step: 0, mask: Vec::new() };
 
         let mut history: Vec<EpochStats> = Vec::with_capacity(config.epochs.min(4096));
         let mut best: Option<(usize, f64, Option<Head>)> = None;

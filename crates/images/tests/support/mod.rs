@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-/// The golden arrays of resizing and preprocessing.
+use images::{Format, Rgb8Image};
+
+/// A file of `tests/golden`, such as `resize/cases.txt`.
 pub(crate) fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/resize").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
 }
 
 /// The data bytes of a version 1 `.npy` file whose header says `dtype`.
@@ -32,4 +34,23 @@ pub(crate) fn assert_close(what: &str, found: &[f32], expected: &[f32], toleranc
         let close = (found - expected).abs() <= tolerance;
         assert!(close, "{what}: value {i}: expected {expected} within {tolerance}, found {found}");
     }
+}
+
+/// `picture` of the scripts that make goldens.
+pub(crate) fn picture(width: u32, height: u32) -> Rgb8Image {
+    let mut data = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            for c in 0..3 {
+                let noise = y
+                    .wrapping_mul(7919)
+                    .wrapping_add(x.wrapping_mul(104_729))
+                    .wrapping_add(c * 1_299_709)
+                    .wrapping_mul(2_654_435_761);
+                let smooth = x * 255 / (width - 1).max(1) * (c + 1) / 3 + y % 2;
+                data.push(if y * 2 < height { noise >> 24 } else { smooth } as u8);
+            }
+        }
+    }
+    Rgb8Image { width, height, data, format: Format::Png }
 }

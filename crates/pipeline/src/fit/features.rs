@@ -23,13 +23,22 @@ impl FeatureRows for Features {
     }
 
     fn width(&self) -> usize {
-        self.reader.row_elements()
+        self.reader.view_elements()
+    }
+
+    fn views(&self) -> usize {
+        self.reader.views()
     }
 
     fn read_row(&self, i: usize, out: &mut [f32]) {
+        // The picture itself.
+        self.read_view(i, 0, out);
+    }
+
+    fn read_view(&self, i: usize, view: usize, out: &mut [f32]) {
         // The trait has no errors, and the file was checked when it was opened. Should it shrink while it is mapped,
         // NaN makes training refuse the row by its number.
-        if self.reader.read_row(i, out).is_err() {
+        if self.reader.read_view(i, view, out).is_err() {
             out.fill(f32::NAN);
         }
     }
@@ -95,11 +104,14 @@ impl AllFeatures {
             .map_err(Error::of_split("train"))
     }
 
-    /// What differs between train and each other split although they may be used together.
+    /// What differs between train and each other split although they may be used together, but for train's views.
     pub fn differences(&self) -> Vec<(&str, Difference)> {
         let settings = &self.train.manifest().settings;
         let of = |one: &'_ Features| settings.harmless(&one.manifest().settings, Recipe::RULES);
-        self.iter().flat_map(|one| of(one).into_iter().map(|d| (one.name(), d))).collect()
+        let told = |d: &Difference| !Recipe::is_of_train(&d.field);
+        self.iter()
+            .flat_map(|one| of(one).into_iter().filter(told).map(|d| (one.name(), d)))
+            .collect()
     }
 
     /// All of them, train first.

@@ -23,7 +23,7 @@ pub(crate) fn check_memory(
     };
     let train = &features.train.reader;
     let classes = features.classes().len();
-    let mut needed = head::training_bytes(train.len(), train.row_elements(), classes, config);
+    let mut needed = head::training_bytes(train.len(), train.view_elements(), classes, config);
     if repeats > 1 {
         // The first seed's head is kept meanwhile.
         needed = needed.saturating_add(needed / 3);

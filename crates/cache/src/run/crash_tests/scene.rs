@@ -28,6 +28,7 @@ pub(crate) fn settings(numerics: u32) -> Settings {
         dtype: Dtype::F32,
         classes: vec!["cats".to_owned(), "dogs".to_owned()],
         row_shape: vec![2, 3],
+        views: 1,
     }
 }
 
