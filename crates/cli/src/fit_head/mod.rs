@@ -69,9 +69,10 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     let repeats = outcome.repeats.as_ref();
     for metric in repeats.iter().flat_map(|r| &r.metrics) {
         let count = metric.values.len();
+        let interval = metric.half_width.map_or("not defined".to_owned(), |h| format!("{h:.4}"));
         console.say(format!(
-            "{}: {:.4} ± {:.4} (mean and 95% interval of {count} seeds)",
-            metric.label, metric.mean, metric.half_width
+            "{}: {:.4} ± {interval} (mean and 95% interval of {count} seeds)",
+            metric.label, metric.mean
         ))?;
     }
     let json = json_result(args, &outcome);

@@ -49,11 +49,11 @@ pub(super) fn some(classes: &[String]) -> String {
 
 /// The metrics of a split in one line.
 pub(super) fn metrics(split: &str, m: &Metrics) -> String {
-    let auc = m.roc_auc.map_or("not defined".to_owned(), |auc| format!("{auc:.4}"));
-    format!(
-        "{split}: accuracy {:.4}, precision {:.4}, recall {:.4}, F1 {:.4}, ROC AUC {auc}, log loss {:.4}",
-        m.accuracy, m.precision, m.recall, m.f1, m.log_loss
-    )
+    let named = m.named(&[]).into_iter().map(|one| match one.value {
+        Some(value) => format!("{} {value:.4}", one.label),
+        None => format!("{} not defined", one.label),
+    });
+    format!("{split}: {}", named.collect::<Vec<_>>().join(", "))
 }
 
 /// Counts, a row a true class, a column a predicted one; the lines of a table.
@@ -113,6 +113,13 @@ mod tests {
         let classes: Vec<String> = (0..1234).map(|i| i.to_string()).collect();
         assert_eq!(some(&classes[..3]), "0, 1, 2");
         assert!(some(&classes).ends_with(", 18, 19, … and 1,214 more"));
+    }
+
+    #[test]
+    fn a_metric_without_a_value_is_not_defined() {
+        let none = head::metrics::evaluate(&[0.9, 0.1, 0.8, 0.2], &[0, 1], 2).unwrap();
+        let line = "test: accuracy 0.5000, precision not defined, recall 0.0000, F1 0.0000, ROC AUC 1.0000, log loss 0.8574";
+        assert_eq!(metrics("test", &none), line);
     }
 
     #[test]
