@@ -4,7 +4,7 @@
 //! - [`atomic`]: a file appears under its name whole or not at all, also after a power cut.
 //! - [`visible`], [`visible_json`], [`csv_cell`]: text from files and other people, made safe to print and to open.
 //! - [`named!`]: names of the choices that users have.
-//! - [`Hint`]: an error that knows what fixes it. [`thousands`], [`gib`]: numbers as people read them.
+//! - [`Hint`]: an error that knows what fixes it. [`thousands`], [`gib`], [`shape`]: numbers as people read them.
 //!
 //! ```
 //! assert_eq!(util::visible("cat\u{1b}[2J.jpg"), r"cat\u{1b}[2J.jpg");
@@ -22,7 +22,7 @@ mod visible;
 
 pub use hint::Hint;
 pub use named::UnknownName;
-pub use numbers::{gib, thousands};
+pub use numbers::{gib, shape, thousands};
 #[doc(hidden)]
 pub use serde;
 pub use visible::{csv_cell, visible, visible_json};

@@ -86,7 +86,7 @@ fn describe(m: &Manifest) -> Vec<String> {
     let files = &m.files;
     let bytes = files.features.bytes + files.labels.bytes + files.index.bytes;
     let mut lines = vec![
-        format!("{} {}, {}", text::shape(&m.shape), s.dtype, indicatif::HumanBytes(bytes)),
+        format!("{} {}, {}", util::shape(&m.shape), s.dtype, indicatif::HumanBytes(bytes)),
         format!("  rows      {} ({}), {} skipped", m.rows, counts.join(", "), m.skipped),
     ];
     match Recipe::of(s) {
@@ -198,7 +198,7 @@ fn merge(args: &MergeArgs) -> Result<ExitCode> {
         let file = dir.join(&manifest.files.features.name);
         console.say(format!(
             "{split}: {} {} → {}",
-            text::shape(&manifest.shape),
+            util::shape(&manifest.shape),
             manifest.settings.dtype,
             file.display()
         ))?;

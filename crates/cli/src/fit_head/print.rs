@@ -1,7 +1,7 @@
 //! What `fit-head` says while and after it trains.
 
+use head::EpochStats;
 use head::metrics::Metrics;
-use head::{Activation, EpochStats, Head};
 
 use crate::text;
 
@@ -16,24 +16,6 @@ pub(super) fn epoch(stats: &EpochStats, epochs: usize) -> String {
         line.push_str(&format!(" - val_loss: {loss:.4} - val_accuracy: {accuracy:.4}"));
     }
     line
-}
-
-/// `8192 → dense 256 relu → dropout 0.5 → dense 1 sigmoid, 2,097,665 parameters`.
-pub(super) fn layers(head: &Head, dropout: f32) -> String {
-    let mut line = head.inputs().to_string();
-    let last = head.layers().len().saturating_sub(1);
-    for (i, layer) in head.layers().iter().enumerate() {
-        let activation = match layer.activation {
-            Activation::Relu => "relu",
-            Activation::Sigmoid => "sigmoid",
-            Activation::Softmax => "softmax",
-        };
-        line.push_str(&format!(" → dense {} {activation}", layer.outputs));
-        if i < last && dropout > 0.0 {
-            line.push_str(&format!(" → dropout {dropout}"));
-        }
-    }
-    format!("{line}, {} parameters", text::thousands(head.parameter_count()))
 }
 
 /// `cats, dogs`; of many the first, and how many more there are.

@@ -1,16 +1,17 @@
 //! What a head does on a split, in the terms of the report.
 
-use anyhow::Result;
 use head::metrics;
-use pipeline::fit::{Evaluated, Features};
 use report::{Prediction, SplitResult};
+
+use crate::error::Error;
+use crate::fit::{Evaluated, Features};
 
 /// The split's part of the report.
 pub(super) fn split_result(
     features: &Features,
     evaluated: &Evaluated,
     classes: usize,
-) -> Result<SplitResult> {
+) -> Result<SplitResult, Error> {
     let files: Vec<String> = (features.reader.index()?.into_iter())
         .filter(|entry| entry.row.is_some())
         .map(|entry| entry.file)
