@@ -1,12 +1,14 @@
-"""Metrics by scikit-learn on small cases with ties: metrics.json. What is not defined is null.
+"""Metrics by scikit-learn on small cases with ties: metrics.json. What is not defined is null. McNemar's
+exact test is scipy's binomial test.
 
-    python3 -m venv .venv-golden && .venv-golden/bin/pip install scikit-learn numpy
+    python3 -m venv .venv-golden && .venv-golden/bin/pip install scikit-learn scipy numpy
     .venv-golden/bin/python tests/golden/head/make_metrics.py
 
-Last made with scikit-learn 1.9.1.
+Last made with scikit-learn 1.9.1, scipy 1.17.1.
 """
 import json, pathlib
 import numpy as np, sklearn
+from scipy.stats import binomtest
 from sklearn import metrics as m
 
 rng = np.random.default_rng(3)
@@ -58,5 +60,7 @@ cases = [
     case("three-with-ties", 3, *several(90, 3, 8)),
     case("four-one-never-predicted", 4, *several(60, 4, 16, never=2)),
 ]
+counts = [(0, 0), (0, 1), (1, 0), (3, 3), (2, 9), (9, 2), (0, 12), (40, 61), (300, 420), (2000, 2300)]
+mcnemar = [[b, c, float(binomtest(b, b + c).pvalue) if b + c else 1.0] for b, c in counts]
 here = pathlib.Path(__file__).parent
-(here / "metrics.json").write_text(json.dumps({"scikit-learn": sklearn.__version__, "cases": cases}) + "\n")
+(here / "metrics.json").write_text(json.dumps({"scikit-learn": sklearn.__version__, "cases": cases, "mcnemar": mcnemar}) + "\n")
