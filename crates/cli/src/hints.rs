@@ -76,6 +76,9 @@ fn of_pipeline(error: &Error) -> Option<String> {
         Error::Split { source, .. } | Error::HeadFeatures { source, .. } => {
             return of_pipeline(source);
         }
+        Error::Pictures { .. } => {
+            "give the folder that extract got with --data DIR, or leave it out for a report without pictures"
+        }
         Error::NoTrain { .. } => "run extract first, or give the folder with --features DIR",
         Error::HeadFolder { source, .. } => {
             let other = "choose another folder with --head DIR";

@@ -37,19 +37,6 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
-/// `(4, 4, 512)`, as numpy prints a shape.
-pub(crate) fn shape(axes: &[usize]) -> String {
-    match axes {
-        [one] => format!("({one},)"),
-        many => format!("({})", many.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
-    }
-}
-
-/// Now, as `2026-05-04 17:20:03 UTC`.
-pub(crate) fn now() -> String {
-    time(u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default())
-}
-
 /// Seconds since 1970 as `2026-05-04 17:20:03 UTC`.
 pub(crate) fn time(unix: u64) -> String {
     let time = i64::try_from(unix).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
@@ -64,8 +51,6 @@ mod tests {
     fn people_can_read_it() {
         assert_eq!(count(1, "image", "images"), "1 image");
         assert_eq!(count(1581, "image", "images"), "1,581 images");
-        assert_eq!(shape(&[4, 4, 512]), "(4, 4, 512)");
-        assert_eq!(shape(&[512]), "(512,)");
         let rows = [["base", "n"], ["vgg16", "7"], ["b", "1,024"]];
         let rows = rows.iter().map(|row| row.map(str::to_owned).to_vec()).collect();
         assert_eq!(table(rows), ["base       n", "vgg16      7", "b      1,024"]);

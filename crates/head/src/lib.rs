@@ -7,6 +7,7 @@
 //! It knows rows of numbers and their classes: not where rows come from, no images, no bases, and no flags.
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 mod config;
 pub mod convnet;
 mod data;

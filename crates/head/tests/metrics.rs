@@ -1,16 +1,21 @@
 //! Metrics equal scikit-learn's. `tests/golden/head/make_metrics.py` made the golden.
 #![allow(clippy::unwrap_used)]
 
-use head::metrics::{evaluate, predicted_class};
+use head::metrics::{evaluate, evaluate_above, predicted_class};
 use serde_json::Value;
 use std::path::PathBuf;
 
 /// Both sides add the same numbers in f64, in different orders.
 const TOLERANCE: f64 = 1e-12;
 
-fn close(a: f64, b: &Value, what: &str) {
-    let b = b.as_f64().unwrap();
-    assert!((a - b).abs() <= TOLERANCE, "{what}: {a}, scikit-learn {b}");
+/// What is not defined is null.
+fn close(a: Option<f64>, b: &Value, what: &str) {
+    let near = match (a, b.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() <= TOLERANCE,
+        (None, None) => b.is_null(),
+        _ => false,
+    };
+    assert!(near, "{what}: {a:?}, scikit-learn {b}");
 }
 
 #[test]
@@ -30,12 +35,12 @@ fn all_are_scikit_learn_s() {
         let m = evaluate(&p, &labels, case["classes"].as_u64().unwrap() as usize).unwrap();
         let name = case["name"].as_str().unwrap();
         for (what, value) in [
-            ("accuracy", m.accuracy),
+            ("accuracy", Some(m.accuracy)),
             ("precision", m.precision),
             ("recall", m.recall),
             ("f1", m.f1),
-            ("roc_auc", m.roc_auc.unwrap()),
-            ("log_loss", m.log_loss),
+            ("roc_auc", m.roc_auc),
+            ("log_loss", Some(m.log_loss)),
         ] {
             close(value, &case[what], &format!("{name} {what}"));
         }
@@ -44,7 +49,7 @@ fn all_are_scikit_learn_s() {
             close(class.precision, &case["class_precision"][c], name);
             close(class.recall, &case["class_recall"][c], name);
             close(class.f1, &case["class_f1"][c], name);
-            close(class.roc_auc.unwrap(), &case["class_roc_auc"][c], name);
+            close(class.roc_auc, &case["class_roc_auc"][c], name);
         }
     }
 }
@@ -65,6 +70,33 @@ fn the_lesson_s_threshold_and_first_of_equals() {
     assert_eq!(predicted_class(&[0.5, 0.5]), 0);
     assert_eq!(predicted_class(&[0.4999, 0.5001]), 1);
     assert_eq!(predicted_class(&[0.25, 0.375, 0.375]), 1);
+}
+
+#[test]
+fn mistakes_by_frequency() {
+    // (truth, predicted, times).
+    let cells = [(0, 0, 5), (0, 1, 1), (0, 2, 3), (1, 0, 3), (1, 1, 5), (2, 2, 9)];
+    let (mut p, mut labels) = (Vec::new(), Vec::new());
+    for (truth, predicted, times) in cells {
+        for _ in 0..times {
+            labels.push(truth);
+            p.extend((0..3).map(|c| if c == predicted { 0.5 } else { 0.25 }));
+        }
+    }
+    let m = evaluate(&p, &labels, 3).unwrap();
+    assert_eq!(m.confusions(), [(0, 2, 3), (1, 0, 3), (0, 1, 1)]);
+    assert_eq!((m.right(), m.rows), (19, 26));
+    assert_eq!((m.per_class[2].support, m.per_class[2].predicted), (9, 12));
+}
+
+#[test]
+fn a_threshold_moves_the_line_between_two_classes_and_nothing_else() {
+    let p = [0.75, 0.25, 0.25, 0.75];
+    let at = |t| evaluate_above(&p, &[1, 1], 2, t).unwrap();
+    assert_eq!(at(0.25).accuracy, 0.5);
+    assert_eq!(at(0.2).accuracy, 1.0);
+    assert_eq!((at(0.9).accuracy, at(0.9).precision), (0.0, None));
+    assert_eq!(at(0.9).log_loss, at(0.5).log_loss);
 }
 
 #[test]

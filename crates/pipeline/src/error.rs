@@ -4,6 +4,7 @@ use backbone::{BaseError, EngineError, ExtractorError};
 use cache::CacheError;
 use head::HeadError;
 use images::{ImageError, MAX_SIDE, ScanError};
+use report::ReportError;
 use std::path::PathBuf;
 use thiserror::Error;
 use util::{Hint, gib};
@@ -73,6 +74,17 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// The folder that pictures of mistakes are taken from can't be opened.
+    #[error("data folder '{}': expected the folder of the pictures: {source}", .path.display())]
+    Pictures {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The report can't be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// A text is not what it should be.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -247,6 +259,10 @@ impl Hint for Error {
             Self::Scan(e) => return e.hint(),
             Self::Split { source, .. } | Self::HeadFeatures { source, .. } => return source.hint(),
             Self::Weights { source, .. } => return source.hint(),
+            Self::Report(e) => return e.hint(),
+            Self::Pictures { .. } => {
+                "give the folder that the features were extracted from, or none"
+            }
             Self::NoTrain { .. } => "extract the split first",
             Self::WeightsDiffer { .. } | Self::PinnedWeightsDiffer { .. } => {
                 "give the weights that the features were made with"

@@ -1,11 +1,11 @@
 //! What the programs do, as a library: extract features, fit a head on them, predict with it.
 //!
-//! [`extract::Extraction`] computes a split's rows into a cache, [`fit::Fit`] trains a head on the rows of a folder, and
-//! [`predict::Predictor`] applies it to new images. [`Recipe`] is everything that decides a row's bits: the cache stores
+//! [`extract::Extraction`] computes a split's rows into a cache, [`fit::Fit`] trains a head on the rows of a folder,
+//! [`fit_report::FitReport`] is the report on that, and [`predict::Predictor`] applies the head to new images. [`Recipe`] is everything that decides a row's bits: the cache stores
 //! it, a head keeps it, and [`FeatureSource`] makes the same extractor of it again. [`shared_pictures()`] finds what two
 //! splits share; [`folder`] checks and joins what was extracted. A caller follows a command through [`Progress`].
 //!
-//! It is not a program: it knows no flags, prints nothing and draws nothing; reports are made from what it returns.
+//! It is not a program: it knows no flags and prints nothing.
 #![forbid(unsafe_code)]
 
 mod batches;
@@ -13,6 +13,7 @@ mod error;
 pub mod extract;
 mod feature_source;
 pub mod fit;
+pub mod fit_report;
 pub mod folder;
 mod memory;
 pub mod predict;

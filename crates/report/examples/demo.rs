@@ -8,8 +8,8 @@ use std::path::Path;
 
 use image::{ImageFormat, Rgb, RgbImage};
 use report::{
-    Epoch, Metric, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped,
-    SplitResult, most_confident_mistakes, write,
+    Epoch, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
+    most_confident_mistakes, write,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -97,17 +97,7 @@ fn edge() -> Run {
         tool_version: "fit-head 0.1.0".into(),
         classes: vec!["a & b <i>".into(), "c\u{202e}d".into()],
         history: history(1, false),
-        splits: vec![SplitResult {
-            name: "test".into(),
-            metrics: vec![Metric::new(
-                "accuracy",
-                "Accuracy",
-                f64::NAN,
-                "Share of images predicted right.",
-            )],
-            confusion: vec![vec![0, 0], vec![0, 0]],
-            predictions: Vec::new(),
-        }],
+        splits: vec![SplitResult { name: "test".into(), ..SplitResult::default() }],
         mistakes: vec![Mistake {
             split: "test".into(),
             file: "x/\"><img src=x onerror=alert(1)>\\xff.jpg".into(),
@@ -179,7 +169,6 @@ fn history(epochs: usize, validation: bool) -> Vec<Epoch> {
 fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> SplitResult {
     let mut numbers = Numbers(seed);
     let n = classes.len();
-    let mut confusion = vec![vec![0u64; n]; n];
     let predictions: Vec<Prediction> = (0..rows)
         .map(|row| {
             let truth = (row as usize * n) / rows as usize;
@@ -189,7 +178,6 @@ fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> Sp
             let sure = 1.0 - 0.5 * numbers.next().powi(if off == 0 { 6 } else { 1 });
             let mut probabilities = vec![((1.0 - sure) / (n - 1) as f64) as f32; n];
             probabilities[predicted] = sure as f32;
-            confusion[truth][predicted] += 1;
             Prediction {
                 row,
                 file: format!("{name}/{}/light_{row:04}.jpg", classes[truth]),
@@ -199,41 +187,12 @@ fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> Sp
             }
         })
         .collect();
-    let right = (0..n).map(|i| confusion[i][i]).sum::<u64>() as f64;
-    let share = right / rows as f64;
-    SplitResult {
-        name: name.into(),
-        metrics: vec![
-            Metric::new("accuracy", "Accuracy", share, "Share of images predicted right."),
-            Metric::new(
-                "precision",
-                "Precision",
-                share - 0.004,
-                "Of the images predicted red, the share that is.",
-            ),
-            Metric::new(
-                "recall",
-                "Recall",
-                share + 0.003,
-                "Of the red images, the share predicted so.",
-            ),
-            Metric::new("f1", "F1", share - 0.001, "Harmonic mean of precision and recall."),
-            Metric::new(
-                "roc_auc",
-                "ROC AUC",
-                0.9912,
-                "Chance that a red image gets a higher probability of red than a green one.",
-            ),
-            Metric::new(
-                "log_loss",
-                "Log loss",
-                0.1034,
-                "Mean of −ln of the probability given to the true class, nats.",
-            ),
-        ],
-        confusion,
-        predictions,
-    }
+    let probabilities: Vec<f32> =
+        predictions.iter().flat_map(|p| p.probabilities.iter().copied()).collect();
+    let labels: Vec<i64> =
+        predictions.iter().filter_map(|p| p.truth.map(|truth| truth as i64)).collect();
+    let metrics = head::metrics::evaluate(&probabilities, &labels, n).ok();
+    SplitResult { name: name.into(), metrics, predictions }
 }
 
 fn mistake(prediction: &Prediction, split: &str) -> Mistake {
@@ -290,7 +249,7 @@ fn repeats() -> Repeats {
             key: key.into(),
             label: label.into(),
             // Student's t at 0.975 with nine degrees of freedom.
-            half_width: 2.262 * deviation / n.sqrt(),
+            half_width: Some(2.262 * deviation / n.sqrt()),
             mean,
             values,
         }

@@ -50,18 +50,28 @@ pub(crate) fn check(run: &Run) -> Result<(), ReportError> {
 }
 
 fn check_split(split: &SplitResult, classes: usize) -> Result<(), ReportError> {
-    let is_square =
-        split.confusion.len() == classes && split.confusion.iter().all(|row| row.len() == classes);
-    if !split.confusion.is_empty() && !is_square {
-        return Err(inconsistent(
-            format!("split '{}', confusion matrix", split.name),
-            format!("{classes} rows of {classes} counts"),
-            format!(
-                "{} rows of {} counts",
-                split.confusion.len(),
-                split.confusion.first().map_or(0, Vec::len)
-            ),
-        ));
+    if let Some(metrics) = &split.metrics {
+        let confusion = &metrics.confusion;
+        let is_square =
+            confusion.len() == classes && confusion.iter().all(|row| row.len() == classes);
+        if !is_square {
+            return Err(inconsistent(
+                format!("split '{}', confusion matrix", split.name),
+                format!("{classes} rows of {classes} counts"),
+                format!(
+                    "{} rows of {} counts",
+                    confusion.len(),
+                    confusion.first().map_or(0, Vec::len)
+                ),
+            ));
+        }
+        if metrics.per_class.len() != classes {
+            return Err(inconsistent(
+                format!("split '{}', metrics of classes", split.name),
+                format!("{classes}, one a class"),
+                metrics.per_class.len().to_string(),
+            ));
+        }
     }
     for prediction in &split.predictions {
         let what = || format!("split '{}', row {}", split.name, prediction.row);

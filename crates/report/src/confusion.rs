@@ -1,41 +1,47 @@
-//! `confusion.svg`: the confusion matrix of one split.
+//! The drawing of a confusion matrix, in `confusion.svg` and on the page.
 
-use maud::{PreEscaped, html};
+use head::metrics::Metrics;
+use maud::{Markup, PreEscaped, html};
 use util::visible;
 
 use crate::model::SplitResult;
-use crate::numbers::{compact, counted};
-use crate::stats;
+use crate::numbers::{compact, counted, percent};
 use crate::text::{fitted, width_em};
 use crate::theme;
 
 /// With more classes than this, cells are too small for numbers and names.
 pub(crate) const MOST_NAMED: usize = 30;
+/// Up to this many classes, cells have room for their share of the row.
+const FEW: usize = 4;
 /// Shade of a cell that holds its whole row: strong enough to see, faint enough to read on.
 const FULL_SHADE: f64 = 0.5;
 
 const MARGIN: f64 = 20.0;
 const FONT: f64 = 13.0;
+/// Title and subtitle, then [`ABOVE`].
 const HEADING: f64 = 62.0;
+/// The word above the names of the columns.
+const ABOVE: f64 = 20.0;
 const LEAST_WIDTH: f64 = 320.0;
 
 /// The picture; with no split, or nothing labelled in it, the picture says so.
 pub(crate) fn standalone(split: Option<&SplitResult>, classes: &[String]) -> Vec<u8> {
-    let confusion: &[Vec<u64>] = split.map_or(&[], |split| &split.confusion);
+    let metrics = split.and_then(|split| split.metrics.as_ref());
+    let confusion: &[Vec<u64>] = metrics.map_or(&[], |metrics| &metrics.confusion);
     let title = match split {
         Some(split) => format!("Confusion matrix, {} split", split.name),
         None => "Confusion matrix".to_owned(),
     };
-    let subtitle = match stats::total(confusion) {
-        0 => "no labelled images".to_owned(),
-        total => counted(total, "labelled image", "labelled images"),
+    let subtitle = match metrics {
+        None => "no labelled images".to_owned(),
+        Some(metrics) => counted(metrics.rows, "labelled image", "labelled images"),
     };
-    let layout = Layout::new(confusion.len(), classes);
+    let layout = Layout::new(confusion.len(), classes, MARGIN, HEADING);
     let svg = html! {
         svg.pic xmlns="http://www.w3.org/2000/svg" role="img" width=(layout.width) height=(layout.height)
             viewBox={ "0 0 " (layout.width) " " (layout.height) } {
             title { (title) }
-            desc { (subtitle) ": " (stats::right(confusion)) " predicted right. Rows: true class; columns: predicted class." }
+            desc { (describe(metrics)) }
             style { (PreEscaped(theme::standalone_style())) }
             rect.ground width=(layout.width) height=(layout.height) {}
             text.title x=(MARGIN) y=(MARGIN + 13.0) { (title) }
@@ -49,8 +55,32 @@ pub(crate) fn standalone(split: Option<&SplitResult>, classes: &[String]) -> Vec
     svg.into_string().into_bytes()
 }
 
+/// The drawing for the page, in its colours and in its own size.
+pub(crate) fn inline(split: &str, metrics: &Metrics, classes: &[String]) -> Markup {
+    let layout = Layout::new(metrics.confusion.len(), classes, 1.0, ABOVE);
+    html! {
+        svg.pic role="img" width=(layout.width) height=(layout.height) viewBox={ "0 0 " (layout.width) " " (layout.height) }
+            aria-label={ "Confusion matrix, " (split) ". " (describe(Some(metrics))) } {
+            (layout.names(classes))
+            (layout.cells(&metrics.confusion, classes))
+        }
+    }
+}
+
+fn describe(metrics: Option<&Metrics>) -> String {
+    let Some(metrics) = metrics else { return "No labelled images.".to_owned() };
+    format!(
+        "{}: {} predicted right. Rows: true class; columns: predicted class.",
+        counted(metrics.rows, "labelled image", "labelled images"),
+        metrics.right()
+    )
+}
+
 struct Layout {
     classes: usize,
+    margin: f64,
+    /// Above the names of the columns.
+    heading: f64,
     cell_width: f64,
     cell_height: f64,
     /// Upper left corner of the cells.
@@ -64,7 +94,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(classes: usize, names: &[String]) -> Self {
+    fn new(classes: usize, names: &[String], margin: f64, heading: f64) -> Self {
         let named = classes <= MOST_NAMED;
         let (cell_width, cell_height) = match classes {
             0..=2 => (116.0, 76.0),
@@ -81,32 +111,35 @@ impl Layout {
         let upright = classes > 4;
         let (left, top) = if named {
             let above = if upright { longest + 18.0 } else { 20.0 };
-            (MARGIN + longest.max(34.0) + 12.0, MARGIN + HEADING + above)
+            (margin + longest.max(34.0) + 12.0, margin + heading + above)
         } else {
-            (MARGIN + 18.0, MARGIN + HEADING + 4.0)
+            (margin + 18.0, margin + heading + 4.0)
         };
         let n = classes as f64;
-        let bottom = if classes == 0 { MARGIN + 40.0 } else { top + n * cell_height };
+        let bottom = if classes == 0 { margin + 40.0 } else { top + n * cell_height };
+        let least = if heading > ABOVE { LEAST_WIDTH } else { 0.0 };
         Self {
             classes,
+            margin,
+            heading,
             cell_width,
             cell_height,
             left,
             top,
             upright,
             named,
-            width: (left + n * cell_width + MARGIN).max(LEAST_WIDTH).ceil(),
-            height: (bottom + MARGIN).ceil(),
+            width: (left + n * cell_width + margin).max(least).ceil(),
+            height: (bottom + margin).ceil(),
         }
     }
 
-    fn names(&self, classes: &[String]) -> maud::Markup {
+    fn names(&self, classes: &[String]) -> Markup {
         let across = |i: usize| self.left + (i as f64 + 0.5) * self.cell_width;
         let down = |i: usize| self.top + (i as f64 + 0.5) * self.cell_height + 4.5;
         let name = |class: &str, room: f64| fitted(&visible(class), room / FONT);
         let centre = self.left + self.classes as f64 * self.cell_width / 2.0;
         html! {
-            text.soft x=(centre) y=(MARGIN + HEADING - 8.0) text-anchor="middle" { "predicted" }
+            text.soft x=(centre) y=(self.margin + self.heading - 8.0) text-anchor="middle" { "predicted" }
             @if self.named {
                 text.soft x=(self.left - 10.0) y=(self.top - 8.0) text-anchor="end" { "true" }
                 @for (i, class) in classes.iter().enumerate() {
@@ -129,7 +162,8 @@ impl Layout {
         }
     }
 
-    fn cells(&self, confusion: &[Vec<u64>], classes: &[String]) -> maud::Markup {
+    fn cells(&self, confusion: &[Vec<u64>], classes: &[String]) -> Markup {
+        let few = self.classes <= FEW;
         html! {
             @for (truth, row) in confusion.iter().enumerate() {
                 @let total: u64 = row.iter().sum();
@@ -145,8 +179,11 @@ impl Layout {
                     @if self.named {
                         rect.frame x=(x) y=(y) width=(self.cell_width) height=(self.cell_height) {}
                         text class=(if truth == predicted { "strong" } else if *count == 0 { "soft" } else { "" })
-                            x=(x + self.cell_width / 2.0) y=(y + self.cell_height / 2.0 + 4.5) text-anchor="middle" {
-                            (compact(*count))
+                            x=(x + self.cell_width / 2.0) y=(y + self.cell_height / 2.0 + if few { -1.5 } else { 4.5 })
+                            text-anchor="middle" { (compact(*count)) }
+                        @if few && total > 0 {
+                            text.small x=(x + self.cell_width / 2.0) y=(y + self.cell_height / 2.0 + 15.0)
+                                text-anchor="middle" { (percent(*count, total)) }
                         }
                     }
                 }

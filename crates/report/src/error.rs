@@ -1,6 +1,7 @@
 //! What can go wrong when a report is written.
 
 use std::path::PathBuf;
+use util::Hint;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +28,12 @@ pub enum ReportError {
     },
 }
 
-impl ReportError {
-    /// What fixes it, where something does.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+impl Hint for ReportError {
+    fn hint(&self) -> Option<String> {
         match self {
-            Self::Io { .. } => Some("choose another folder, or free space and permissions there"),
+            Self::Io { .. } => {
+                Some("choose another folder, or free space and permissions there".to_owned())
+            }
             Self::Inconsistent { .. } => None,
         }
     }

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::{Repeats, Run, SplitResult};
-use crate::stats;
 
 /// Goes up when a key changes its meaning or goes away; new keys do not raise it.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// The file's bytes. Numbers that are none (NaN, infinite) are `null`.
 pub(crate) fn metrics(run: &Run) -> Vec<u8> {
@@ -42,22 +41,13 @@ pub(crate) fn metrics(run: &Run) -> Vec<u8> {
 }
 
 fn of_split(split: &SplitResult, classes: &[String]) -> Value {
-    let labelled = split.predictions.iter().filter(|prediction| prediction.truth.is_some()).count();
-    let metrics = &split.metrics;
-    let per_class = stats::per_class(&split.confusion);
-    let per_class = per_class.iter().zip(classes).map(|(class, name)| {
-        json!({
-            "class": name, "support": class.support, "predicted": class.predicted,
-            "precision": class.precision, "recall": class.recall, "f1": class.f1,
-        })
-    });
+    let named = split.metrics.iter().flat_map(|metrics| metrics.named(classes));
+    let definitions: Map<_, _> = named.map(|m| (m.key.to_owned(), json!(m.definition))).collect();
     json!({
         "rows": split.predictions.len(),
-        "labelled": labelled,
-        "metrics": object(metrics.iter().map(|m| (&m.key, json!(m.value)))),
-        "definitions": object(metrics.iter().map(|m| (&m.key, json!(m.definition)))),
-        "confusion": split.confusion,
-        "per_class": per_class.collect::<Vec<_>>(),
+        "labelled": split.metrics.as_ref().map_or(0, |metrics| metrics.rows),
+        "metrics": split.metrics,
+        "definitions": definitions,
     })
 }
 

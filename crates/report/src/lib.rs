@@ -11,7 +11,7 @@
 //! | `metrics.json` | everything with a number, under stable keys |
 //! | `predictions_<split>.csv` | one line a row: file, true class, predicted class, probabilities |
 //!
-//! It draws what it is given: it reads no features, trains nothing, and computes no metric that the caller did not fill in.
+//! It draws what it is given: it reads no features, trains nothing, and computes no metric: those are [`head::metrics`]'.
 //!
 //! A cell of a table that a spreadsheet would take for a formula begins with `\xNN` in place of its first character.
 #![forbid(unsafe_code)]
@@ -27,7 +27,6 @@ mod model;
 mod numbers;
 mod page;
 mod plot;
-mod stats;
 mod tables;
 mod text;
 mod theme;
@@ -39,7 +38,7 @@ use std::path::{Path, PathBuf};
 pub use error::ReportError;
 pub use mistakes::most_confident_mistakes;
 pub use model::{
-    Epoch, Metric, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
+    Epoch, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
 };
 
 /// What [`write()`] left in the folder.

@@ -2,7 +2,10 @@
 //!
 //! Classes are indices into [`Run::classes`]; a confusion matrix has a row for each true class and a column for each predicted one.
 //! Files are named by text, as the split's `index.csv` names them (bytes that are no UTF-8 are escaped there already).
-//! A number that has no value (for example the precision of a class that was never predicted) is NaN: pages say "not defined", JSON says `null`.
+//! A number that has no value (for example the precision of a class that was never predicted) is `None`: pages say "not defined",
+//! JSON says `null`. A loss that is no number (NaN, infinite) is told so on the page, and is `null` in JSON too.
+
+use head::metrics::Metrics;
 
 /// All that a report says of one trained head.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -83,37 +86,10 @@ pub struct Epoch {
 pub struct SplitResult {
     /// `train`, `validation`, `test`, …; part of a file name, so letters, digits, `-`, `_` and `.` only.
     pub name: String,
-    /// Named numbers in the order to show them in.
-    pub metrics: Vec<Metric>,
-    /// Counts, `confusion[true class][predicted class]`; empty when nothing was labelled.
-    pub confusion: Vec<Vec<u64>>,
+    /// How good the predictions are, with the confusion matrix; none when nothing was labelled.
+    pub metrics: Option<Metrics>,
     /// One entry a row of the split.
     pub predictions: Vec<Prediction>,
-}
-
-/// One named number and what it means.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Metric {
-    /// Stable key in `metrics.json`, for example `roc_auc`.
-    pub key: String,
-    /// Name to show, for example `ROC AUC`.
-    pub label: String,
-    /// The value; NaN where it has none.
-    pub value: f64,
-    /// One sentence that defines it.
-    pub definition: String,
-}
-
-impl Metric {
-    /// A metric from its parts.
-    pub fn new(
-        key: impl Into<String>,
-        label: impl Into<String>,
-        value: f64,
-        definition: impl Into<String>,
-    ) -> Self {
-        Self { key: key.into(), label: label.into(), value, definition: definition.into() }
-    }
 }
 
 /// What the head said of one row.
@@ -168,8 +144,8 @@ pub struct RepeatedMetric {
     pub values: Vec<f64>,
     /// Their mean.
     pub mean: f64,
-    /// Half the width of the 95% interval of the mean; NaN for a single seed.
-    pub half_width: f64,
+    /// Half the width of the 95% interval of the mean; none for a single seed.
+    pub half_width: Option<f64>,
 }
 
 /// An input file that gave no row.

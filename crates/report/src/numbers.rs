@@ -19,6 +19,11 @@ pub(crate) fn metric(value: f64) -> String {
     }
 }
 
+/// As [`metric`]; what is not defined is said so.
+pub(crate) fn optional(value: Option<f64>) -> String {
+    value.map_or_else(|| NOT_DEFINED.to_owned(), metric)
+}
+
 /// A probability: three decimals, and never rounded up to a certainty that is none.
 pub(crate) fn probability(value: f32) -> String {
     if value.is_nan() {

@@ -6,7 +6,7 @@
 //! - [`named!`]: names of the choices that users have.
 //! - [`SplitMix64`]: random numbers that are the same everywhere.
 //! - [`npy`]: the header of numpy's `.npy` files.
-//! - [`Hint`]: an error that knows what fixes it. [`thousands`], [`gib`]: numbers as people read them.
+//! - [`Hint`]: an error that knows what fixes it. [`thousands`], [`gib`], [`shape`]: numbers as people read them.
 //!
 //! ```
 //! assert_eq!(util::visible("cat\u{1b}[2J.jpg"), r"cat\u{1b}[2J.jpg");
@@ -26,7 +26,7 @@ mod visible;
 
 pub use hint::Hint;
 pub use named::UnknownName;
-pub use numbers::{gib, thousands};
+pub use numbers::{gib, shape, thousands};
 pub use random::SplitMix64;
 #[doc(hidden)]
 pub use serde;

@@ -87,7 +87,7 @@ fn describe(m: &Manifest) -> Vec<String> {
     let files = &m.files;
     let bytes = files.features.bytes + files.labels.bytes + files.index.bytes;
     let mut lines = vec![
-        format!("{} {}, {}", text::shape(&m.shape), s.dtype, indicatif::HumanBytes(bytes)),
+        format!("{} {}, {}", util::shape(&m.shape), s.dtype, indicatif::HumanBytes(bytes)),
         format!("  rows      {} ({}), {} skipped", m.rows, counts.join(", "), m.skipped),
     ];
     match Recipe::of(s) {
@@ -184,7 +184,7 @@ fn merge(args: &MergeArgs) -> Result<ExitCode> {
     let mut said = Ok(());
     let all = folder::merge(dir, &args.split, existing, |manifest| {
         let file = dir.join(&manifest.files.features.name);
-        let (split, shape) = (&manifest.split, text::shape(&manifest.shape));
+        let (split, shape) = (&manifest.split, util::shape(&manifest.shape));
         if said.is_ok() {
             let dtype = manifest.settings.dtype;
             said = console.say(format!("{split}: {shape} {dtype} → {}", file.display()));

@@ -81,7 +81,7 @@ pub(super) fn outcome(
             let rate = *computed as f64 / time.as_secs_f64();
             console.say(format!(
                 "{split}: {} {} → {}  ({}, {rate:.1} images/s)",
-                text::shape(&manifest.shape),
+                util::shape(&manifest.shape),
                 manifest.settings.dtype,
                 options.features.join(&manifest.files.features.name).display(),
                 text::duration(*time),

@@ -1,16 +1,15 @@
 //! `fit-head`: a dense classifier on cached features, and its report.
 
 mod args;
-mod page;
 mod print;
-mod split_result;
-mod thumbnails;
 
 use anyhow::Result;
 use head::FitConfig;
 use pipeline::fit::{AllFeatures, Evaluated, Features, Fit, FitOutcome};
+use pipeline::fit_report::{FitReport, Thumbnails, layers};
 use pipeline::{BoxError, Event, Progress, Recipe};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,7 +20,6 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::leaks::describe_leak;
 use crate::{text, threads};
 pub(crate) use args::FitArgs;
-use thumbnails::Thumbnails;
 
 /// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -69,20 +67,23 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     let repeats = outcome.repeats.as_ref();
     for metric in repeats.iter().flat_map(|r| &r.metrics) {
         let count = metric.values.len();
+        let interval = metric.half_width.map_or("not defined".to_owned(), |h| format!("{h:.4}"));
         console.say(format!(
-            "{}: {:.4} ± {:.4} (mean and 95% interval of {count} seeds)",
-            metric.label, metric.mean, metric.half_width
+            "{}: {:.4} ± {interval} (mean and 95% interval of {count} seeds)",
+            metric.label, metric.mean
         ))?;
     }
     let json = json_result(args, &outcome);
-    let trained = page::Trained {
+    let report = FitReport {
         features: &features,
         recipe: &source.recipe,
         config: &config,
         outcome: &outcome,
+        command_line: command_line(),
+        notes,
     };
-    let written = page::write(&args.head, &trained, notes, &mut thumbnails)?;
-    thumbnails.report(console)?;
+    let written = report.write(&args.head, &mut thumbnails)?;
+    missing_pictures(&thumbnails, console)?;
     console.say(format!("head   {}", args.head.display()))?;
     console.say(format!("report {}", written.page.display()))?;
     console.json(&json)?;
@@ -107,7 +108,7 @@ impl Progress for Follower<'_> {
         match event {
             Event::Epoch(stats) => console.say(print::epoch(stats, config.epochs))?,
             Event::Trained { fitted, seconds } => {
-                let layers = print::layers(&fitted.head, config.dropout);
+                let layers = layers(&fitted.head, config.dropout);
                 console.say(format!("trained {layers} in {seconds:.2} s"))?;
                 if fitted.restored_best {
                     let best = fitted.best_epoch.unwrap_or_default();
@@ -178,7 +179,7 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
     let s = &features.train.manifest().settings;
     console.say(format!(
         "features {} of {} {} up to {}: {} rows",
-        text::shape(&s.row_shape),
+        util::shape(&s.row_shape),
         recipe.dtype,
         recipe.backbone,
         recipe.layer,
@@ -191,6 +192,40 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
         ))?;
     }
     console.say(format!("classes  {}", print::some(features.classes())))?;
+    Ok(())
+}
+
+/// The command as it was typed.
+fn command_line() -> String {
+    let quoted = std::env::args_os().enumerate().map(|(i, arg)| {
+        let arg = if i == 0 {
+            Path::new(&arg).file_name().unwrap_or(&arg).to_string_lossy().into_owned()
+        } else {
+            arg.to_string_lossy().into_owned()
+        };
+        let plain = !arg.is_empty()
+            && arg.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c));
+        if plain { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Says which mistakes the report shows without a picture.
+fn missing_pictures(thumbnails: &Thumbnails, console: Console) -> std::io::Result<()> {
+    let taken = thumbnails.taken();
+    if taken > 0 && !thumbnails.has_folder() {
+        console.say(format!(
+            "the report is without pictures: there is no folder '{}' here; --data DIR names the one that extract read",
+            Thumbnails::DEFAULT_FOLDER
+        ))?;
+    }
+    let missing = thumbnails.missing();
+    if let Some(first) = missing.first() {
+        console.warn(format!(
+            "no picture of {} of {taken} mistakes in the report: {first}",
+            missing.len()
+        ));
+    }
     Ok(())
 }
 

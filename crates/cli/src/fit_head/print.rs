@@ -1,7 +1,7 @@
 //! What `fit-head` says while and after it trains.
 
+use head::EpochStats;
 use head::metrics::Metrics;
-use head::{Activation, EpochStats, Head};
 
 use crate::text;
 
@@ -18,24 +18,6 @@ pub(super) fn epoch(stats: &EpochStats, epochs: usize) -> String {
     line
 }
 
-/// `8192 → dense 256 relu → dropout 0.5 → dense 1 sigmoid, 2,097,665 parameters`.
-pub(super) fn layers(head: &Head, dropout: f32) -> String {
-    let mut line = head.inputs().to_string();
-    let last = head.layers().len().saturating_sub(1);
-    for (i, layer) in head.layers().iter().enumerate() {
-        let activation = match layer.activation {
-            Activation::Relu => "relu",
-            Activation::Sigmoid => "sigmoid",
-            Activation::Softmax => "softmax",
-        };
-        line.push_str(&format!(" → dense {} {activation}", layer.outputs));
-        if i < last && dropout > 0.0 {
-            line.push_str(&format!(" → dropout {dropout}"));
-        }
-    }
-    format!("{line}, {} parameters", text::thousands(head.parameter_count()))
-}
-
 /// `cats, dogs`; of many the first, and how many more there are.
 pub(super) fn some(classes: &[String]) -> String {
     const SHOWN: usize = 20;
@@ -49,11 +31,11 @@ pub(super) fn some(classes: &[String]) -> String {
 
 /// The metrics of a split in one line.
 pub(super) fn metrics(split: &str, m: &Metrics) -> String {
-    let auc = m.roc_auc.map_or("not defined".to_owned(), |auc| format!("{auc:.4}"));
-    format!(
-        "{split}: accuracy {:.4}, precision {:.4}, recall {:.4}, F1 {:.4}, ROC AUC {auc}, log loss {:.4}",
-        m.accuracy, m.precision, m.recall, m.f1, m.log_loss
-    )
+    let named = m.named(&[]).into_iter().map(|one| match one.value {
+        Some(value) => format!("{} {value:.4}", one.label),
+        None => format!("{} not defined", one.label),
+    });
+    format!("{split}: {}", named.collect::<Vec<_>>().join(", "))
 }
 
 /// Counts, a row a true class, a column a predicted one; the lines of a table.
@@ -113,6 +95,13 @@ mod tests {
         let classes: Vec<String> = (0..1234).map(|i| i.to_string()).collect();
         assert_eq!(some(&classes[..3]), "0, 1, 2");
         assert!(some(&classes).ends_with(", 18, 19, … and 1,214 more"));
+    }
+
+    #[test]
+    fn a_metric_without_a_value_is_not_defined() {
+        let none = head::metrics::evaluate(&[0.9, 0.1, 0.8, 0.2], &[0, 1], 2).unwrap();
+        let line = "test: accuracy 0.5000, precision not defined, recall 0.0000, F1 0.0000, ROC AUC 1.0000, log loss 0.8574";
+        assert_eq!(metrics("test", &none), line);
     }
 
     #[test]

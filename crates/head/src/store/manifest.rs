@@ -1,6 +1,7 @@
 //! `head.json`: what it says, and what is believed of it.
 
 use super::{HEAD_JSON, refuse};
+use crate::calibration::Calibration;
 use crate::data::class_names_problem;
 use crate::{Activation, EpochStats, FitConfig, Fitted, HeadError, Layer, network};
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
@@ -82,6 +83,9 @@ pub struct HeadManifest {
     pub tensors: Option<TensorsRecord>,
     /// How it was trained.
     pub training: TrainingRecord,
+    /// How its probabilities can be used; `None` without a validation split, and from before there was this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Where the features come from (base, weights, size, preprocessing, …): the command line's part, opaque here.
     #[serde(deserialize_with = "small")]
     pub features: Value,
@@ -102,6 +106,7 @@ impl HeadManifest {
                 best_epoch: fitted.best_epoch,
                 restored_best: fitted.restored_best,
             },
+            calibration: None,
             features,
         }
     }
@@ -157,6 +162,9 @@ impl HeadManifest {
         let classes = self.classes.len();
         if classes < 2 {
             return refuse(path, format!("expected at least 2 classes, found {classes}"));
+        }
+        if let Some(problem) = self.calibration.as_ref().and_then(|c| c.problem(classes)) {
+            return refuse(path, problem);
         }
         let last = match classes {
             2 => (1, Activation::Sigmoid),

@@ -24,8 +24,8 @@ pub struct RepeatedMetric {
     pub values: Vec<f64>,
     /// Their mean.
     pub mean: f64,
-    /// Half of the 95% interval's width; NaN where there is none.
-    pub half_width: f64,
+    /// Half of the 95% interval's width; none for a single value.
+    pub half_width: Option<f64>,
 }
 
 /// One value a seed of everything that is compared between seeds.
@@ -58,9 +58,13 @@ impl Seeds {
         }
         if let Some(test) = test {
             self.push("test_accuracy", "Test accuracy", test.accuracy);
-            self.push("test_f1", "Test F1", test.f1);
-            if let Some(auc) = test.roc_auc {
-                self.push("test_roc_auc", "Test ROC AUC", auc);
+            // Whether these are defined depends on the labels alone: for every seed, or for none.
+            for (key, label, value) in
+                [("test_f1", "Test F1", test.f1), ("test_roc_auc", "Test ROC AUC", test.roc_auc)]
+            {
+                if let Some(value) = value {
+                    self.push(key, label, value);
+                }
             }
             self.push("test_log_loss", "Test log loss", test.log_loss);
         }
@@ -84,7 +88,7 @@ impl Seeds {
                 label,
                 values: values.clone(),
                 mean: interval.mean,
-                half_width: interval.half_width.unwrap_or(f64::NAN),
+                half_width: interval.half_width,
             })
         });
         Some(Repeats { seeds: self.seeds.clone(), metrics: metrics.collect() })

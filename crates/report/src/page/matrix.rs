@@ -1,19 +1,15 @@
-//! Confusion matrices as tables, so that they stay text: legible when small, read aloud, copied.
+//! Each split's confusion matrix, and what it says of each class.
 
+use head::metrics::Metrics;
 use maud::{Markup, html};
 use util::visible;
 
-use crate::confusion::{MOST_NAMED, shade};
+use crate::confusion::{MOST_NAMED, inline};
 use crate::model::SplitResult;
-use crate::numbers::{counted, grouped, metric, percent};
-use crate::stats;
-use crate::text::fitted;
+use crate::numbers::{counted, grouped, optional};
 
-/// Up to this many classes, cells are large and tell their share of the row.
+/// Up to this many classes, the matrix shows every confusion at a glance.
 const FEW: usize = 4;
-/// Room for the names of columns and rows, in ems; the table of each class has them in full.
-const COLUMN_EM: f64 = 11.0;
-const ROW_EM: f64 = 14.0;
 /// How many pairs of confused classes to list.
 const MOST_PAIRS: usize = 12;
 /// Classes in the table of each against the rest before it folds.
@@ -21,80 +17,33 @@ const MOST_OPEN: usize = 12;
 
 /// Matrix, each class against the rest, and, where there are many classes, the pairs confused most.
 pub(super) fn of_split(split: &SplitResult, classes: &[String]) -> Markup {
-    let confusion = &split.confusion;
-    let total = stats::total(confusion);
     html! {
         div.split {
             h3 { (visible(&split.name)) }
-            @if total == 0 {
-                p { "No labelled images." }
-            } @else {
+            @if let Some(metrics) = &split.metrics {
                 div.parts {
                     @if classes.len() <= MOST_NAMED {
-                        div { (matrix(confusion, classes, &split.name)) }
+                        div {
+                            p.soft.key { (counted(metrics.rows, "image", "images")) "; rows: true class, columns: predicted class" }
+                            div.scroll tabindex="0" role="group" aria-label={ "Confusion matrix, " (split.name) } {
+                                (inline(&split.name, metrics, classes))
+                            }
+                        }
                     } @else {
-                        p { (grouped(classes.len() as u64)) " classes: too many for a table. confusion.svg shows the whole matrix." }
+                        p { (grouped(classes.len() as u64)) " classes: too many to read here. confusion.svg shows the whole matrix." }
                     }
-                    @if classes.len() > FEW { (pairs(confusion, classes)) }
-                    (each_class(confusion, classes, &split.name))
+                    @if classes.len() > FEW { (pairs(metrics, classes)) }
+                    (each_class(metrics, classes, &split.name))
                 }
+            } @else {
+                p { "No labelled images." }
             }
         }
     }
 }
 
-fn matrix(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup {
-    let few = classes.len() <= FEW;
-    let total = stats::total(confusion);
-    html! {
-        p.soft.key { (counted(total, "image", "images")) "; rows: true class, columns: predicted class" }
-        div.scroll tabindex="0" role="group" aria-label={ "Confusion matrix, " (split) } {
-            table.matrix.few[few].many[!few] aria-label={ "Confusion matrix, " (split) } {
-                thead {
-                    tr {
-                        td.blank {}
-                        th.axis colspan=(classes.len()) scope="colgroup" { "predicted" }
-                    }
-                    tr {
-                        th.corner scope="col" { "true" }
-                        @for class in classes {
-                            @if few {
-                                th scope="col" { (visible(class)) }
-                            } @else {
-                                th.upright scope="col" title=(visible(class)) { span { (fitted(&visible(class), COLUMN_EM)) } }
-                            }
-                        }
-                    }
-                }
-                tbody {
-                    @for (truth, row) in confusion.iter().enumerate() {
-                        tr {
-                            th scope="row" title=(visible(&classes[truth])) { (fitted(&visible(&classes[truth]), ROW_EM)) }
-                            @for (predicted, count) in row.iter().enumerate() {
-                                (cell(*count, row.iter().sum(), truth == predicted, few))
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn cell(count: u64, row: u64, hit: bool, few: bool) -> Markup {
-    let colour = if hit { "--blue" } else { "--orange" };
-    let share = shade(count, row) * 100.0;
-    html! {
-        td.hit[hit].none[count == 0]
-            style=[(count > 0).then(|| format!("background:color-mix(in srgb,var({colour}) {share:.1}%,var(--paper))"))] {
-            (grouped(count))
-            @if few && row > 0 { small { (percent(count, row)) } }
-        }
-    }
-}
-
-fn pairs(confusion: &[Vec<u64>], classes: &[String]) -> Markup {
-    let pairs = stats::confusions(confusion);
+fn pairs(metrics: &Metrics, classes: &[String]) -> Markup {
+    let pairs = metrics.confusions();
     html! {
         @if !pairs.is_empty() {
             table {
@@ -118,7 +67,7 @@ fn pairs(confusion: &[Vec<u64>], classes: &[String]) -> Markup {
     }
 }
 
-fn each_class(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup {
+fn each_class(metrics: &Metrics, classes: &[String], split: &str) -> Markup {
     let table = html! {
         div.scroll tabindex="0" role="group" aria-label={ "Each class against the rest, " (split) } {
             table {
@@ -131,13 +80,13 @@ fn each_class(confusion: &[Vec<u64>], classes: &[String], split: &str) -> Markup
                     th scope="col" { "F1" }
                 } }
                 tbody {
-                    @for (class, stats) in classes.iter().zip(stats::per_class(confusion)) {
+                    @for (class, one) in classes.iter().zip(&metrics.per_class) {
                         tr {
                             th scope="row" { (visible(class)) }
-                            td { (grouped(stats.support)) }
-                            td { (metric(stats.precision)) }
-                            td { (metric(stats.recall)) }
-                            td { (metric(stats.f1)) }
+                            td { (grouped(one.support)) }
+                            td { (optional(one.precision)) }
+                            td { (optional(one.recall)) }
+                            td { (optional(one.f1)) }
                         }
                     }
                 }

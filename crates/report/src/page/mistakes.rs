@@ -7,7 +7,6 @@ use util::visible;
 
 use crate::model::{Mistake, Run};
 use crate::numbers::{counted, probability};
-use crate::stats;
 use crate::text::base_name;
 
 /// Every JPEG begins so.
@@ -44,11 +43,12 @@ fn none(run: &Run) -> String {
     let Some(split) = run.headline() else {
         return "None: no split was evaluated.".to_owned();
     };
-    let (right, total) = (stats::right(&split.confusion), stats::total(&split.confusion));
     let name = visible(&split.name);
-    if total == 0 {
-        format!("None: {name} has no labelled images.")
-    } else if right == total {
+    let Some(metrics) = &split.metrics else {
+        return format!("None: {name} has no labelled images.");
+    };
+    let (right, total) = (metrics.right(), metrics.rows);
+    if right == total {
         format!("None: every labelled image of {name} was predicted right.")
     } else {
         format!(

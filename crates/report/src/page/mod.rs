@@ -5,13 +5,14 @@ mod mistakes;
 mod results;
 mod run_details;
 
+use head::metrics::{Metrics, wilson};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use util::visible;
 
 use crate::curves;
 use crate::model::{Run, SplitResult};
-use crate::numbers::{NOT_DEFINED, counted, grouped, metric};
-use crate::{stats, theme};
+use crate::numbers::{NOT_DEFINED, counted, grouped, optional};
+use crate::theme;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -75,17 +76,17 @@ fn headline(run: &Run) -> Markup {
     };
     html! {
         div.first {
-            p.figure { b { (metric(stats::accuracy(split))) } (visible(&split.name)) " accuracy" }
+            p.figure { b { (optional(split.metrics.as_ref().map(|m| m.accuracy))) } (visible(&split.name)) " accuracy" }
             p.says { (says(split, run.classes.len())) }
         }
     }
 }
 
 fn says(split: &SplitResult, classes: usize) -> String {
-    let total = stats::total(&split.confusion);
-    let right = stats::right(&split.confusion);
+    let total = split.metrics.as_ref().map_or(0, |metrics| metrics.rows);
+    let right = split.metrics.as_ref().map_or(0, Metrics::right);
     let classes = counted(classes as u64, "class", "classes");
-    match stats::wilson(right, total) {
+    match wilson(right, total) {
         None => format!("Accuracy is {NOT_DEFINED}: no labelled images in this split ({classes})."),
         Some((low, high)) => format!(
             "{} of {} images of {classes} predicted right, {} wrong. 95% interval {low:.3} to {high:.3} (Wilson).",

@@ -1,20 +1,20 @@
 //! Tables of metrics: by split, by epoch, by seed.
 
+use head::metrics::Named;
 use maud::{Markup, html};
 use util::visible;
 
-use crate::model::{Metric, RepeatedMetric, Run, SplitResult};
-use crate::numbers::{NOT_DEFINED, grouped, metric};
+use crate::model::{RepeatedMetric, Run};
+use crate::numbers::{NOT_DEFINED, grouped, metric, optional};
 
 /// A row for each metric, with its definition; a column for each split.
 pub(super) fn metrics(run: &Run) -> Markup {
     let splits = &run.splits;
-    let mut rows: Vec<&Metric> = Vec::new();
-    for metric in run.headline().into_iter().chain(splits).flat_map(|split| &split.metrics) {
-        if !rows.iter().any(|row| row.key == metric.key) {
-            rows.push(metric);
-        }
-    }
+    // One list a split, all of the same metrics; none for a split without labels.
+    let values: Vec<Option<Vec<Named>>> = (splits.iter())
+        .map(|split| split.metrics.as_ref().map(|metrics| metrics.named(&run.classes)))
+        .collect();
+    let rows = values.iter().flatten().next();
     html! {
         @if !splits.is_empty() {
             section {
@@ -30,9 +30,11 @@ pub(super) fn metrics(run: &Run) -> Markup {
                                 th scope="row" { "Images" }
                                 @for split in splits { td { (grouped(split.predictions.len() as u64)) } }
                             }
-                            @for row in rows { tr {
-                                th scope="row" { (visible(&row.label)) small { (visible(&row.definition)) } }
-                                @for split in splits { td { (value(split, &row.key)) } }
+                            @for (i, row) in rows.into_iter().flatten().enumerate() { tr {
+                                th scope="row" { (capital(row.label)) small { (visible(&row.definition)) } }
+                                @for split in &values {
+                                    td { (split.as_ref().map_or("–".to_owned(), |all| optional(all[i].value))) }
+                                }
                             } }
                         }
                     }
@@ -42,12 +44,10 @@ pub(super) fn metrics(run: &Run) -> Markup {
     }
 }
 
-fn value(split: &SplitResult, key: &str) -> String {
-    split
-        .metrics
-        .iter()
-        .find(|metric| metric.key == key)
-        .map_or_else(|| "–".to_owned(), |found| metric(found.value))
+/// The first letter as a capital one.
+pub(super) fn capital(label: &str) -> String {
+    let mut letters = label.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// The numbers behind the curves, folded away.
@@ -111,7 +111,7 @@ fn repeat(repeated: &RepeatedMetric) -> Markup {
         tr {
             th scope="row" { (visible(&repeated.label)) }
             td { (metric(repeated.mean)) }
-            td { (metric(repeated.half_width)) }
+            td { (optional(repeated.half_width)) }
             td.text {
                 @if least <= most {
                     (strip(repeated, least, most))

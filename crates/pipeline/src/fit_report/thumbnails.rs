@@ -3,22 +3,18 @@
 //! A features folder may come from anybody, and a report is made to be shown around. So no path that is written there decides
 //! what is opened: only the folder that the user names does, and only the very file that the row was made from is shown.
 
-use anyhow::Result;
 use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use crate::console::Console;
-use crate::hints::hinted;
+use crate::error::Error;
 
-/// Where `extract` looks for pictures, too, if `--data` is not given.
-const DEFAULT_FOLDER: &str = "data";
 /// Longer side, in pixels.
 const SIDE: u32 = 256;
 
 /// The folder that pictures are taken from.
 #[derive(Debug)]
-pub(super) struct Thumbnails {
+pub struct Thumbnails {
     /// Without links in it; `None` if there is no folder.
     folder: Option<PathBuf>,
     taken: usize,
@@ -27,26 +23,23 @@ pub(super) struct Thumbnails {
 }
 
 impl Thumbnails {
-    /// From the folder that was named, or else from the usual one, if there is one.
+    /// Where `extract` looks for pictures, too, if it isn't told.
+    pub const DEFAULT_FOLDER: &str = "data";
+
+    /// From the folder that was named, or else from [`Thumbnails::DEFAULT_FOLDER`], if there is one.
     ///
     /// # Errors
     /// The folder that was named is none.
-    pub(super) fn new(named: Option<&Path>) -> Result<Self> {
+    pub fn new(named: Option<&Path>) -> Result<Self, Error> {
         let folder = |path: &Path| {
             let folder = path.canonicalize()?;
             if folder.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
         };
         let folder = match named {
-            None => folder(Path::new(DEFAULT_FOLDER)).ok(),
-            Some(path) => Some(folder(path).map_err(|error: io::Error| {
-                hinted(
-                    format!(
-                        "data folder '{}': expected the folder of the pictures: {error}",
-                        path.display()
-                    ),
-                    "give the folder that extract got with --data DIR, or leave it out for a report without pictures",
-                )
-            })?),
+            None => folder(Path::new(Self::DEFAULT_FOLDER)).ok(),
+            Some(path) => Some(
+                folder(path).map_err(|source| Error::Pictures { path: path.to_owned(), source })?,
+            ),
         };
         Ok(Self { folder, taken: 0, missing: Vec::new() })
     }
@@ -68,24 +61,19 @@ impl Thumbnails {
         }
     }
 
-    /// Says which mistakes the report shows without a picture.
-    ///
-    /// # Errors
-    /// Nothing can be printed.
-    pub(super) fn report(&self, console: Console) -> Result<()> {
-        if self.taken > 0 && self.folder.is_none() {
-            console.say(format!(
-                "the report is without pictures: there is no folder '{DEFAULT_FOLDER}' here; --data DIR names the one that extract read"
-            ))?;
-        }
-        if let Some(first) = self.missing.first() {
-            console.warn(format!(
-                "no picture of {} of {} mistakes in the report: {first}",
-                self.missing.len(),
-                self.taken
-            ));
-        }
-        Ok(())
+    /// How many mistakes wanted a picture.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Whether there is a folder to take pictures from.
+    pub fn has_folder(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Files of the folder that gave no picture, each with the reason.
+    pub fn missing(&self) -> &[String] {
+        &self.missing
     }
 }
 

@@ -1,4 +1,11 @@
-//! Metrics with scikit-learn's definitions.
+//! Metrics with scikit-learn's definitions. What is not defined is `None`, `null` in JSON: the precision of a class that was
+//! never predicted, for one (scikit-learn's `zero_division=numpy.nan`).
+
+mod interval;
+mod named;
+
+pub use interval::wilson;
+pub use named::Named;
 
 use crate::HeadError;
 use serde::{Deserialize, Serialize};
@@ -8,16 +15,18 @@ use serde::{Deserialize, Serialize};
 pub struct ClassMetrics {
     /// Class index.
     pub class: usize,
-    /// Of the rows predicted as this class, the share that is; 0 where none is predicted.
-    pub precision: f64,
-    /// Of the rows of this class, the share predicted so; 0 where there are none.
-    pub recall: f64,
-    /// Harmonic mean of both; 0 where both are.
-    pub f1: f64,
+    /// Of the rows predicted as this class, the share that is; none where none is predicted.
+    pub precision: Option<f64>,
+    /// Of the rows of this class, the share predicted so; none where there are no such rows.
+    pub recall: Option<f64>,
+    /// `2 tp / (2 tp + fp + fn)`, the harmonic mean of both; none where the class is neither there nor predicted.
+    pub f1: Option<f64>,
     /// Area under the ROC curve of this class against the rest; none where one side has no rows.
     pub roc_auc: Option<f64>,
     /// Rows of this class.
     pub support: u64,
+    /// Rows predicted as this class.
+    pub predicted: u64,
 }
 
 /// Metrics of a set of predictions.
@@ -27,13 +36,13 @@ pub struct Metrics {
     pub rows: u64,
     /// Share of rows predicted right. Two classes: class 1 where p > 0.5; more: the largest probability, first on ties.
     pub accuracy: f64,
-    /// Two classes: of class 1; more: macro mean.
-    pub precision: f64,
-    /// Two classes: of class 1; more: macro mean.
-    pub recall: f64,
-    /// Two classes: of class 1; more: macro mean.
-    pub f1: f64,
-    /// Two classes: of class 1; more: macro mean of one against the rest. None where a class has no rows, or all.
+    /// Two classes: of class 1; more: mean over the classes that have one, each counting the same.
+    pub precision: Option<f64>,
+    /// As `precision`.
+    pub recall: Option<f64>,
+    /// As `precision`.
+    pub f1: Option<f64>,
+    /// As `precision`: each class against the rest.
     pub roc_auc: Option<f64>,
     /// Mean of `-ln p(true class)`, probabilities clipped to f64's epsilon on both sides.
     pub log_loss: f64,
@@ -43,10 +52,37 @@ pub struct Metrics {
     pub per_class: Vec<ClassMetrics>,
 }
 
-/// The predicted class of one row of probabilities.
+impl Metrics {
+    /// Rows predicted right.
+    pub fn right(&self) -> u64 {
+        (0..self.confusion.len()).map(|class| self.confusion[class][class]).sum()
+    }
+
+    /// `(true class, predicted class, rows)` of the mistakes, most frequent first.
+    pub fn confusions(&self) -> Vec<(usize, usize, u64)> {
+        let mut pairs: Vec<_> = (self.confusion.iter().enumerate())
+            .flat_map(|(truth, row)| {
+                row.iter().enumerate().map(move |(class, n)| (truth, class, *n))
+            })
+            .filter(|(truth, predicted, rows)| truth != predicted && *rows > 0)
+            .collect();
+        pairs.sort_by(|a, b| b.2.cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
+        pairs
+    }
+}
+
+/// Where a probability of class 1 must be above, of two classes, to be predicted.
+pub const THRESHOLD: f64 = 0.5;
+
+/// The predicted class of one row of probabilities. Two classes: class 1 where p > 0.5; more: the largest, first of equals.
 pub fn predicted_class(probabilities: &[f32]) -> usize {
+    predicted_above(probabilities, THRESHOLD)
+}
+
+/// As [`predicted_class`], with another threshold for the class 1 of two; more classes have none.
+pub fn predicted_above(probabilities: &[f32], threshold: f64) -> usize {
     match probabilities {
-        [_, p] => usize::from(*p > 0.5),
+        [_, p] => usize::from(f64::from(*p) > threshold),
         _ => {
             let mut best = 0;
             for (i, &p) in probabilities.iter().enumerate() {
@@ -68,14 +104,25 @@ pub fn evaluate(
     labels: &[i64],
     classes: usize,
 ) -> Result<Metrics, HeadError> {
+    evaluate_above(probabilities, labels, classes, THRESHOLD)
+}
+
+/// As [`evaluate`], with another threshold for the class 1 of two.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_above(
+    probabilities: &[f32],
+    labels: &[i64],
+    classes: usize,
+    threshold: f64,
+) -> Result<Metrics, HeadError> {
     let labels = check(probabilities, labels, classes)?;
     let mut confusion = vec![vec![0_u64; classes]; classes];
     let mut log_loss = 0.0;
     for (row, &label) in probabilities.chunks_exact(classes).zip(&labels) {
-        confusion[label][predicted_class(row)] += 1;
-        // scikit-learn clips to the epsilon of the type; probabilities that we made sum to 1 but for rounding.
-        let p = f64::from(row[label]).clamp(f64::EPSILON, 1.0 - f64::EPSILON);
-        log_loss -= p.ln();
+        confusion[label][predicted_above(row, threshold)] += 1;
+        log_loss += row_log_loss(row[label]);
     }
     let rows = labels.len() as u64;
     let per_class: Vec<ClassMetrics> = (0..classes)
@@ -91,26 +138,25 @@ pub fn evaluate(
                 f1: ratio(2 * hits, predicted + support),
                 roc_auc: roc_auc(scores.zip(labels.iter().map(|l| *l == class))),
                 support,
+                predicted,
             }
         })
         .collect();
-    let mean = |of: fn(&ClassMetrics) -> f64| match classes {
+    let mean = |of: fn(&ClassMetrics) -> Option<f64>| match classes {
         2 => of(&per_class[1]),
-        _ => per_class.iter().map(of).sum::<f64>() / classes as f64,
-    };
-    let roc_auc = match classes {
-        2 => per_class[1].roc_auc,
         _ => {
-            per_class.iter().map(|c| c.roc_auc).sum::<Option<f64>>().map(|sum| sum / classes as f64)
+            let defined: Vec<f64> = per_class.iter().filter_map(of).collect();
+            (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
         }
     };
+    let right: u64 = (0..classes).map(|c| confusion[c][c]).sum();
     Ok(Metrics {
         rows,
-        accuracy: ratio((0..classes).map(|c| confusion[c][c]).sum(), rows),
+        accuracy: right as f64 / rows as f64,
         precision: mean(|c| c.precision),
         recall: mean(|c| c.recall),
         f1: mean(|c| c.f1),
-        roc_auc,
+        roc_auc: mean(|c| c.roc_auc),
         log_loss: log_loss / rows as f64,
         confusion,
         per_class,
@@ -121,7 +167,11 @@ fn refuse<T>(detail: String) -> Result<T, HeadError> {
     Err(HeadError::Evaluate { detail })
 }
 
-fn check(probabilities: &[f32], labels: &[i64], classes: usize) -> Result<Vec<usize>, HeadError> {
+pub(crate) fn check(
+    probabilities: &[f32],
+    labels: &[i64],
+    classes: usize,
+) -> Result<Vec<usize>, HeadError> {
     if classes < 2 {
         return Err(HeadError::TooFewClasses { found: classes });
     }
@@ -152,9 +202,13 @@ fn check(probabilities: &[f32], labels: &[i64], classes: usize) -> Result<Vec<us
     labels.iter().enumerate().map(index).collect()
 }
 
-/// scikit-learn's `zero_division=0`.
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+/// `-ln p`. scikit-learn clips to the epsilon of the type; probabilities that we made sum to 1 but for rounding.
+pub(crate) fn row_log_loss(p: f32) -> f64 {
+    -f64::from(p).clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 /// Share of pairs (positive, negative) whose positive has the higher score, ties counting half: the area under the ROC

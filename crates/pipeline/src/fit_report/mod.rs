@@ -1,102 +1,120 @@
-//! The report of a run.
+//! The report of a training: what `report` draws, made of what [`Fit`](crate::fit::Fit) gave.
 
-use anyhow::Result;
-use head::FitConfig;
-use pipeline::fit::{AllFeatures, FitOutcome};
-use pipeline::{Augmented, Recipe};
+mod split_result;
+mod thumbnails;
+
+pub use thumbnails::Thumbnails;
+
+use head::{Activation, FitConfig, Head};
 use report::{
     Epoch, Mistake, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
     most_confident_mistakes,
 };
 use std::collections::HashMap;
 use std::path::Path;
+use util::thousands;
 
-use super::print;
-use super::split_result::split_result;
-use super::thumbnails::Thumbnails;
-use crate::text;
+use crate::error::Error;
+use crate::fit::{self, AllFeatures, FitOutcome};
+use crate::recipe::{Augmented, Recipe};
+use split_result::split_result;
 
 /// Mistakes that the page shows.
 const MISTAKES: usize = 12;
 /// Classes that the title names.
 const TITLED: usize = 10;
 
-/// A training.
-pub(super) struct Trained<'a> {
-    pub(super) features: &'a AllFeatures,
-    pub(super) recipe: &'a Recipe,
-    pub(super) config: &'a FitConfig,
-    pub(super) outcome: &'a FitOutcome<'a>,
+/// A training to report on.
+pub struct FitReport<'a> {
+    /// What it was trained and judged on.
+    pub features: &'a AllFeatures,
+    /// How their rows were made.
+    pub recipe: &'a Recipe,
+    /// The settings.
+    pub config: &'a FitConfig,
+    /// What it gave.
+    pub outcome: &'a FitOutcome<'a>,
+    /// How somebody can do it again: a command as it was typed, or a call. May be empty.
+    pub command_line: String,
+    /// What a reader should see first.
+    pub notes: Vec<String>,
 }
 
-/// Writes the report beside the head.
-pub(super) fn write(
-    dir: &Path,
-    trained: &Trained<'_>,
-    notes: Vec<String>,
-    thumbnails: &mut Thumbnails,
-) -> Result<report::Written> {
-    let Trained { features, outcome, .. } = *trained;
-    let fitted = &outcome.fitted;
-    let classes = features.classes().len();
-    let results = outcome.evaluated.iter();
-    let splits: Result<Vec<_>> =
-        results.map(|(one, result)| split_result(one, result, classes)).collect();
-    let splits = splits?;
-    let name = dir.file_name().unwrap_or(dir.as_os_str());
-    let run = Run {
-        title: title(features.classes()),
-        created: text::now(),
-        command_line: command_line(),
-        tool_version: format!("feature-cache {}", env!("CARGO_PKG_VERSION")),
-        sections: sections(&name.to_string_lossy(), trained),
-        classes: features.classes().to_vec(),
-        history: fitted
-            .history
-            .iter()
-            .map(|e| Epoch {
-                epoch: e.epoch,
-                loss: e.loss,
-                accuracy: e.accuracy,
-                val_loss: e.val_loss,
-                val_accuracy: e.val_accuracy,
-            })
-            .collect(),
-        mistakes: mistakes(features, &splits, thumbnails)?,
-        splits,
-        repeats: outcome.repeats.as_ref().map(repeats),
-        skipped: skipped(features)?,
-        notes,
-    };
-    Ok(report::write(&run, dir)?)
+impl FitReport<'_> {
+    /// Writes the report into `dir`, beside the head. The pictures of mistakes come from `thumbnails`.
+    ///
+    /// # Errors
+    /// An index that can't be read, or a folder that can't be written.
+    pub fn write(&self, dir: &Path, thumbnails: &mut Thumbnails) -> Result<report::Written, Error> {
+        Ok(report::write(&self.content(dir, thumbnails)?, dir)?)
+    }
+
+    fn content(&self, dir: &Path, thumbnails: &mut Thumbnails) -> Result<Run, Error> {
+        let Self { features, outcome, .. } = *self;
+        let fitted = &outcome.fitted;
+        let classes = features.classes().len();
+        let results = outcome.evaluated.iter();
+        let splits: Result<Vec<_>, Error> =
+            results.map(|(one, result)| split_result(one, result, classes)).collect();
+        let splits = splits?;
+        let name = dir.file_name().unwrap_or(dir.as_os_str());
+        Ok(Run {
+            title: title(features.classes()),
+            created: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            command_line: self.command_line.clone(),
+            tool_version: format!("feature-cache {}", env!("CARGO_PKG_VERSION")),
+            sections: sections(&name.to_string_lossy(), self),
+            classes: features.classes().to_vec(),
+            history: fitted
+                .history
+                .iter()
+                .map(|e| Epoch {
+                    epoch: e.epoch,
+                    loss: e.loss,
+                    accuracy: e.accuracy,
+                    val_loss: e.val_loss,
+                    val_accuracy: e.val_accuracy,
+                })
+                .collect(),
+            mistakes: mistakes(features, &splits, thumbnails)?,
+            splits,
+            repeats: outcome.repeats.as_ref().map(repeats),
+            skipped: skipped(features)?,
+            notes: self.notes.clone(),
+        })
+    }
+}
+
+/// `8192 → dense 256 relu → dropout 0.5 → dense 1 sigmoid, 2,097,665 parameters`.
+pub fn layers(head: &Head, dropout: f32) -> String {
+    let mut line = head.inputs().to_string();
+    let last = head.layers().len().saturating_sub(1);
+    for (i, layer) in head.layers().iter().enumerate() {
+        let activation = match layer.activation {
+            Activation::Relu => "relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Softmax => "softmax",
+        };
+        line.push_str(&format!(" → dense {} {activation}", layer.outputs));
+        if i < last && dropout > 0.0 {
+            line.push_str(&format!(" → dropout {dropout}"));
+        }
+    }
+    format!("{line}, {} parameters", thousands(head.parameter_count()))
 }
 
 /// `cats or dogs`; the first of many.
 fn title(classes: &[String]) -> String {
     match classes.len().checked_sub(TITLED) {
         Some(more @ 1..) => {
-            format!("{} or {} more", classes[..TITLED].join(" or "), text::thousands(more))
+            format!("{} or {} more", classes[..TITLED].join(" or "), thousands(more))
         }
         _ => classes.join(" or "),
     }
 }
 
-fn command_line() -> String {
-    let quoted = std::env::args_os().enumerate().map(|(i, arg)| {
-        let arg = if i == 0 {
-            Path::new(&arg).file_name().unwrap_or(&arg).to_string_lossy().into_owned()
-        } else {
-            arg.to_string_lossy().into_owned()
-        };
-        let plain = !arg.is_empty()
-            && arg.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c));
-        if plain { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
-fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
-    let Trained { features, recipe, config, outcome } = *trained;
+fn sections(name: &str, trained: &FitReport<'_>) -> Vec<Section> {
+    let FitReport { features, recipe, config, outcome, .. } = *trained;
     let fitted = &outcome.fitted;
     let row_shape = &features.train.manifest().settings.row_shape;
     let views = recipe.augmentation.as_ref().map(|Augmented { transforms, seed }| {
@@ -111,11 +129,11 @@ fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
         let counts: Vec<String> = counts.map(|(class, n)| format!("{class} {n}")).collect();
         (
             one.name().to_owned(),
-            format!("{} rows ({})", text::thousands(one.reader.len()), counts.join(", ")),
+            format!("{} rows ({})", thousands(one.reader.len()), counts.join(", ")),
         )
     });
     let mut training = vec![
-        ("network", print::layers(&fitted.head, config.dropout)),
+        ("network", layers(&fitted.head, config.dropout)),
         ("optimizer", format!("{}, learning rate {}", config.optimizer, config.learning_rate)),
         (
             "epochs",
@@ -149,7 +167,7 @@ fn sections(name: &str, trained: &Trained<'_>) -> Vec<Section> {
                 ("image size", recipe.image_size.to_string()),
                 ("interpolation", recipe.interpolation.to_string()),
                 ("preprocessing", recipe.preprocess.to_string()),
-                ("row shape", text::shape(row_shape)),
+                ("row shape", util::shape(row_shape)),
                 ("stored as", recipe.dtype.to_string()),
                 ("engine", recipe.hardware.to_string()),
                 ("precision", recipe.precision.to_string()),
@@ -166,7 +184,7 @@ fn mistakes(
     features: &AllFeatures,
     splits: &[SplitResult],
     thumbnails: &mut Thumbnails,
-) -> Result<Vec<Mistake>> {
+) -> Result<Vec<Mistake>, Error> {
     let Some(split) = splits.iter().find(|s| s.name == "test").or(splits.last()) else {
         return Ok(Vec::new());
     };
@@ -193,7 +211,7 @@ fn mistakes(
         .collect())
 }
 
-fn repeats(found: &pipeline::fit::Repeats) -> Repeats {
+fn repeats(found: &fit::Repeats) -> Repeats {
     let metrics = found.metrics.iter().map(|m| RepeatedMetric {
         key: m.key.to_owned(),
         label: m.label.to_owned(),
@@ -204,7 +222,7 @@ fn repeats(found: &pipeline::fit::Repeats) -> Repeats {
     Repeats { seeds: found.seeds.clone(), metrics: metrics.collect() }
 }
 
-fn skipped(features: &AllFeatures) -> Result<Vec<Skipped>> {
+fn skipped(features: &AllFeatures) -> Result<Vec<Skipped>, Error> {
     let mut skipped = Vec::new();
     for one in features.iter() {
         let bad = one.reader.index()?.into_iter().filter(|entry| entry.row.is_none());
