@@ -12,9 +12,12 @@ use crate::drawing::Picture;
 use crate::npy::Npy;
 use crate::support::*;
 
-/// With a change of this digest, or of those in [`BLOCKS`], `NUMERICS` in crates/pipeline/src/recipe.rs goes up by
+/// With a change of this digest, of [`VIEWS`], or of those in [`BLOCKS`], `NUMERICS` in crates/pipeline/src/recipe.rs goes up by
 /// one: caches that were made before it are stale then.
 const ROWS: (u64, &str) = (1, "b467285f3e88be65a8459384c5391b3329a37d5f9b93be7d35178c4827971bff");
+
+/// The same of rows with views.
+const VIEWS: (u64, &str) = (1, "129c7ee4a5bf2cfec237b7671441cb27c1098a354df2f9c85d08947e049c0aca");
 
 /// `instruction-set precision layer digest`, a line each.
 const BLOCKS: &str = include_str!("numerics.txt");
@@ -50,6 +53,10 @@ fn other_bits_are_another_version() {
     extract(&data, &features).flags(flags).run().exits(0);
     let numerics = manifest(&features, "train")["settings"]["numerics"].as_u64().unwrap();
     assert_eq!((numerics, digest(&features).as_str()), ROWS, "see the comment on ROWS");
+    let views =
+        "--augment=lesson,vertical-flip,channel-shift=20,brightness=0.7..1.2 --views 3 --overwrite";
+    extract(&data, &features).flags(flags).flags(views).run().exits(0);
+    assert_eq!((numerics, digest(&features).as_str()), VIEWS, "see the comment on ROWS");
 }
 
 /// Rows of drawn pictures at the end of each block, on one instruction set.

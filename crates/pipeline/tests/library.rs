@@ -9,11 +9,11 @@ use backbone::{Base, Device, EngineOptions, Pooling};
 use cache::{Dtype, Existing, OpenOptions, Shard};
 use head::FitConfig;
 use images::{ImageSize, Interpolation};
-use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome};
+use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome, Views};
 use pipeline::fit::{AllFeatures, Fit};
 use pipeline::folder::{self, Verifying};
 use pipeline::predict::{Predictor, most_probable};
-use pipeline::{BoxError, Error, Event, Progress, Recipe, Silent, WeightsSearch};
+use pipeline::{Augmented, BoxError, Error, Event, Progress, Recipe, Silent, WeightsSearch};
 use rayon::ThreadPool;
 use weights::NoProgress;
 
@@ -174,8 +174,16 @@ fn from_pictures_to_predictions() {
 
 #[test]
 fn a_caller_can_stop_a_split_and_go_on() {
+    let transforms = "rotation=20".parse().unwrap();
+    let views = Views { count: 2, augmented: Augmented { transforms, seed: 1 } };
+    for views in [None, Some(views)] {
+        stop_and_go_on(views);
+    }
+}
+
+fn stop_and_go_on(views: Option<Views>) {
     let root = tempfile::tempdir().unwrap();
-    let (options, pool) = (options(root.path()), pool());
+    let (options, pool) = (ExtractOptions { views, ..options(root.path()) }, pool());
     draw(&options.data, "train");
     let extraction = extraction(&options, root.path(), &pool);
     let outcome = extraction.extract("train", &Counter::new(2, false)).unwrap();
@@ -192,6 +200,9 @@ fn a_caller_can_stop_a_split_and_go_on() {
     };
     assert_eq!(manifest.rows, 6);
     assert!(computed <= 6 - rows, "{computed} computed after {rows} were done");
+    assert_eq!(Recipe::of(&manifest.settings).unwrap(), extraction.recipe_of("train"));
+    let views = if options.views.is_some() { 3 } else { 1 };
+    assert_eq!(manifest.settings.views, views);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{inputs, run, settings, source, writer};
-use cache::{Dtype, Existing, OpenOptions, RunStats, SplitReader, open};
+use cache::{Dtype, Existing, OpenOptions, RunStats, Settings, SplitReader, open};
 use half::f16;
 use ndarray_npy::read_npy;
 use proptest::prelude::*;
@@ -194,4 +194,37 @@ fn many_blocks_and_a_hole_in_each() {
         assert!(error.to_string().contains(name), "{error}");
         fs::write(&path, good).unwrap();
     }
+}
+
+#[test]
+fn views_are_an_axis_behind_the_rows() {
+    for dtype in [Dtype::F32, Dtype::F16] {
+        let (dir, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let files = inputs(data.path(), &[("cats/a", "1"), ("cats/b", "bad"), ("dogs/c", "2")]);
+        let settings = Settings { views: 3, ..settings(&[2, 2], dtype) };
+        let (manifest, computed) = run(dir.path(), &settings, &files, Existing::Refuse).unwrap();
+        assert_eq!((&manifest.shape[..], computed), (&[2, 3, 2, 2][..], 3));
+        let reader = SplitReader::open(dir.path(), "train").unwrap();
+        reader.verify_full(|_| ()).unwrap();
+        assert_eq!((reader.row_elements(), reader.views(), reader.view_elements()), (12, 3, 4));
+        for row in 0..2 {
+            let mut whole = [0.0; 12];
+            reader.read_row(row, &mut whole).unwrap();
+            for view in 0..3 {
+                let mut one = [0.0; 4];
+                reader.read_view(row, view, &mut one).unwrap();
+                assert_eq!(one, whole[view * 4..view * 4 + 4], "{dtype} {row} {view}");
+            }
+        }
+        assert!(reader.read_view(0, 3, &mut [0.0; 4]).unwrap_err().to_string().contains("view 3"));
+        assert!(reader.read_view(0, 0, &mut [0.0; 12]).is_err());
+        // One more or one less is another cache.
+        for views in [1, 4] {
+            let other = Settings { views, ..settings.clone() };
+            assert!(run(dir.path(), &other, &files, Existing::Refuse).is_err(), "{views}");
+        }
+    }
+    let too_large = Settings { views: 1 << 20, ..settings(&[1 << 10], Dtype::F32) };
+    let message = too_large.row_elements().unwrap_err().to_string();
+    assert!(message.contains("1048576 views"), "{message}");
 }

@@ -161,6 +161,9 @@ fn hostile_manifests_indices_and_journals() {
         (r#""format": "feature-cache""#, r#""format": "other""#),
         (r#""split": "train""#, r#""split": "test""#),
         (r#""dtype": "f32""#, r#""dtype": "f16""#),
+        (r#""dtype": "f32""#, r#""dtype": "f32", "views": 0"#),
+        (r#""dtype": "f32""#, r#""dtype": "f32", "views": 2"#),
+        (r#""dtype": "f32""#, r#""dtype": "f32", "views": 9223372036854775808"#),
         (r#""shard": null"#, r#""shard": {"index": 9, "count": 0}"#),
     ] {
         let bad = text.replacen(from, to, 1);

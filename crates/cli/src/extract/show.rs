@@ -79,8 +79,12 @@ pub(super) fn outcome(
         }
         SplitOutcome::Written { manifest, computed, time } => {
             let rate = *computed as f64 / time.as_secs_f64();
+            let views = match manifest.settings.views {
+                1 => String::new(),
+                views => format!(", {:.1} views/s", rate * views as f64),
+            };
             console.say(format!(
-                "{split}: {} {} → {}  ({}, {rate:.1} images/s)",
+                "{split}: {} {} → {}  ({}, {rate:.1} images/s{views})",
                 util::shape(&manifest.shape),
                 manifest.settings.dtype,
                 options.features.join(&manifest.files.features.name).display(),
