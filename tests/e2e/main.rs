@@ -6,6 +6,8 @@
 
 mod bases;
 mod cache_tool;
+mod calibration;
+mod compare;
 mod drawing;
 mod extract;
 mod faults;
