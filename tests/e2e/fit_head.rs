@@ -55,7 +55,10 @@ fn everything_is_written_and_agrees() {
         let path = it.head.join(format!("predictions_{name}.csv"));
         let table = fs::read_to_string(path).unwrap();
         assert_eq!(table.lines().count() as u64, 1 + 2 * n);
-        assert_eq!(table.lines().next(), Some("row,file,class,predicted,correct,p_cats,p_dogs"));
+        assert_eq!(
+            table.lines().next(),
+            Some("row,file,class,predicted,correct,p_cats,p_dogs,sha256")
+        );
     }
     let page = fs::read_to_string(it.head.join("report.html")).unwrap();
     assert!(page.contains("<svg") && page.trim_end().ends_with("</html>"));

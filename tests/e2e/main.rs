@@ -7,6 +7,8 @@
 mod augment;
 mod bases;
 mod cache_tool;
+mod calibration;
+mod compare;
 mod drawing;
 mod extract;
 mod faults;

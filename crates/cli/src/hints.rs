@@ -5,6 +5,7 @@ use cache::CacheError;
 use head::HeadError;
 use images::ScanError;
 use pipeline::{Error, MemoryUse};
+use report::ReportError;
 use std::error::Error as StdError;
 use std::io;
 use util::Hint;
@@ -78,6 +79,24 @@ fn of_pipeline(error: &Error) -> Option<String> {
         }
         Error::Pictures { .. } => {
             "give the folder that extract got with --data DIR, or leave it out for a report without pictures"
+        }
+        Error::Report(ReportError::NoModel { .. }) => {
+            "give the folder that fit-head wrote (--head), after it has run"
+        }
+        Error::Report(ReportError::Format { .. }) | Error::Model { .. } => {
+            "train the model again with fit-head"
+        }
+        Error::Report(ReportError::NoPredictions { .. }) => {
+            "run fit-head on features with that split, or give another one with --split"
+        }
+        Error::NoTemperature => {
+            "leave out --calibrated, or run fit-head again on features with a validation split (fit-head says why one gives no temperature)"
+        }
+        Error::NoThreshold => {
+            "run fit-head again on features with a validation split, or give a number, as in --threshold 0.4"
+        }
+        Error::ThresholdClasses { .. } => {
+            "leave out --threshold: of more than two classes the most probable is predicted"
         }
         Error::NoTrain { .. } => "run extract first, or give the folder with --features DIR",
         Error::HeadFolder { source, .. } => {

@@ -6,6 +6,7 @@
 
 pub mod cache_tool;
 mod choices;
+mod compare;
 mod console;
 pub mod extract;
 mod failure;
@@ -18,3 +19,4 @@ pub mod program;
 mod progress;
 mod text;
 mod threads;
+mod typed;

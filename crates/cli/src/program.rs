@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cache_tool::{self, CacheArgs};
+use crate::compare::{self, CompareArgs};
 use crate::console::{out_bytes, parse_with};
 use crate::extract::{self, ExtractArgs};
 use crate::failure::exit_with;
@@ -34,6 +35,7 @@ enum Command {
     FitHead(FitArgs),
     Predict(PredictArgs),
     Cache(CacheArgs),
+    Compare(CompareArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::FitHead(args) => fit_head::execute(&args),
         Command::Predict(args) => predict::execute(&args),
         Command::Cache(args) => cache_tool::execute(args),
+        Command::Compare(args) => compare::execute(&args),
         Command::Completions(args) => exit_with(|| completions(args.shell)),
         Command::Man(args) => exit_with(|| man(&args.dir)),
     }
@@ -137,7 +140,7 @@ mod tests {
 
     #[test]
     fn each_command_says_how_it_is_used() {
-        for name in ["extract", "fit-head", "predict", "completions", "man"] {
+        for name in ["extract", "fit-head", "predict", "compare", "completions", "man"] {
             let all = command();
             let one = all.find_subcommand(name).unwrap();
             assert!(one.get_about().is_some(), "{name}");

@@ -1,12 +1,14 @@
 //! Metrics equal scikit-learn's. `tests/golden/head/make_metrics.py` made the golden.
 #![allow(clippy::unwrap_used)]
 
-use head::metrics::{evaluate, evaluate_above, predicted_class};
+use head::metrics::{evaluate, evaluate_above, mcnemar, predicted_class};
 use serde_json::Value;
 use std::path::PathBuf;
 
 /// Both sides add the same numbers in f64, in different orders.
 const TOLERANCE: f64 = 1e-12;
+/// As part of the value: what is lost in the difference of logarithms of large factorials.
+const LN_FACTORIAL: f64 = 1e-10;
 
 /// What is not defined is null.
 fn close(a: Option<f64>, b: &Value, what: &str) {
@@ -18,11 +20,41 @@ fn close(a: Option<f64>, b: &Value, what: &str) {
     assert!(near, "{what}: {a:?}, scikit-learn {b}");
 }
 
-#[test]
-fn all_are_scikit_learn_s() {
+fn golden() -> Value {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/head/metrics.json");
-    let golden: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn mcnemar_is_the_exact_binomial_test() {
+    for case in golden()["mcnemar"].as_array().unwrap() {
+        let counts = [0, 1].map(|i| case[i].as_u64().unwrap());
+        let (ours, scipy) = (mcnemar(counts[0], counts[1]), case[2].as_f64().unwrap());
+        assert!((ours - scipy).abs() <= LN_FACTORIAL * scipy, "{counts:?}: {ours}, scipy {scipy}");
+    }
+    // What a naive sum gives, for all small counts.
+    for n in 0..30_u32 {
+        let choose: Vec<f64> = (1..=n)
+            .scan(1.0, |c, k| {
+                *c = *c * f64::from(n - k + 1) / f64::from(k);
+                Some(*c)
+            })
+            .collect();
+        let at_most = |k: u32| 1.0 + choose.iter().take(k as usize).sum::<f64>();
+        for first in 0..=n {
+            let fewer = first.min(n - first);
+            let naive = (2.0 * at_most(fewer) / 2.0_f64.powi(n as i32)).min(1.0);
+            let ours = mcnemar(u64::from(first), u64::from(n - first));
+            assert!((ours - naive).abs() <= LN_FACTORIAL * naive, "{first} of {n}");
+        }
+    }
+    assert_eq!(mcnemar(0, 10_000), 0.0);
+}
+
+#[test]
+fn all_are_scikit_learn_s() {
+    let golden = golden();
     for case in golden["cases"].as_array().unwrap() {
         let p: Vec<f32> = case["probabilities"]
             .as_array()

@@ -82,6 +82,53 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Too few models to compare, or too many.
+    #[error("expected 2 to {} models to compare, found {found}", crate::compare::MOST_MODELS)]
+    ModelCount {
+        /// How many.
+        found: usize,
+    },
+    /// A model is to be compared with itself.
+    #[error("model '{}' is given twice", .path.display())]
+    SameModel {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// Models of other classes can't be compared.
+    #[error(
+        "model '{}': expected the classes of '{}' ({}), found {}",
+        .path.display(), .first.display(), util::visible(.expected), util::visible(.found)
+    )]
+    OtherClasses {
+        /// The model's folder.
+        path: PathBuf,
+        /// That of the first model.
+        first: PathBuf,
+        /// The first model's classes.
+        expected: String,
+        /// Its own.
+        found: String,
+    },
+    /// A model's predictions are none.
+    #[error("model '{}'", .path.display())]
+    Model {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<HeadError>,
+    },
+    /// Calibrated probabilities are asked for, and there is no temperature.
+    #[error("calibrated probabilities: the head has no temperature")]
+    NoTemperature,
+    /// The chosen threshold is asked for, and there is none.
+    #[error("threshold: the head has none of its own")]
+    NoThreshold,
+    /// A threshold is asked for between other than two classes.
+    #[error("threshold: expected a head of 2 classes, found {}", util::thousands(*.classes))]
+    ThresholdClasses {
+        /// How many.
+        classes: usize,
+    },
     /// The report can't be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -262,6 +309,16 @@ impl Hint for Error {
             Self::Report(e) => return e.hint(),
             Self::Pictures { .. } => {
                 "give the folder that the features were extracted from, or none"
+            }
+            Self::ModelCount { .. } | Self::SameModel { .. } => "give each model's folder once",
+            Self::OtherClasses { .. } => "compare models of the same classes",
+            Self::Model { .. } => "train the model again",
+            Self::NoTemperature => {
+                "train the head again with a validation split; one of which every row is predicted right gives none"
+            }
+            Self::NoThreshold => "train the head again with a validation split, or give a number",
+            Self::ThresholdClasses { .. } => {
+                "leave the threshold out: the most probable class is predicted"
             }
             Self::NoTrain { .. } => "extract the split first",
             Self::WeightsDiffer { .. } | Self::PinnedWeightsDiffer { .. } => {

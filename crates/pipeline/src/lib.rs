@@ -1,7 +1,8 @@
 //! What the programs do, as a library: extract features, fit a head on them, predict with it.
 //!
 //! [`extract::Extraction`] computes a split's rows into a cache, [`fit::Fit`] trains a head on the rows of a folder,
-//! [`fit_report::FitReport`] is the report on that, and [`predict::Predictor`] applies the head to new images. [`Recipe`] is everything that decides a row's bits: the cache stores
+//! [`fit_report::FitReport`] is the report on that, [`predict::Predictor`] applies the head to new images, and
+//! [`compare::compare`] puts trained models side by side. [`Recipe`] is everything that decides a row's bits: the cache stores
 //! it, a head keeps it, and [`FeatureSource`] makes the same extractor of it again. [`shared_pictures()`] finds what two
 //! splits share; [`folder`] checks and joins what was extracted. A caller follows a command through [`Progress`].
 //!
@@ -9,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+pub mod compare;
 mod error;
 pub mod extract;
 mod feature_source;
@@ -26,3 +28,8 @@ pub use feature_source::{FeatureSource, WeightsSearch};
 pub use progress::{Event, Progress, Silent};
 pub use recipe::{Augmented, NUMERICS, Recipe, RecipeError, WeightsId};
 pub use shared_pictures::shared_pictures;
+
+/// Now, as `2026-05-04 17:20:03 UTC`.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

@@ -2,7 +2,9 @@
 
 use backbone::bases::{Filter, View};
 use backbone::{Base, Device, EngineInfo, EngineOptions, Extractor, Pooling};
-use head::Head;
+use head::calibration::{Calibration, at_temperature};
+use head::metrics::{predicted_above, predicted_class};
+use head::{Head, HeadManifest};
 use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Rgb8Image};
 use rayon::ThreadPool;
 use std::cell::OnceCell;
@@ -23,6 +25,69 @@ pub struct Predictor {
     crop: Option<u32>,
     /// A base's own classifier gives probabilities by itself.
     head: Option<(Head, FeatureSource)>,
+    temperature: Option<f64>,
+    threshold: Option<Decided>,
+}
+
+/// How a head's probabilities are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// Tell probabilities with the temperature that the head's validation split chose.
+    pub calibrated: bool,
+    /// What decides between two classes, if not the higher probability.
+    pub threshold: Option<Threshold>,
+}
+
+/// A threshold, and for which probabilities it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Decided {
+    at: f64,
+    /// The head's own, whatever is told in the end; else those that are told.
+    of_own: bool,
+}
+
+impl Decision {
+    /// The temperature and the threshold, by what a head has.
+    fn of(
+        self,
+        calibration: Option<&Calibration>,
+        classes: usize,
+    ) -> Result<(Option<f64>, Option<Decided>), Error> {
+        let temperature = match self.calibrated {
+            true => Some(calibration.and_then(|c| c.temperature).ok_or(Error::NoTemperature)?),
+            false => None,
+        };
+        if self.threshold.is_some() && classes != 2 {
+            return Err(Error::ThresholdClasses { classes });
+        }
+        let threshold = match self.threshold {
+            None => None,
+            Some(Threshold::At(at)) => Some(Decided { at, of_own: false }),
+            Some(Threshold::Chosen) => {
+                let at = calibration.and_then(|c| c.threshold).ok_or(Error::NoThreshold)?;
+                Some(Decided { at, of_own: true })
+            }
+        };
+        Ok((temperature, threshold))
+    }
+}
+
+/// Above which probability of class 1, of two, a picture is of that class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Threshold {
+    /// The one that the head's validation split chose, for the head's own probabilities.
+    Chosen,
+    /// This one, for the probabilities that are told: those with the temperature, where there is one.
+    At(f64),
+}
+
+/// What is told of a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prediction<'a> {
+    /// One probability a class, in label order.
+    pub probabilities: &'a [f32],
+    /// The predicted class: of the highest probability, or by the threshold.
+    pub class: usize,
 }
 
 impl Predictor {
@@ -30,10 +95,11 @@ impl Predictor {
     /// `weights_spec`, or those that the head names if they are known ones. To be called in the pool that runs it.
     ///
     /// # Errors
-    /// Files that are no head, features that this version does not know or that don't fit the head, too little memory, and
-    /// those of [`FeatureSource::extractor`].
+    /// Files that are no head, a decision that it can't make, features that this version does not know or that don't fit the
+    /// head, too little memory, and those of [`FeatureSource::extractor`].
     pub fn with_head(
         dir: &Path,
+        decision: Decision,
         batch_size: usize,
         weights_spec: Option<&str>,
         find: &WeightsSearch<'_>,
@@ -46,10 +112,12 @@ impl Predictor {
         let source: FeatureSource =
             serde_json::from_value(manifest.features.clone()).map_err(|e| features(e.into()))?;
         source.check(head.inputs(), batch_size).map_err(features)?;
+        let HeadManifest { classes, calibration, .. } = manifest;
+        let (temperature, threshold) = decision.of(calibration.as_ref(), classes.len())?;
         let extractor = source.extractor(weights_spec, find, device)?;
         let spec = source.recipe.load_spec();
         let head = Some((head, source));
-        Ok(Self { extractor, classes: manifest.classes, spec, crop: None, head })
+        Ok(Self { extractor, classes, spec, crop: None, head, temperature, threshold })
     }
 
     /// A base's own classifier, of the classes of ImageNet. To be called in the pool that runs it.
@@ -85,7 +153,7 @@ impl Predictor {
         let options = EngineOptions { device, precision: None, isa: None };
         let extractor = Extractor::new(&base, &weights, [side; 2], Pooling::None, &options)?;
         let classes = backbone::imagenet_classes().into_iter().map(str::to_owned).collect();
-        Ok(Self { extractor, classes, spec, crop, head: None })
+        Ok(Self { extractor, classes, spec, crop, head: None, temperature: None, threshold: None })
     }
 
     /// The classes, in label order.
@@ -125,8 +193,22 @@ impl Predictor {
         Ok(row)
     }
 
-    /// Predicts `files` in order until the end or until `stop` says so. `sink` gets every file, with the probability of
-    /// every class in label order, or why there is none. Returns whether all files were done.
+    /// The class and the probabilities to tell, of the head's own probabilities, which are replaced.
+    fn decide(&self, probabilities: &mut Vec<f32>) -> usize {
+        let above = |p: &[f32], of_own| match self.threshold {
+            Some(Decided { at, of_own: own }) if own == of_own => Some(predicted_above(p, at)),
+            _ => None,
+        };
+        let own = above(probabilities, true);
+        if let Some(temperature) = self.temperature {
+            *probabilities = at_temperature(probabilities, self.classes.len(), temperature);
+        }
+        own.or_else(|| above(probabilities, false))
+            .unwrap_or_else(|| predicted_class(probabilities))
+    }
+
+    /// Predicts `files` in order until the end or until `stop` says so. `sink` gets every file, with its prediction, or why
+    /// there is none. Returns whether all files were done.
     ///
     /// # Errors
     /// The engine's, what `sink` gives, and [`Error::Machine`] where the machine is short of something.
@@ -136,7 +218,7 @@ impl Predictor {
         pool: &ThreadPool,
         batch_size: usize,
         stop: impl Fn() -> bool,
-        mut sink: impl FnMut(&Path, Result<&[f32], ImageError>) -> Result<(), E>,
+        mut sink: impl FnMut(&Path, Result<Prediction<'_>, ImageError>) -> Result<(), E>,
     ) -> Result<bool, E> {
         let batches = Batches { extractor: &self.extractor, pool, batch_size, views: 1 };
         let memory = Memory::default();
@@ -150,7 +232,11 @@ impl Predictor {
             },
             || stop() || short.get().is_some(),
             |path, outcome| match outcome {
-                Ok(((), row)) => sink(path, Ok(&self.probabilities(row)?)),
+                Ok(((), row)) => {
+                    let mut probabilities = self.probabilities(row)?;
+                    let class = self.decide(&mut probabilities);
+                    sink(path, Ok(Prediction { probabilities: &probabilities, class }))
+                }
                 Err(error) if error.cause() == Cause::Machine => {
                     // The first such error is the one that is reported.
                     let _ = short.set(error);
@@ -166,17 +252,19 @@ impl Predictor {
     }
 }
 
-/// The `k` most probable classes, best first; equal ones in class order.
+/// The predicted class, then the most probable others, `k` in all; equal ones in class order.
 pub fn most_probable<'a>(
-    probabilities: &[f32],
+    prediction: Prediction<'_>,
     classes: &'a [String],
     k: usize,
 ) -> Vec<(&'a str, f32)> {
-    let mut all: Vec<(&str, f32)> =
-        classes.iter().map(String::as_str).zip(probabilities.iter().copied()).collect();
-    all.sort_by(|a, b| b.1.total_cmp(&a.1));
-    all.truncate(k);
-    all
+    let named = classes.iter().map(String::as_str).zip(prediction.probabilities.iter().copied());
+    let mut all: Vec<(usize, (&str, f32))> = named.enumerate().collect();
+    all.sort_by(|(i, a), (j, b)| {
+        let other = |class: &usize| *class != prediction.class;
+        other(i).cmp(&other(j)).then(b.1.total_cmp(&a.1))
+    });
+    all.into_iter().take(k).map(|(_, one)| one).collect()
 }
 
 #[cfg(test)]
@@ -186,8 +274,12 @@ mod tests {
     #[test]
     fn the_most_probable_classes_come_first_and_ties_keep_their_order() {
         let classes = ["a", "b", "c"].map(str::to_owned);
-        let best = most_probable(&[0.25, 0.5, 0.25], &classes, 2);
-        assert_eq!(best, [("b", 0.5), ("a", 0.25)]);
-        assert_eq!(most_probable(&[0.25, 0.5, 0.25], &classes, 9).len(), 3);
+        let of = |class, k| {
+            most_probable(Prediction { probabilities: &[0.25, 0.5, 0.25], class }, &classes, k)
+        };
+        assert_eq!(of(1, 2), [("b", 0.5), ("a", 0.25)]);
+        assert_eq!(of(1, 9).len(), 3);
+        // A threshold may choose the less probable one.
+        assert_eq!(of(2, 2), [("c", 0.25), ("b", 0.5)]);
     }
 }

@@ -4,7 +4,7 @@ use head::{EpochStats, Fitted};
 use images::SplitScan;
 
 use crate::error::BoxError;
-use crate::fit::evaluate::Evaluated;
+use crate::fit::evaluate::{Calibrated, Evaluated};
 use crate::fit::features::Features;
 
 /// Something happened.
@@ -46,6 +46,8 @@ pub enum Event<'a> {
     },
     /// The head was evaluated on every split.
     Evaluated(&'a [(&'a Features, Evaluated)]),
+    /// The validation split chose a temperature and a threshold, and every split but train was judged with them.
+    Calibrated(&'a Calibrated),
     /// A training with a further seed is over.
     Seed {
         /// The seed.

@@ -12,7 +12,7 @@ use images::{ImageSize, Interpolation};
 use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome, Views};
 use pipeline::fit::{AllFeatures, Fit};
 use pipeline::folder::{self, Verifying};
-use pipeline::predict::{Predictor, most_probable};
+use pipeline::predict::{Decision, Predictor, most_probable};
 use pipeline::{Augmented, BoxError, Error, Event, Progress, Recipe, Silent, WeightsSearch};
 use rayon::ThreadPool;
 use weights::NoProgress;
@@ -136,8 +136,15 @@ fn from_pictures_to_predictions() {
     let (test, evaluated) = outcome.evaluated.last().unwrap();
     assert_eq!((test.name(), evaluated.metrics.accuracy), ("test", 1.0));
 
-    let predictor =
-        Predictor::with_head(&head, 2, None, &search(root.path()), Device::Auto).unwrap();
+    let predictor = Predictor::with_head(
+        &head,
+        Decision::default(),
+        2,
+        None,
+        &search(root.path()),
+        Device::Auto,
+    )
+    .unwrap();
     assert_eq!(predictor.recipe(), Some(extraction.recipe()));
     assert_eq!(predictor.info().hardware, extraction.recipe().hardware);
     let mut files: Vec<_> = CLASSES
@@ -157,10 +164,10 @@ fn from_pictures_to_predictions() {
         || false,
         |path, outcome| {
             match outcome {
-                Ok(probabilities) => {
-                    let best = most_probable(probabilities, predictor.classes(), 1);
+                Ok(prediction) => {
+                    let best = most_probable(prediction, predictor.classes(), 1);
                     assert!(path.to_string_lossy().contains(best[0].0), "{}", path.display());
-                    rows.extend_from_slice(probabilities);
+                    rows.extend_from_slice(prediction.probabilities);
                 }
                 Err(_) => missing += 1,
             }
@@ -259,7 +266,8 @@ fn what_is_missing_is_an_error_with_a_hint() {
     let Err(error) = AllFeatures::open(&options.features) else { panic!("there are no features") };
     assert!(matches!(error, Error::NoTrain { .. }) && error.hint().is_some(), "{error:?}");
     let search = search(root.path());
-    let found = Predictor::with_head(root.path(), 1, None, &search, Device::Cpu);
+    let found =
+        Predictor::with_head(root.path(), Decision::default(), 1, None, &search, Device::Cpu);
     let Err(error) = found else { panic!("there is no head") };
     assert!(error.to_string().contains("head.json"), "{error}");
     // Hints of a library name no flags.

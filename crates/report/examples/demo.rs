@@ -6,10 +6,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use head::calibration::{Calibration, Choice, SplitCalibration};
 use image::{ImageFormat, Rgb, RgbImage};
 use report::{
-    Epoch, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
-    most_confident_mistakes, write,
+    Chosen, Epoch, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped,
+    SplitResult, most_confident_mistakes, write,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,6 +50,13 @@ fn lesson() -> Run {
         tool_version: "fit-head 0.1.0".into(),
         sections: settings(),
         history: history(30, true),
+        calibration: splits.first().map(|split| {
+            let p: Vec<f32> =
+                split.predictions.iter().flat_map(|p| p.probabilities.iter().copied()).collect();
+            let labels: Vec<i64> =
+                split.predictions.iter().filter_map(|p| Some(p.truth? as i64)).collect();
+            Chosen { split: split.name.clone(), choice: choose(&p, &labels) }
+        }),
         splits,
         mistakes,
         repeats: Some(repeats()),
@@ -60,6 +68,15 @@ fn lesson() -> Run {
         classes,
         ..Run::default()
     }
+}
+
+/// On the split itself, for want of another.
+fn choose(probabilities: &[f32], labels: &[i64]) -> Choice {
+    let none = || Choice {
+        calibration: Calibration { rows: 0, temperature: None, threshold: None },
+        no_temperature: None,
+    };
+    Calibration::choose(probabilities, labels, 2).unwrap_or_else(|_| none())
 }
 
 fn many() -> Run {
@@ -184,6 +201,7 @@ fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> Sp
                 truth: Some(truth),
                 predicted,
                 probabilities,
+                sha256: None,
             }
         })
         .collect();
@@ -192,7 +210,14 @@ fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> Sp
     let labels: Vec<i64> =
         predictions.iter().filter_map(|p| p.truth.map(|truth| truth as i64)).collect();
     let metrics = head::metrics::evaluate(&probabilities, &labels, n).ok();
-    SplitResult { name: name.into(), metrics, predictions }
+    let chosen = (n == 2).then(|| choose(&probabilities, &labels));
+    let calibration = SplitCalibration::judge(
+        chosen.as_ref().map(|c| &c.calibration),
+        &probabilities,
+        &labels,
+        n,
+    );
+    SplitResult { name: name.into(), metrics, calibration: calibration.ok(), predictions }
 }
 
 fn mistake(prediction: &Prediction, split: &str) -> Mistake {

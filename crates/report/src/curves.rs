@@ -2,15 +2,51 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use crate::comparison::ComparedModel;
 use crate::model::Epoch;
 use crate::numbers::{counted, metric};
-use crate::plot::{HEIGHT, Panel, WIDTH};
+use crate::plot::{HEIGHT, MOST_MARKS, Panel, Series, WIDTH};
 use crate::theme;
+
+/// A quantity of an epoch.
+type Value = fn(&Epoch) -> Option<f64>;
+
+fn points(history: &[Epoch], value: Value) -> Vec<(usize, f64)> {
+    history.iter().filter_map(|epoch| Some((epoch.epoch, value(epoch)?))).collect()
+}
+
+/// Four panels with a line for each model: validation, which counts, first.
+pub(crate) fn over_each_other(models: &[ComparedModel]) -> [Panel<'static>; 4] {
+    let panel = |title, unit, most, value: Value| Panel {
+        title,
+        unit,
+        bounds: (0.0, most),
+        min_span: 0.02,
+        series: (models.iter().enumerate())
+            .map(|(i, model)| Series {
+                class: format!("s{i}"),
+                name: model.name.clone(),
+                points: points(&model.history, value),
+            })
+            .collect(),
+        most_marks: 1,
+    };
+    let (share, nats) = ("share of images predicted right", "mean cross-entropy, nats");
+    [
+        panel("Validation accuracy", share, 1.0, |epoch| epoch.val_accuracy),
+        panel("Validation loss", nats, f64::INFINITY, |epoch| epoch.val_loss),
+        panel("Training accuracy", share, 1.0, |epoch| Some(epoch.accuracy)),
+        panel("Training loss", nats, f64::INFINITY, |epoch| Some(epoch.loss)),
+    ]
+}
 
 /// Both panels, accuracy first.
 pub(crate) fn panels(history: &[Epoch]) -> [Panel<'static>; 2] {
-    let of = |value: fn(&Epoch) -> Option<f64>| -> Vec<(usize, f64)> {
-        history.iter().filter_map(|epoch| Some((epoch.epoch, value(epoch)?))).collect()
+    let both = |training: Value, validation: Value| {
+        let series = [("training", training), ("validation", validation)].map(|(name, value)| {
+            Series { class: name.to_owned(), name: name.to_owned(), points: points(history, value) }
+        });
+        series.into()
     };
     [
         Panel {
@@ -18,16 +54,16 @@ pub(crate) fn panels(history: &[Epoch]) -> [Panel<'static>; 2] {
             unit: "share of images predicted right",
             bounds: (0.0, 1.0),
             min_span: 0.02,
-            training: of(|epoch| Some(epoch.accuracy)),
-            validation: of(|epoch| epoch.val_accuracy),
+            series: both(|epoch| Some(epoch.accuracy), |epoch| epoch.val_accuracy),
+            most_marks: MOST_MARKS,
         },
         Panel {
             title: "Loss",
             unit: "mean cross-entropy, nats",
             bounds: (0.0, f64::INFINITY),
             min_span: 0.02,
-            training: of(|epoch| Some(epoch.loss)),
-            validation: of(|epoch| epoch.val_loss),
+            series: both(|epoch| Some(epoch.loss), |epoch| epoch.val_loss),
+            most_marks: MOST_MARKS,
         },
     ]
 }
@@ -68,23 +104,31 @@ pub(crate) fn describe(panel: &Panel<'_>) -> String {
         [only] => Some(metric(only.1)),
         [first, .., last] => Some(format!("{} to {}", metric(first.1), metric(last.1))),
     };
-    let Some(training) = ends(&panel.training) else {
+    let longest = panel.series.iter().map(|series| series.points.len()).max();
+    let Some(epochs @ 1..) = longest else {
         return format!("{}: no epochs.", panel.title);
     };
-    let epochs = counted(panel.training.len() as u64, "epoch", "epochs");
-    let validation = ends(&panel.validation)
-        .map_or_else(|| ", no validation".to_owned(), |ends| format!(", validation {ends}"));
-    format!("{} over {epochs}: training {training}{validation}.", panel.title)
+    let lines = panel.series.iter().map(|series| match ends(&series.points) {
+        Some(ends) => format!("{} {ends}", util::visible(&series.name)),
+        None => format!("no {}", util::visible(&series.name)),
+    });
+    let lines = lines.collect::<Vec<_>>().join(", ");
+    format!("{} over {}: {lines}.", panel.title, counted(epochs as u64, "epoch", "epochs"))
 }
 
 /// The caption: the best validation value, and where it was.
 pub(crate) fn caption(panel: &Panel<'_>) -> String {
     let is_loss = panel.title == "Loss";
-    let best = panel.validation.iter().filter(|point| point.1.is_finite()).reduce(|best, point| {
+    let of = |class: &str| {
+        let series = panel.series.iter().find(|series| series.class == class);
+        series.map_or(&[][..], |series| &series.points)
+    };
+    let (training, validation) = (of("training"), of("validation"));
+    let best = validation.iter().filter(|point| point.1.is_finite()).reduce(|best, point| {
         let better = if is_loss { point.1 < best.1 } else { point.1 > best.1 };
         if better { point } else { best }
     });
-    match (best, panel.validation.last(), panel.training.last()) {
+    match (best, validation.last(), training.last()) {
         (Some(best), Some(last), _) => format!(
             "Validation {}: {} {} at epoch {}, last {}.",
             panel.title.to_lowercase(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Repeats, Run, SplitResult};
+use crate::model::{Chosen, Repeats, Run, SplitResult};
 
 /// Goes up when a key changes its meaning or goes away; new keys do not raise it.
 const FORMAT_VERSION: u32 = 2;
@@ -30,7 +30,9 @@ pub(crate) fn metrics(run: &Run) -> Vec<u8> {
         "tool_version": run.tool_version,
         "command_line": run.command_line,
         "run": object(sections),
+        "model": run.model,
         "classes": run.classes,
+        "calibration": run.calibration.as_ref().map(of_chosen),
         "history": history.collect::<Vec<_>>(),
         "splits": object(splits),
         "repeats": run.repeats.as_ref().map(of_repeats),
@@ -48,6 +50,17 @@ fn of_split(split: &SplitResult, classes: &[String]) -> Value {
         "labelled": split.metrics.as_ref().map_or(0, |metrics| metrics.rows),
         "metrics": split.metrics,
         "definitions": definitions,
+        "calibration": split.calibration,
+    })
+}
+
+fn of_chosen(Chosen { split, choice }: &Chosen) -> Value {
+    json!({
+        "split": split,
+        "rows": choice.calibration.rows,
+        "temperature": choice.calibration.temperature,
+        "no_temperature": choice.no_temperature.map(|why| why.to_string()),
+        "threshold": choice.calibration.threshold,
     })
 }
 

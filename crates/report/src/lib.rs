@@ -9,7 +9,9 @@
 //! | `confusion.svg` | confusion matrix of the split that the page puts first |
 //! | `history.csv` | `epoch,loss,accuracy,val_loss,val_accuracy`, full precision |
 //! | `metrics.json` | everything with a number, under stable keys |
-//! | `predictions_<split>.csv` | one line a row: file, true class, predicted class, probabilities |
+//! | `predictions_<split>.csv` | one line a row: file, true class, predicted class, probabilities, sha256 of the file |
+//!
+//! [`Saved`] reads tables again, [`write_comparison`] puts several models on one page.
 //!
 //! It draws what it is given: it reads no features, trains nothing, and computes no metric: those are [`head::metrics`]'.
 //!
@@ -17,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod comparison;
 mod confusion;
 mod curves;
 mod earlier;
@@ -27,6 +30,8 @@ mod model;
 mod numbers;
 mod page;
 mod plot;
+mod reliability;
+mod saved;
 mod tables;
 mod text;
 mod theme;
@@ -35,11 +40,14 @@ mod ticks;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use comparison::{ComparedModel, Comparison, Pair, PairTest};
 pub use error::ReportError;
 pub use mistakes::most_confident_mistakes;
 pub use model::{
-    Epoch, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
+    Chosen, Epoch, Mistake, ModelFacts, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped,
+    SplitResult,
 };
+pub use saved::Saved;
 
 /// What [`write()`] left in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +95,17 @@ pub fn write(run: &Run, dir: &Path) -> Result<Written, ReportError> {
     let page = put(&("report.html".into(), page::page(run, &names)))?;
     files.push(page.clone());
     Ok(Written { page, files })
+}
+
+/// Writes the page of a comparison, as [`write()`] does with its files.
+///
+/// # Errors
+/// The file system refuses.
+pub fn write_comparison(comparison: &Comparison, path: &Path) -> Result<(), ReportError> {
+    let folder = util::atomic::folder_of(path);
+    fs::create_dir_all(folder).map_err(failed("create the folder", folder))?;
+    let bytes = page::compare::page(comparison);
+    util::atomic::write(path, |out| out.write_all(&bytes)).map_err(failed("write", path))
 }
 
 /// Some file systems don't tell upper case from lower.

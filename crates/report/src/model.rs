@@ -5,7 +5,9 @@
 //! A number that has no value (for example the precision of a class that was never predicted) is `None`: pages say "not defined",
 //! JSON says `null`. A loss that is no number (NaN, infinite) is told so on the page, and is `null` in JSON too.
 
+use head::calibration::{Choice, SplitCalibration};
 use head::metrics::Metrics;
+use serde::{Deserialize, Serialize};
 
 /// All that a report says of one trained head.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,12 +22,16 @@ pub struct Run {
     pub tool_version: String,
     /// What was run, in groups: base, weights, size, preprocessing, engine, precision, training settings.
     pub sections: Vec<Section>,
+    /// How large the model is and how long it took; none where nobody knows.
+    pub model: Option<ModelFacts>,
     /// Class names in label order.
     pub classes: Vec<String>,
     /// One entry an epoch, in order.
     pub history: Vec<Epoch>,
     /// One entry an evaluated split, in the order to show them in.
     pub splits: Vec<SplitResult>,
+    /// The temperature and the threshold, where a validation split chose them.
+    pub calibration: Option<Chosen>,
     /// The mistakes to show, most confident first (see [`most_confident_mistakes`](crate::most_confident_mistakes)).
     pub mistakes: Vec<Mistake>,
     /// Results over several seeds, when there were several.
@@ -42,6 +48,24 @@ impl Run {
     pub fn headline(&self) -> Option<&SplitResult> {
         self.splits.iter().find(|split| split.name == "test").or_else(|| self.splits.last())
     }
+}
+
+/// How large a model is, and how long its training took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    /// Weights and biases that were trained.
+    pub parameters: u64,
+    /// Wall-clock time of the training, without the making of features.
+    pub training_seconds: f64,
+}
+
+/// What a split chose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chosen {
+    /// The split.
+    pub split: String,
+    /// What it chose.
+    pub choice: Choice,
 }
 
 /// A titled group of names and values, for example `Base`: `backbone` = `vgg16`, `layer` = `block5_pool`.
@@ -88,6 +112,8 @@ pub struct SplitResult {
     pub name: String,
     /// How good the predictions are, with the confusion matrix; none when nothing was labelled.
     pub metrics: Option<Metrics>,
+    /// How far the probabilities can be taken at their word; none where nobody asks.
+    pub calibration: Option<SplitCalibration>,
     /// One entry a row of the split.
     pub predictions: Vec<Prediction>,
 }
@@ -99,6 +125,8 @@ pub struct Prediction {
     pub row: u64,
     /// The file that the row came from.
     pub file: String,
+    /// sha256 of the file's bytes, where it is known.
+    pub sha256: Option<[u8; 32]>,
     /// True class, where it is known.
     pub truth: Option<usize>,
     /// Class that was predicted.

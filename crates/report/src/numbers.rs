@@ -24,6 +24,30 @@ pub(crate) fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| NOT_DEFINED.to_owned(), metric)
 }
 
+/// A size: `8.4 MB`, in powers of 1,000.
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.2} GB", count as f64 / 1e9),
+    }
+}
+
+/// A time in seconds: `4.20 s`, `59 s`, `3 min 20 s`, `2 h 05 min`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if seconds.is_nan() || seconds < 0.0 {
+        return NOT_DEFINED.to_owned();
+    }
+    let whole = seconds.round() as u64;
+    match seconds {
+        s if s < 10.0 => format!("{s:.2} s"),
+        s if s < 119.5 => format!("{whole} s"),
+        s if s < 7199.5 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
 /// A probability: three decimals, and never rounded up to a certainty that is none.
 pub(crate) fn probability(value: f32) -> String {
     if value.is_nan() {
@@ -115,6 +139,14 @@ mod tests {
         assert_eq!(percent(1, 100_000), "< 0.1%");
         assert_eq!(percent(5, 5), "100.0%");
         assert_eq!(percent(0, 0), NOT_DEFINED);
+    }
+
+    #[test]
+    fn sizes_and_times() {
+        let sizes = [999, 8_390_000, 1_500, 2_000_000_000].map(bytes);
+        assert_eq!(sizes, ["999 B", "8.4 MB", "1.5 kB", "2.00 GB"]);
+        let times = [4.2, 59.3, 200.4, 7500.0, f64::NAN].map(duration);
+        assert_eq!(times, ["4.20 s", "59 s", "3 min 20 s", "2 h 05 min", NOT_DEFINED]);
     }
 
     #[test]

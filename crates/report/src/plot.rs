@@ -1,4 +1,4 @@
-//! One panel with the training line and the validation line of one quantity.
+//! One panel with the lines of one quantity over the epochs.
 //!
 //! Drawn as plain SVG with classes instead of colours, so that the page's theme reaches into it. (Plotting libraries write
 //! fixed colours into their SVG; that is why none is used here.)
@@ -15,8 +15,8 @@ pub(crate) const HEIGHT: f64 = 290.0;
 const TOP: f64 = 52.0;
 const BOTTOM: f64 = HEIGHT - 40.0;
 const RIGHT: f64 = WIDTH - 14.0;
-/// Beyond this many epochs, points would touch: the lines alone are clearer.
-const MOST_MARKS: usize = 60;
+/// Beyond this many epochs, points would touch.
+pub(crate) const MOST_MARKS: usize = 60;
 
 /// What a panel shows.
 pub(crate) struct Panel<'a> {
@@ -28,51 +28,63 @@ pub(crate) struct Panel<'a> {
     pub(crate) bounds: (f64, f64),
     /// Least span of the vertical axis.
     pub(crate) min_span: f64,
+    /// What is drawn over each other, the last on top.
+    pub(crate) series: Vec<Series>,
+    /// Up to this many epochs each has its mark; beyond, the lines alone are clearer.
+    pub(crate) most_marks: usize,
+}
+
+/// One line.
+pub(crate) struct Series {
+    /// Its class in the style sheet: `training`, `validation`, `s0`, …
+    pub(crate) class: String,
+    /// What it is.
+    pub(crate) name: String,
     /// `(epoch, value)`.
-    pub(crate) training: Vec<(usize, f64)>,
-    /// `(epoch, value)`; empty without validation.
-    pub(crate) validation: Vec<(usize, f64)>,
+    pub(crate) points: Vec<(usize, f64)>,
 }
 
 impl Panel<'_> {
     /// The panel's shapes, to be put into an `svg` of class `pic` with the panel's size.
     pub(crate) fn shapes(&self) -> Markup {
-        let values = self.training.iter().chain(&self.validation);
+        let values = self.series.iter().flat_map(|series| &series.points);
         let y = ticks::around(values.clone().map(|point| point.1), self.min_span, self.bounds);
         let epochs = || values.clone().map(|point| point.0);
         let x = epochs().min().zip(epochs().max()).map(|(first, last)| ticks::whole(first, last));
         html! {
             text.title x="2" y="17" { (self.title) }
             text.soft x="2" y="36" { (self.unit) }
-            (legend(!self.validation.is_empty()))
+            (self.legend())
             @if let (Some(x), Some(y)) = (x, y) {
                 @let frame = Frame::new(x, y);
                 (frame.axes())
-                (frame.series("training", &self.training))
-                (frame.series("validation", &self.validation))
+                @for series in &self.series { (frame.series(series, self.most_marks)) }
             } @else {
                 rect.frame x="2" y=(TOP) width=(RIGHT - 2.0) height=(BOTTOM - TOP) {}
                 text.soft x=(WIDTH / 2.0) y=((TOP + BOTTOM) / 2.0) text-anchor="middle" { "no values to draw" }
             }
         }
     }
-}
 
-/// Above the plot, on the right, where no line can run.
-fn legend(validation: bool) -> Markup {
-    let entry = |name: &str, at: f64| {
+    /// Above the plot, on the right, where no line can run. The page has one of its own for more than two lines.
+    fn legend(&self) -> Markup {
+        let entry = |name: &str, at: f64| {
+            html! {
+                line class={ "line " (name) } x1=(at) y1="13" x2=(at + 30.0) y2="13" {}
+                (mark(name, at + 15.0, 13.0, None))
+                text x=(at + 36.0) y="17" { (name) }
+            }
+        };
+        let has = |name: &str| {
+            self.series.iter().any(|series| series.class == name && !series.points.is_empty())
+        };
         html! {
-            line class={ "line " (name) } x1=(at) y1="13" x2=(at + 30.0) y2="13" {}
-            (mark(name, at + 15.0, 13.0, None))
-            text x=(at + 36.0) y="17" { (name) }
-        }
-    };
-    html! {
-        @if validation {
-            (entry("training", 218.0))
-            (entry("validation", 319.0))
-        } @else {
-            (entry("training", 328.0))
+            @if has("validation") {
+                (entry("training", 218.0))
+                (entry("validation", 319.0))
+            } @else if self.series.iter().any(|series| series.class == "training") {
+                (entry("training", 328.0))
+            }
         }
     }
 }
@@ -117,17 +129,18 @@ impl Frame {
         }
     }
 
-    fn series(&self, name: &str, points: &[(usize, f64)]) -> Markup {
+    fn series(&self, series: &Series, most_marks: usize) -> Markup {
+        let Series { class, name, points } = series;
         let place = |&(epoch, value): &(usize, f64)| (self.across(epoch as f64), self.up(value));
         let runs = points.split(|point| !ticks::drawable(point.1));
         html! {
             @for run in runs.filter(|run| run.len() > 1) {
-                polyline class={ "line " (name) } points=(path(run.iter().map(place))) {}
+                polyline class={ "line " (class) } points=(path(run.iter().map(place))) {}
             }
             @for (i, point) in points.iter().enumerate() {
-                @if ticks::drawable(point.1) && (points.len() <= MOST_MARKS || is_alone(points, i)) {
+                @if ticks::drawable(point.1) && (points.len() <= most_marks || is_alone(points, i)) {
                     @let (x, y) = place(point);
-                    (mark(name, x, y, Some(format!("epoch {}, {name}: {:.4}", point.0, point.1))))
+                    (mark(class, x, y, Some(format!("epoch {}, {}: {:.4}", point.0, util::visible(name), point.1))))
                 }
             }
         }
@@ -145,7 +158,7 @@ fn is_alone(points: &[(usize, f64)], i: usize) -> bool {
 fn mark(name: &str, x: f64, y: f64, label: Option<String>) -> Markup {
     let label = html! { @if let Some(label) = label { title { (label) } } };
     html! {
-        @if name == "training" {
+        @if name != "validation" {
             circle class={ "mark " (name) } cx=(round(x)) cy=(round(y)) r="2.4" { (label) }
         } @else {
             rect class={ "mark " (name) } x=(round(x - 2.6)) y=(round(y - 2.6)) width="5.2" height="5.2" { (label) }

@@ -21,13 +21,15 @@ pub(crate) fn history(epochs: &[Epoch]) -> Vec<u8> {
     )
 }
 
-/// `predictions_<split>.csv`: `row,file,class,predicted,correct`, then a column `p_<class>` for each class.
+/// `predictions_<split>.csv`: `row,file,class,predicted,correct`, then a column `p_<class>` for each class, then `sha256` of the
+/// file, in hex.
 ///
 /// Names that a spreadsheet would take for formulas are escaped as [`util::csv_cell`] says; those of `extract` are already.
 /// `class` and `correct` are empty where the true class is not known.
 pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
     let mut header = ["row", "file", "class", "predicted", "correct"].map(String::from).to_vec();
     header.extend(classes.iter().map(|class| format!("p_{class}")));
+    header.push("sha256".to_owned());
     table(
         header,
         split.predictions.iter().map(|prediction| {
@@ -40,6 +42,7 @@ pub(crate) fn predictions(split: &SplitResult, classes: &[String]) -> Vec<u8> {
                 truth.map(|t| (t == prediction.predicted).to_string()).unwrap_or_default(),
             ];
             fields.extend(prediction.probabilities.iter().map(|p| format!("{p:?}")));
+            fields.push(prediction.sha256.iter().flatten().map(|b| format!("{b:02x}")).collect());
             fields
         }),
     )
@@ -129,6 +132,7 @@ mod tests {
             truth,
             predicted: 1,
             probabilities: vec![0.1, 0.9],
+            sha256: None,
         };
         let predictions = vec![row(Some(0)), row(None)];
         let split = SplitResult { name: "test".into(), predictions, ..SplitResult::default() };
@@ -150,6 +154,7 @@ mod tests {
                     truth: Some(0),
                     predicted: 1,
                     probabilities: vec![0.1, 0.9],
+                    sha256: Some([0x0a; 32]),
                 },
                 Prediction {
                     row: 1,
@@ -157,6 +162,7 @@ mod tests {
                     truth: None,
                     predicted: 0,
                     probabilities: vec![f32::NAN, f32::MIN_POSITIVE],
+                    sha256: None,
                 },
             ],
             ..SplitResult::default()
@@ -170,5 +176,6 @@ mod tests {
         assert_eq!(rows[0][5].parse::<f32>().expect("a number"), 0.1f32);
         assert_eq!((&rows[1][2], &rows[1][4], &rows[1][5]), ("", "", "NaN"));
         assert_eq!(rows[1][6].parse::<f32>().expect("a number"), f32::MIN_POSITIVE);
+        assert_eq!((rows[0][7].to_owned(), &rows[1][7]), ("0a".repeat(32), ""));
     }
 }

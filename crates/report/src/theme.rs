@@ -20,7 +20,15 @@ pub(crate) struct Palette {
     pub(crate) blue: &'static str,
     /// Validation, and mistakes.
     pub(crate) orange: &'static str,
+    /// One a model, where models are compared; 3 : 1 against the paper or better.
+    pub(crate) models: [&'static str; MODELS],
 }
+
+/// How many models can be told from one another.
+pub(crate) const MODELS: usize = 8;
+/// Each model's line has dashes of its own too, for those who don't see its colour.
+const DASHES: [&str; MODELS] =
+    ["none", "7 4", "2 4", "13 4", "13 4 2 4", "7 3 2 3 2 3", "1.5 3", "18 5 7 5"];
 
 /// On a light ground.
 pub(crate) const LIGHT: Palette = Palette {
@@ -31,6 +39,9 @@ pub(crate) const LIGHT: Palette = Palette {
     faint: "#f1f3f5",
     blue: "#0072b2",
     orange: "#c24e00",
+    models: [
+        "#0072b2", "#c24e00", "#00795a", "#9a3d86", "#8a6d00", "#4a5bd0", "#59616b", "#c0152f",
+    ],
 };
 
 /// On a dark ground.
@@ -42,6 +53,9 @@ pub(crate) const DARK: Palette = Palette {
     faint: "#1f242a",
     blue: "#56b4e9",
     orange: "#f0a13c",
+    models: [
+        "#56b4e9", "#f0a13c", "#3fc79a", "#e58fc9", "#e6d94a", "#9db0ff", "#b9c0c9", "#ff7b72",
+    ],
 };
 
 const VARIABLES: Palette = Palette {
@@ -52,6 +66,16 @@ const VARIABLES: Palette = Palette {
     faint: "var(--faint)",
     blue: "var(--blue)",
     orange: "var(--orange)",
+    models: [
+        "var(--s0)",
+        "var(--s1)",
+        "var(--s2)",
+        "var(--s3)",
+        "var(--s4)",
+        "var(--s5)",
+        "var(--s6)",
+        "var(--s7)",
+    ],
 };
 
 /// Style of a picture that stands alone: light, dark where the viewer asks for it, each on its own ground.
@@ -74,14 +98,22 @@ pub(crate) fn page_style() -> String {
 }
 
 fn variables(palette: &Palette) -> String {
-    let Palette { paper, ink, muted, rule, faint, blue, orange } = palette;
+    let Palette { paper, ink, muted, rule, faint, blue, orange, models } = palette;
+    let models = models.iter().enumerate().map(|(i, colour)| format!("--s{i}:{colour};"));
+    let models: String = models.collect();
     format!(
-        "--paper:{paper};--ink:{ink};--muted:{muted};--rule:{rule};--faint:{faint};--blue:{blue};--orange:{orange};"
+        "{models}--paper:{paper};--ink:{ink};--muted:{muted};--rule:{rule};--faint:{faint};--blue:{blue};--orange:{orange};"
     )
 }
 
 fn picture_rules(palette: &Palette) -> String {
-    let Palette { paper, ink, muted, rule, blue, orange, faint: _ } = palette;
+    let Palette { paper, ink, muted, rule, blue, orange, faint: _, models } = palette;
+    let models = models.iter().zip(DASHES).enumerate().map(|(i, (colour, dashes))| {
+        format!(
+            ".pic .s{i}{{stroke:{colour}}}.pic .line.s{i}{{stroke-dasharray:{dashes}}}.pic .dot.s{i}{{fill:{colour}}}"
+        )
+    });
+    let models: String = models.collect();
     format!(
         ".ground{{fill:{paper}}}\
          .pic text{{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px;fill:{ink};stroke:none}}\
@@ -98,8 +130,10 @@ fn picture_rules(palette: &Palette) -> String {
          .pic .mark{{stroke-width:1.6}}\
          .pic .mark.training{{fill:{blue}}}\
          .pic .mark.validation{{fill:{paper}}}\
+         {models}.pic .line.solid{{stroke-dasharray:none}}\
          .pic .right{{fill:{blue}}}\
          .pic .wrong{{fill:{orange}}}\
+         .pic .count{{stroke:none}}.pic .count.training{{fill:{blue}}}.pic .count.validation{{fill:{orange}}}\
          .pic .frame{{fill:none;stroke:{rule};stroke-width:1}}"
     )
 }
@@ -129,6 +163,9 @@ mod tests {
             assert!(contrast(palette.ink, palette.paper) >= 7.0);
             for text in [palette.muted, palette.blue, palette.orange] {
                 assert!(contrast(text, palette.paper) >= 4.5, "{text} on {}", palette.paper);
+            }
+            for line in palette.models {
+                assert!(contrast(line, palette.paper) >= 3.0, "{line} on {}", palette.paper);
             }
         }
     }

@@ -1,110 +1,16 @@
 //! Whole reports of small and of awkward runs.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 
-use head::metrics::{ClassMetrics, Metrics};
+use common::{metrics, run};
 use proptest::prelude::*;
-use report::{
-    Epoch, Mistake, Prediction, RepeatedMetric, Repeats, ReportError, Run, Section, Skipped,
-    SplitResult, write,
-};
+use report::{Epoch, ReportError, Run, SplitResult, write};
 use roxmltree::Document;
 use serde_json::Value;
-
-/// The shortest bytes that begin as a JPEG does.
-const JPEG: [u8; 4] = [0xff, 0xd8, 0xff, 0xe0];
-
-fn names(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
-}
-
-/// Metrics with this matrix; the numbers are easy to know again.
-fn metrics(confusion: Vec<Vec<u64>>) -> Metrics {
-    let of = |class: usize| {
-        let (hits, support) = (confusion[class][class], confusion[class].iter().sum());
-        let predicted: u64 = confusion.iter().map(|row| row[class]).sum();
-        let precision = (predicted > 0).then(|| hits as f64 / predicted as f64);
-        let (recall, f1, roc_auc) = (None, None, None);
-        ClassMetrics { class, precision, recall, f1, roc_auc, support, predicted }
-    };
-    Metrics {
-        rows: confusion.iter().flatten().sum(),
-        accuracy: 0.1 + 0.2,
-        precision: Some(0.75),
-        recall: Some(0.5),
-        f1: Some(0.6),
-        roc_auc: None,
-        log_loss: 0.25,
-        per_class: (0..confusion.len()).map(of).collect(),
-        confusion,
-    }
-}
-
-fn split(name: &str, classes: usize) -> SplitResult {
-    let mut confusion = vec![vec![0; classes]; classes];
-    let mut predictions = Vec::new();
-    for (truth, row) in confusion.iter_mut().enumerate() {
-        let predicted = if truth == 1 { 0 } else { truth };
-        row[predicted] += 1;
-        let mut probabilities = vec![0.25 / classes as f32; classes];
-        probabilities[predicted] = 0.75;
-        predictions.push(Prediction {
-            row: truth as u64,
-            file: format!("{name}/{truth}.jpg"),
-            truth: Some(truth),
-            predicted,
-            probabilities,
-        });
-    }
-    SplitResult { name: name.to_owned(), metrics: Some(metrics(confusion)), predictions }
-}
-
-fn run(classes: &[&str]) -> Run {
-    Run {
-        title: "cats or dogs".into(),
-        created: "2026-05-04".into(),
-        command_line: "fit-head --head models/head".into(),
-        tool_version: "fit-head 0.1.0".into(),
-        sections: vec![Section::new("Base", [("backbone", "vgg16")])],
-        classes: names(classes),
-        history: (1..=3)
-            .map(|epoch| Epoch {
-                epoch,
-                loss: 1.0 / epoch as f64,
-                accuracy: 0.9 + 0.01 * epoch as f64,
-                val_loss: Some(0.5),
-                val_accuracy: Some(0.9),
-            })
-            .collect(),
-        splits: vec![split("validation", classes.len()), split("test", classes.len())],
-        mistakes: vec![Mistake {
-            split: "test".into(),
-            file: "test/1.jpg".into(),
-            truth: classes.len() - 1,
-            predicted: 0,
-            probability: 0.75,
-            thumbnail_jpeg: Some(JPEG.to_vec()),
-        }],
-        repeats: Some(Repeats {
-            seeds: vec![0, 1],
-            metrics: vec![RepeatedMetric {
-                key: "test_accuracy".into(),
-                label: "Test accuracy".into(),
-                values: vec![0.5, 1.0],
-                mean: 0.75,
-                half_width: None,
-            }],
-        }),
-        skipped: vec![Skipped {
-            split: "train".into(),
-            file: "train/bad.jpg".into(),
-            reason: "empty file".into(),
-        }],
-        notes: vec!["Random weights.".into()],
-    }
-}
 
 /// Everything that was written, as `(page, curves, confusion, metrics)`; the pictures are well-formed XML.
 fn written(run: &Run) -> (String, String, String, Value) {
@@ -167,11 +73,13 @@ fn metrics_have_stable_keys_and_full_precision() {
     let mut keys: Vec<&str> = metrics.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     let expected = [
+        "calibration",
         "classes",
         "command_line",
         "created",
         "format_version",
         "history",
+        "model",
         "notes",
         "repeats",
         "run",

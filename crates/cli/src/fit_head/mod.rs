@@ -9,7 +9,6 @@ use pipeline::fit::{AllFeatures, Evaluated, Features, Fit, FitOutcome};
 use pipeline::fit_report::{FitReport, Thumbnails, layers};
 use pipeline::{BoxError, Event, Progress, Recipe};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use crate::failure::exit_with;
 use crate::hints::hinted;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::leaks::describe_leak;
-use crate::{text, threads};
+use crate::{text, threads, typed};
 pub(crate) use args::FitArgs;
 
 /// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
@@ -79,7 +78,7 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         recipe: &source.recipe,
         config: &config,
         outcome: &outcome,
-        command_line: command_line(),
+        command_line: typed::command_line(),
         notes,
     };
     let written = report.write(&args.head, &mut thumbnails)?;
@@ -116,6 +115,11 @@ impl Progress for Follower<'_> {
                 }
             }
             Event::Evaluated(results) => self.evaluated(results)?,
+            Event::Calibrated(calibrated) => {
+                for line in print::calibration(calibrated) {
+                    console.say(line)?;
+                }
+            }
             Event::Seed { seed, values } => {
                 let line: Vec<String> = (values.iter())
                     .filter(|(key, _, _)| key.contains("accuracy"))
@@ -195,21 +199,6 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
     Ok(())
 }
 
-/// The command as it was typed.
-fn command_line() -> String {
-    let quoted = std::env::args_os().enumerate().map(|(i, arg)| {
-        let arg = if i == 0 {
-            Path::new(&arg).file_name().unwrap_or(&arg).to_string_lossy().into_owned()
-        } else {
-            arg.to_string_lossy().into_owned()
-        };
-        let plain = !arg.is_empty()
-            && arg.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+%@".contains(c));
-        if plain { arg } else { format!("'{}'", arg.replace('\'', r"'\''")) }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
-}
-
 /// Says which mistakes the report shows without a picture.
 fn missing_pictures(thumbnails: &Thumbnails, console: Console) -> std::io::Result<()> {
     let taken = thumbnails.taken();
@@ -230,11 +219,18 @@ fn missing_pictures(thumbnails: &Thumbnails, console: Console) -> std::io::Resul
 }
 
 fn json_result(args: &FitArgs, outcome: &FitOutcome<'_>) -> Value {
-    let FitOutcome { fitted, seconds, evaluated, repeats } = outcome;
+    let FitOutcome { fitted, seconds, evaluated, calibrated, repeats } = outcome;
     let metrics: serde_json::Map<String, Value> = evaluated
         .iter()
         .map(|(one, result)| (one.name().to_owned(), json!(result.metrics)))
         .collect();
+    let calibration = calibrated.choice.as_ref().map(|choice| &choice.calibration);
+    let judged = calibrated.splits.iter().map(|(name, judged)| (name.clone(), json!(judged)));
+    let calibration = json!({
+        "temperature": calibration.and_then(|c| c.temperature),
+        "threshold": calibration.and_then(|c| c.threshold),
+        "splits": judged.collect::<serde_json::Map<_, _>>(),
+    });
     let repeats = repeats.as_ref().map(|r| {
         let metrics = r.metrics.iter().map(|m| {
             let value = json!({ "values": m.values, "mean": m.mean, "half_width": m.half_width });
@@ -251,6 +247,7 @@ fn json_result(args: &FitArgs, outcome: &FitOutcome<'_>) -> Value {
         "stopped_early": fitted.stopped_early,
         "restored_best": fitted.restored_best,
         "metrics": metrics,
+        "calibration": calibration,
         "repeats": repeats,
     })
 }

@@ -1,7 +1,9 @@
 //! What `fit-head` says while and after it trains.
 
 use head::EpochStats;
+use head::calibration::{Choice, SplitCalibration};
 use head::metrics::Metrics;
+use pipeline::fit::Calibrated;
 
 use crate::text;
 
@@ -36,6 +38,37 @@ pub(super) fn metrics(split: &str, m: &Metrics) -> String {
         None => format!("{} not defined", one.label),
     });
     format!("{split}: {}", named.collect::<Vec<_>>().join(", "))
+}
+
+/// What the validation split chose, and what that does on each split.
+pub(super) fn calibration(calibrated: &Calibrated) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(Choice { calibration, no_temperature }) = &calibrated.choice {
+        let temperature = match (calibration.temperature, no_temperature) {
+            (Some(t), _) => format!("temperature {t:.4}"),
+            (None, Some(why)) => format!("no temperature: {why}"),
+            (None, None) => "no temperature".to_owned(),
+        };
+        let threshold = calibration.threshold.map(|t| format!("threshold {t:.4}, "));
+        let rows = text::thousands(usize::try_from(calibration.rows).unwrap_or(usize::MAX));
+        let threshold = threshold.unwrap_or_default();
+        lines.push(format!("calibration on {rows} validation rows: {threshold}{temperature}"));
+    }
+    for (name, SplitCalibration { before, after, at_threshold }) in &calibrated.splits {
+        let change = |label: &str, before: f64, after: Option<f64>| match after {
+            Some(after) => format!("{label} {before:.4} → {after:.4}"),
+            None => format!("{label} {before:.4}"),
+        };
+        let mut line = change("ECE", before.ece, after.as_ref().map(|a| a.ece));
+        if let Some(after) = after {
+            line = format!("{line}, {}", change("log loss", before.log_loss, Some(after.log_loss)));
+        }
+        if let Some(at) = at_threshold {
+            line = format!("{line}, accuracy at the threshold {:.4}", at.accuracy);
+        }
+        lines.push(format!("{name}: {line}"));
+    }
+    lines
 }
 
 /// Counts, a row a true class, a column a predicted one; the lines of a table.

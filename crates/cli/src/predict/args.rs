@@ -2,6 +2,7 @@
 
 use backbone::Device;
 use clap::Parser;
+use pipeline::predict::Threshold;
 use std::path::PathBuf;
 
 /// Classify images with a head that `fit-head` trained.
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some files were skipped, 130 interrupted.\n\n\
     Examples:\n  predict photo.jpg\n  predict --head models/head --csv holiday/ > classes.csv\n  predict --top 3 --json a.png b.png\n  \
+    predict --calibrated --threshold auto photo.jpg    as the validation split chose\n  \
     predict --backbone resnet50 --top 5 photo.jpg     the 1,000 classes of ImageNet, without a head"
 )]
 pub(crate) struct PredictArgs {
@@ -30,6 +32,14 @@ pub(crate) struct PredictArgs {
     /// How many classes to name for each file, the most probable first.
     #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) top: u16,
+    /// Probabilities with the temperature that fit-head chose on the validation split: 90% sure is then right about 90 times of
+    /// 100.
+    #[arg(long, conflicts_with = "backbone")]
+    pub(crate) calibrated: bool,
+    /// Two classes: predict the second where its probability is above T, from 0 to 1, instead of 0.5; auto: the threshold that
+    /// fit-head chose. The predicted class is named first.
+    #[arg(long, value_name = "T", conflicts_with = "backbone", value_parser = threshold)]
+    pub(crate) threshold: Option<Threshold>,
     /// Print one JSON array.
     #[arg(long, conflicts_with = "csv")]
     pub(crate) json: bool,
@@ -63,6 +73,17 @@ pub(crate) struct PredictArgs {
     pub(crate) quiet: bool,
 }
 
+/// `auto`, or a number from 0 to 1.
+fn threshold(text: &str) -> Result<Threshold, String> {
+    if text == "auto" {
+        return Ok(Threshold::Chosen);
+    }
+    match text.parse() {
+        Ok(t) if (0.0..=1.0).contains(&t) => Ok(Threshold::At(t)),
+        _ => Err("expected auto or a number from 0 to 1".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +94,14 @@ mod tests {
         PredictArgs::command().debug_assert();
         assert!(PredictArgs::try_parse_from(["predict"]).is_err());
         assert!(PredictArgs::try_parse_from(["predict", "--json", "--csv", "a.jpg"]).is_err());
+        let threshold = |t: &str| {
+            let args = PredictArgs::try_parse_from(["predict", "--threshold", t, "a.jpg"]);
+            args.ok().and_then(|args| args.threshold)
+        };
+        assert_eq!(threshold("auto"), Some(Threshold::Chosen));
+        assert_eq!(threshold("0.25"), Some(Threshold::At(0.25)));
+        for bad in ["", "1.5", "nan", "inf", "Auto"] {
+            assert_eq!(threshold(bad), None, "{bad}");
+        }
     }
 }

@@ -5,7 +5,7 @@ mod output;
 
 use anyhow::Result;
 use backbone::Hardware;
-use pipeline::predict::{Predictor, most_probable};
+use pipeline::predict::{Decision, Predictor, most_probable};
 use pipeline::{Error, NUMERICS, Recipe, WeightsSearch};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -67,7 +67,10 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     let weights = args.weights.as_deref();
     let predictor = pool.install(|| match &args.backbone {
         Some(name) => Predictor::with_classifier(name, weights, &search, args.device),
-        None => Predictor::with_head(&args.head, batch_size, weights, &search, args.device),
+        None => {
+            let decision = Decision { calibrated: args.calibrated, threshold: args.threshold };
+            Predictor::with_head(&args.head, decision, batch_size, weights, &search, args.device)
+        }
     })?;
     if let (Some(recipe), true) = (predictor.recipe(), console.remarks()) {
         warn_of_differences(recipe, &predictor.info().hardware, console);
@@ -80,9 +83,9 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         batch_size,
         || interrupt.requested(),
         |path, outcome| match outcome {
-            Ok(probabilities) => {
+            Ok(prediction) => {
                 good += 1;
-                let best = most_probable(probabilities, classes, args.top as usize);
+                let best = most_probable(prediction, classes, args.top as usize);
                 output.prediction(path, &best)
             }
             Err(error) => {

@@ -2,9 +2,11 @@
 //! never predicted, for one (scikit-learn's `zero_division=numpy.nan`).
 
 mod interval;
+mod mcnemar;
 mod named;
 
 pub use interval::wilson;
+pub use mcnemar::mcnemar;
 pub use named::Named;
 
 use crate::HeadError;

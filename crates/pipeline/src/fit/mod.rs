@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-pub use evaluate::{Evaluated, evaluate};
+pub use evaluate::{Calibrated, Evaluated, evaluate};
 pub use features::{AllFeatures, Features};
 pub use repeat::{RepeatedMetric, Repeats};
 
@@ -39,6 +39,8 @@ pub struct FitOutcome<'a> {
     pub seconds: f64,
     /// What it does on every split.
     pub evaluated: Vec<(&'a Features, Evaluated)>,
+    /// How far its probabilities can be taken at their word, and what the validation split chose.
+    pub calibrated: Calibrated,
     /// What several seeds gave; `None` for one.
     pub repeats: Option<Repeats>,
 }
@@ -92,14 +94,19 @@ impl<'a> Fit<'a> {
             evaluated.push((one, evaluate(&fitted.head, one)?));
         }
         event(Event::Evaluated(&evaluated))?;
+        let classes = features.classes();
+        let validation = features.validation.as_ref();
+        let calibrated = evaluate::calibrate(&evaluated, validation, classes.len())?;
+        event(Event::Calibrated(&calibrated))?;
         let test = evaluated.iter().find(|(one, _)| one.name() == "test");
         let mut seeds = Seeds::default();
         seeds.add(config.seed, &fitted, test.map(|(_, result)| &result.metrics));
         self.further_seeds(&mut seeds, progress)?;
-        let manifest =
-            HeadManifest::new(&fitted, config, features.classes().to_vec(), self.described.clone());
+        let described = self.described.clone();
+        let mut manifest = HeadManifest::new(&fitted, config, classes.to_vec(), described);
+        manifest.calibration = calibrated.choice.as_ref().map(|choice| choice.calibration.clone());
         fitted.head.save(&self.folder, &manifest)?;
-        Ok(Some(FitOutcome { fitted, seconds, evaluated, repeats: seeds.summary() }))
+        Ok(Some(FitOutcome { fitted, seconds, evaluated, calibrated, repeats: seeds.summary() }))
     }
 
     fn train(

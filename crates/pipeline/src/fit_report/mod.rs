@@ -7,10 +7,9 @@ pub use thumbnails::Thumbnails;
 
 use head::{Activation, FitConfig, Head};
 use report::{
-    Epoch, Mistake, RepeatedMetric, Repeats, Run, Section, Skipped, SplitResult,
-    most_confident_mistakes,
+    Chosen, Epoch, Mistake, ModelFacts, RepeatedMetric, Repeats, Run, Section, Skipped,
+    SplitResult, most_confident_mistakes,
 };
-use std::collections::HashMap;
 use std::path::Path;
 use util::thousands;
 
@@ -53,17 +52,27 @@ impl FitReport<'_> {
         let Self { features, outcome, .. } = *self;
         let fitted = &outcome.fitted;
         let classes = features.classes().len();
-        let results = outcome.evaluated.iter();
-        let splits: Result<Vec<_>, Error> =
-            results.map(|(one, result)| split_result(one, result, classes)).collect();
-        let splits = splits?;
+        let calibrated = &outcome.calibrated;
+        let splits = outcome.evaluated.iter().map(|(one, result)| {
+            let calibration = calibrated.splits.iter().find(|(name, _)| name == one.name());
+            split_result(one, result, calibration.map(|(_, judged)| judged), classes)
+        });
+        let splits = splits.collect::<Result<Vec<_>, Error>>()?;
+        let chosen_on = features.validation.as_ref().map(|one| one.name().to_owned());
         let name = dir.file_name().unwrap_or(dir.as_os_str());
         Ok(Run {
             title: title(features.classes()),
-            created: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            created: crate::now(),
             command_line: self.command_line.clone(),
             tool_version: format!("feature-cache {}", env!("CARGO_PKG_VERSION")),
             sections: sections(&name.to_string_lossy(), self),
+            model: Some(ModelFacts {
+                parameters: fitted.head.parameter_count() as u64,
+                training_seconds: outcome.seconds,
+            }),
+            calibration: chosen_on
+                .zip(calibrated.choice.clone())
+                .map(|(split, choice)| Chosen { split, choice }),
             classes: features.classes().to_vec(),
             history: fitted
                 .history
@@ -76,7 +85,7 @@ impl FitReport<'_> {
                     val_accuracy: e.val_accuracy,
                 })
                 .collect(),
-            mistakes: mistakes(features, &splits, thumbnails)?,
+            mistakes: mistakes(&splits, thumbnails),
             splits,
             repeats: outcome.repeats.as_ref().map(repeats),
             skipped: skipped(features)?,
@@ -180,25 +189,12 @@ fn sections(name: &str, trained: &FitReport<'_>) -> Vec<Section> {
 }
 
 /// The mistakes of the split that the page puts first, with their pictures where the files are still there.
-fn mistakes(
-    features: &AllFeatures,
-    splits: &[SplitResult],
-    thumbnails: &mut Thumbnails,
-) -> Result<Vec<Mistake>, Error> {
+fn mistakes(splits: &[SplitResult], thumbnails: &mut Thumbnails) -> Vec<Mistake> {
     let Some(split) = splits.iter().find(|s| s.name == "test").or(splits.last()) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
-    let source = features.iter().find(|one| one.name() == split.name);
     let shown = most_confident_mistakes(split, MISTAKES);
-    let mut sha256: HashMap<u64, [u8; 32]> = HashMap::new();
-    for entry in source.map(|one| one.reader.index()).transpose()?.unwrap_or_default() {
-        if let (Some(row), Some(sha)) = (entry.row, entry.sha256)
-            && shown.iter().any(|p| p.row == row)
-        {
-            sha256.insert(row, sha);
-        }
-    }
-    Ok(shown
+    shown
         .into_iter()
         .map(|p| Mistake {
             split: split.name.clone(),
@@ -206,9 +202,9 @@ fn mistakes(
             truth: p.truth.unwrap_or_default(),
             predicted: p.predicted,
             probability: p.probabilities.get(p.predicted).copied().unwrap_or(f32::NAN),
-            thumbnail_jpeg: thumbnails.take(&split.name, &p.file, sha256.get(&p.row).copied()),
+            thumbnail_jpeg: thumbnails.take(&split.name, &p.file, p.sha256),
         })
-        .collect())
+        .collect()
 }
 
 fn repeats(found: &fit::Repeats) -> Repeats {

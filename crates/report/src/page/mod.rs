@@ -1,5 +1,7 @@
 //! `report.html`: one file, no scripts, nothing fetched from elsewhere.
 
+mod calibration;
+pub(crate) mod compare;
 mod matrix;
 mod mistakes;
 mod results;
@@ -19,6 +21,34 @@ const STYLE: &str = include_str!("style.css");
 /// The page's bytes. `files` are the names of those beside it.
 pub(crate) fn page(run: &Run, files: &[String]) -> Vec<u8> {
     let title = visible(&run.title);
+    let body = html! {
+        header {
+            h1 { (title) }
+            p.made.soft { (made(&run.created, &run.tool_version)) }
+            (headline(run))
+            @if !run.notes.is_empty() {
+                ul.notes aria-label="Notes" {
+                    @for note in &run.notes { li { (visible(note)) } }
+                }
+            }
+        }
+        main {
+            (results::metrics(run))
+            (curves_section(run))
+            (results::repeats(run))
+            (confusion_section(run))
+            (calibration::section(run))
+            (mistakes::section(run))
+            (run_details::section(run))
+            (run_details::skipped(run))
+        }
+        (footer(files))
+    };
+    document(&title, &run.tool_version, &body)
+}
+
+/// A page with this body.
+fn document(title: &str, tool: &str, body: &Markup) -> Vec<u8> {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -29,44 +59,19 @@ pub(crate) fn page(run: &Run, files: &[String]) -> Vec<u8> {
                 // Nothing from outside, and no script: also not by way of a file name that slipped through.
                 meta http-equiv="Content-Security-Policy"
                     content="default-src 'none'; img-src data:; style-src 'unsafe-inline'";
-                meta name="generator" content=(run.tool_version);
+                meta name="generator" content=(tool);
                 title { (title) }
                 style { (PreEscaped(theme::page_style())) (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    h1 { (title) }
-                    p.made.soft { (made(run)) }
-                    (headline(run))
-                    @if !run.notes.is_empty() {
-                        ul.notes aria-label="Notes" {
-                            @for note in &run.notes { li { (visible(note)) } }
-                        }
-                    }
-                }
-                main {
-                    (results::metrics(run))
-                    (curves_section(run))
-                    (results::repeats(run))
-                    (confusion_section(run))
-                    (mistakes::section(run))
-                    (run_details::section(run))
-                    (run_details::skipped(run))
-                }
-                (footer(files))
-            }
+            body { (body) }
         }
     };
     markup.into_string().into_bytes()
 }
 
-fn made(run: &Run) -> String {
-    [run.created.as_str(), run.tool_version.as_str()]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .map(visible)
-        .collect::<Vec<_>>()
-        .join(" · ")
+fn made(created: &str, tool: &str) -> String {
+    let parts = [created, tool].into_iter().filter(|part| !part.is_empty());
+    parts.map(visible).collect::<Vec<_>>().join(" · ")
 }
 
 /// The one figure that most readers came for.
