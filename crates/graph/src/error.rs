@@ -27,6 +27,14 @@ pub enum GraphError {
     /// No node has this name.
     #[error("no node is named '{0}'")]
     UnknownNode(String),
+    /// The graph can't be split at this node.
+    #[error("can't split the network at '{node}': {reason}")]
+    Split {
+        /// The node's name, or a position that no node has.
+        node: String,
+        /// What is in the way.
+        reason: &'static str,
+    },
     /// The image is too small, or shapes do not go together.
     #[error("node '{node}': {reason}")]
     Shape {

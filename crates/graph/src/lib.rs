@@ -34,6 +34,7 @@ mod padding;
 mod params;
 mod pool;
 mod shape;
+mod split;
 mod summary;
 
 pub use self::graph::{Graph, Node};

@@ -3,6 +3,7 @@
 
 mod cuts;
 mod keras;
+mod splits;
 mod state_dicts;
 mod summaries;
 
