@@ -56,6 +56,11 @@ impl Builder {
         self.add(name, op, inputs)
     }
 
+    /// A node's name; empty for a node of another builder.
+    pub(crate) fn name(&self, node: NodeId) -> &str {
+        self.nodes.get(node.0).map_or("", |node| node.name.as_str())
+    }
+
     /// Says what the names of a node's tensors start with in the weights file. See [`Node::tensors`].
     pub fn name_tensors(&mut self, node: NodeId, prefix: impl Into<String>) {
         if let Some(node) = self.nodes.get_mut(node.0) {

@@ -20,29 +20,38 @@ impl Graph {
             let pixels = pixels(*output);
             let weights = match &node.op {
                 Op::Conv(conv) => {
-                    conv.kernel[0] * conv.kernel[1] * channels / conv.groups.max(1) * conv.filters
+                    let [height, width] = conv.kernel;
+                    product(&[height, width, channels / conv.groups.max(1), conv.filters])
                 }
                 Op::Depthwise(depthwise) => {
-                    depthwise.kernel[0] * depthwise.kernel[1] * channels * depthwise.multiplier
+                    let [height, width] = depthwise.kernel;
+                    product(&[height, width, channels, depthwise.multiplier])
                 }
                 Op::Separable(separable) => {
                     let depthwise = &separable.depthwise;
-                    let between = channels * depthwise.multiplier;
-                    between * (depthwise.kernel[0] * depthwise.kernel[1] + separable.filters)
+                    let [height, width] = depthwise.kernel;
+                    let between = product(&[channels, depthwise.multiplier]);
+                    let taps = product(&[height, width]).saturating_add(separable.filters as u64);
+                    between.saturating_mul(taps)
                 }
-                Op::Dense(dense) => channels * dense.units,
+                Op::Dense(dense) => product(&[channels, dense.units]),
                 _ => 0,
             };
-            sum = sum.saturating_add(pixels.saturating_mul(weights as u64));
+            sum = sum.saturating_add(pixels.saturating_mul(weights));
         }
         Ok(sum)
     }
 }
 
+/// `u64::MAX` where the product does not fit.
+fn product(factors: &[usize]) -> u64 {
+    factors.iter().fold(1, |product, &factor| product.saturating_mul(factor as u64))
+}
+
 /// Pixels of a map, tokens of a row of them; a vector counts as one.
 fn pixels(shape: Shape) -> u64 {
     match shape {
-        Shape::Map { height, width, .. } => height as u64 * width as u64,
+        Shape::Map { height, width, .. } => product(&[height, width]),
         Shape::Tokens { count, .. } => count as u64,
         Shape::Vector { .. } => 1,
     }

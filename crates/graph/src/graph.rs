@@ -20,6 +20,9 @@ pub struct Node {
     pub tensors: Option<String>,
 }
 
+/// As many f32 as a single allocation can hold.
+const MOST_VALUES: usize = isize::MAX as usize / 4;
+
 /// A network with one input and one output. Nodes come after their inputs, the output last, in the order of Keras's
 /// `model.layers`.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +103,7 @@ impl Graph {
     /// The output shape of every node for an image of `[height, width]`, in the order of [`Graph::nodes`].
     ///
     /// # Errors
-    /// [`GraphError::Shape`]: the image is too small, or shapes do not go together.
+    /// [`GraphError::Shape`]: the image is too small, shapes do not go together, or an output is larger than any memory.
     pub fn shapes(&self, image: [usize; 2]) -> Result<Vec<Shape>, GraphError> {
         let mut shapes: Vec<Shape> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
@@ -108,6 +111,10 @@ impl Graph {
             let shape = infer::output_shape(&node.op, image, &inputs);
             let shape =
                 shape.map_err(|reason| GraphError::Shape { node: node.name.clone(), reason })?;
+            if shape.values() > MOST_VALUES {
+                let reason = format!("an output of {shape} fits into no memory");
+                return Err(GraphError::Shape { node: node.name.clone(), reason });
+            }
             shapes.push(shape);
         }
         Ok(shapes)

@@ -25,6 +25,7 @@
 mod builder;
 mod conv;
 mod cost;
+pub mod description;
 mod error;
 mod graph;
 mod infer;

@@ -81,14 +81,17 @@ pub(crate) fn of(node: &Node, input: Shape) -> Vec<ParamSpec> {
             let [h, w] = depthwise.kernel;
             spec(Role::DepthwiseKernel, &[h, w, channels, depthwise.multiplier]);
             if depthwise.bias {
-                spec(Role::Bias, &[channels * depthwise.multiplier]);
+                spec(Role::Bias, &[channels.saturating_mul(depthwise.multiplier)]);
             }
         }
         Op::Separable(separable) => {
             let [h, w] = separable.depthwise.kernel;
             let multiplier = separable.depthwise.multiplier;
             spec(Role::DepthwiseKernel, &[h, w, channels, multiplier]);
-            spec(Role::PointwiseKernel, &[1, 1, channels * multiplier, separable.filters]);
+            spec(
+                Role::PointwiseKernel,
+                &[1, 1, channels.saturating_mul(multiplier), separable.filters],
+            );
             if separable.bias {
                 spec(Role::Bias, &[separable.filters]);
             }

@@ -51,7 +51,7 @@ pub fn summary(graph: &Graph, image: [usize; 2]) -> Result<String, GraphError> {
     let _ = writeln!(
         table,
         "Total params: {}\nTrainable params: {}\nNon-trainable params: {}\n{thin}",
-        thousands(trainable + frozen),
+        thousands(trainable.saturating_add(frozen)),
         thousands(trainable),
         thousands(frozen)
     );
@@ -59,7 +59,8 @@ pub fn summary(graph: &Graph, image: [usize; 2]) -> Result<String, GraphError> {
 }
 
 fn total(params: &[ParamSpec], wanted: impl Fn(&ParamSpec) -> bool) -> usize {
-    params.iter().filter(|spec| wanted(spec)).map(ParamSpec::values).sum()
+    let values = params.iter().filter(|spec| wanted(spec)).map(ParamSpec::values);
+    values.fold(0, usize::saturating_add)
 }
 
 /// One row, each field cut and padded to the end of its column, as Keras's `print_row` does.

@@ -1,7 +1,8 @@
-//! Bases in two parts, one that stays frozen and one that is trained.
+//! Bases in two parts, one that stays frozen and one that is trained, and bases as text.
 
 use super::keras_graph;
 use crate::bases::ALL;
+use graph::description::Description;
 
 #[test]
 fn a_split_anywhere_has_the_shapes_and_parameters_of_the_whole() {
@@ -47,5 +48,22 @@ fn residual_blocks_stay_whole() {
     // The middle of ResNet's last block takes what its shortcut takes too.
     assert_eq!(block("resnet50", "conv5_block3_2_conv"), "conv5_block2_out");
     assert_eq!(block("xception", "block14_sepconv1"), "add_11");
-    assert_eq!(block("mobilenet-v2", "block_16_project"), block("mobilenet-v2", "block_16_expand"));
+    assert_eq!(block("mobilenet-v2", "block_15_project"), "block_14_add");
+    // A block without a sum is a chain.
+    assert_eq!(block("mobilenet-v2", "block_16_project"), "block_16_depthwise_relu");
+}
+
+#[test]
+fn every_base_comes_back_from_its_description() {
+    for definition in ALL {
+        for variant in definition.variants {
+            for top in [false, true] {
+                let Ok(graph) = definition.graph(variant, top) else { continue };
+                let described = Description::of(&graph);
+                let json = serde_json::to_string(&described).unwrap();
+                let read: Description = serde_json::from_str(&json).unwrap();
+                assert_eq!(read.build(3).unwrap(), graph, "{}", definition.name);
+            }
+        }
+    }
 }
