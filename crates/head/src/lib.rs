@@ -39,6 +39,6 @@ pub use memory_estimate::training_bytes;
 pub use model::{Activation, Head, Layer};
 pub use random::{Randomness, Seeded};
 pub use store::{
-    FORMAT_VERSION, HEAD_JSON, HEAD_TENSORS, HeadManifest, LayerRecord, TensorsRecord,
-    TrainingRecord, check_features,
+    FORMAT_VERSION, HEAD_JSON, HEAD_TENSORS, HeadManifest, LayerRecord, NetworkRecord, SavedModel,
+    SavedNetwork, TensorsRecord, TrainingRecord, check_features,
 };

@@ -5,14 +5,41 @@
 //! Memory: two batches of pixels and one of features, whatever the number of files, and what `load` holds meanwhile. It may
 //! wait for memory that other loads hold, since those need no thread of the pool but their own to go on.
 
-use backbone::{EngineError, Extractor};
+use backbone::Extractor;
 use rayon::prelude::*;
 
 use crate::error::Error;
 
+/// Makes a row of values of each image.
+pub(crate) trait Rows: Sync {
+    /// Values of one image.
+    fn image_values(&self) -> usize;
+    /// Values of one row.
+    fn row_values(&self) -> usize;
+    /// The rows of `batch` images; a row depends on its image alone.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn run(&self, batch: usize, images: &[f32], rows: &mut [f32]) -> Result<(), Error>;
+}
+
+impl Rows for Extractor {
+    fn image_values(&self) -> usize {
+        self.image_values()
+    }
+
+    fn row_values(&self) -> usize {
+        self.row_values()
+    }
+
+    fn run(&self, batch: usize, images: &[f32], rows: &mut [f32]) -> Result<(), Error> {
+        Ok(self.run(batch, images, rows)?)
+    }
+}
+
 /// What runs the files.
-pub(crate) struct Batches<'a> {
-    pub(crate) extractor: &'a Extractor,
+pub(crate) struct Batches<'a, R: Rows> {
+    pub(crate) extractor: &'a R,
     pub(crate) pool: &'a rayon::ThreadPool,
     /// Images the base takes at once.
     pub(crate) batch_size: usize,
@@ -28,7 +55,7 @@ struct Batch<'i, I, T, E> {
     items: Vec<(&'i I, Result<T, E>)>,
 }
 
-impl Batches<'_> {
+impl<R: Rows> Batches<'_, R> {
     /// Runs `items` in order until the end or until `stop` says so, finishing the batches in hand.
     ///
     /// `load` fills the pixels of a file's views, or says why it can't. `sink` gets every item in order, with its feature row or
@@ -56,7 +83,7 @@ impl Batches<'_> {
             let (ran, next) = self.pool.install(|| {
                 rayon::join(|| self.extract(&batch.pixels, &mut features), || upcoming.map(decode))
             });
-            ran.map_err(Error::from)?;
+            ran?;
             let mut rows = features.chunks_exact(row_values);
             for (item, loaded) in batch.items {
                 match loaded {
@@ -75,7 +102,7 @@ impl Batches<'_> {
     }
 
     /// The base on images, a batch at a time: a file may have more views than that.
-    fn extract(&self, images: &[f32], rows: &mut [f32]) -> Result<(), EngineError> {
+    fn extract(&self, images: &[f32], rows: &mut [f32]) -> Result<(), Error> {
         let (image, row) = (self.extractor.image_values(), self.extractor.row_values());
         let batches = images.chunks(self.batch_size * image);
         batches

@@ -30,6 +30,77 @@ pub enum Error {
     /// The base can't be run on the device.
     #[error(transparent)]
     Extractor(Box<ExtractorError>),
+    /// Layers do not fit together, or an image's size.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    /// A base's weights have nothing for one of its layers.
+    #[error("weights: expected tensors of layer {layer} in the layer's shapes, found none")]
+    NoLayerWeights {
+        /// The layer.
+        layer: String,
+    },
+    /// The cached rows are pooled: layers of the base can't go on from them.
+    #[error("expected features that are not pooled, found pooling {pooling}")]
+    PooledRows {
+        /// How.
+        pooling: backbone::Pooling,
+    },
+    /// The cached rows come after the first layer that is to be trained.
+    #[error("layer {layer} can't be trained on rows of {cut}: expected rows of a layer before it")]
+    CutTooLate {
+        /// The first layer that is to be trained.
+        layer: String,
+        /// The layer of the rows.
+        cut: String,
+    },
+    /// A network's description can't be read or built.
+    #[error("network '{}': {source}", .path.display())]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: graph::description::DescriptionError,
+    },
+    /// The file of a network's description can't be read.
+    #[error("cannot read network '{}': {source}", .path.display())]
+    ArchitectureFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Splits with other classes than those of train.
+    #[error("split '{split}': expected the classes of train ({}), found {}", .expected.join(", "), .found.join(", "))]
+    SplitClasses {
+        /// The split.
+        split: String,
+        /// Those of train.
+        expected: Vec<String>,
+        /// Those of the split.
+        found: Vec<String>,
+    },
+    /// The loss left the finite numbers.
+    #[error("{detail}{}", kept(*.saved))]
+    Diverged {
+        /// Which loss, and when.
+        detail: String,
+        /// The best epoch before that, whose weights were saved.
+        saved: Option<usize>,
+    },
+    /// A model that a training can't start from.
+    #[error("model '{}': {detail}", .path.display())]
+    Start {
+        /// The model's folder.
+        path: PathBuf,
+        /// Expected and found.
+        detail: String,
+    },
+    /// A checkpoint of an earlier run is in the model's folder.
+    #[error("'{}' is there from a training that did not end", .path.display())]
+    CheckpointThere {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// A folder of images can't be listed.
     #[error(transparent)]
     Scan(#[from] ScanError),
@@ -293,6 +364,13 @@ impl Error {
     }
 }
 
+fn kept(epoch: Option<usize>) -> String {
+    match epoch {
+        Some(epoch) => format!("; the weights of epoch {epoch}, the best before, were saved"),
+        None => "; nothing was saved".to_owned(),
+    }
+}
+
 impl Hint for Error {
     fn hint(&self) -> Option<String> {
         let text = match self {
@@ -337,7 +415,18 @@ impl Hint for Error {
             }
             Self::Machine(_) => "allow more open files (ulimit -n) or free memory",
             Self::Recipe(_) => "use the version that computed the rows, or compute them again",
+            Self::PooledRows { .. } => "extract them without pooling",
+            Self::CutTooLate { .. } => "extract features of an earlier layer",
+            Self::Architecture { .. } | Self::ArchitectureFile { .. } => {
+                "see the example in the documentation"
+            }
+            Self::SplitClasses { .. } => "put the same class folders into every split",
+            Self::Diverged { .. } => "use a smaller learning rate",
+            Self::NoLayerWeights { .. } => "give weights of the whole base",
+            Self::Start { .. } => "build the network as that model was built, or start without it",
+            Self::CheckpointThere { .. } => "resume that training, or remove the file",
             Self::Json(_)
+            | Self::Graph(_)
             | Self::RowShape { .. }
             | Self::ImageSize { .. }
             | Self::OtherRows { .. }

@@ -44,8 +44,15 @@ impl FeatureSource {
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             return Err(Error::ImageSize { width, height });
         }
-        let base = Base::ending_at(&self.recipe.backbone, Some(&self.recipe.layer))?;
-        let shapes = base.shapes(height as usize, width as usize)?;
+        let shapes = match self.recipe.has_backbone() {
+            true => {
+                let base = Base::ending_at(&self.recipe.backbone, Some(&self.recipe.layer))?;
+                base.shapes(height as usize, width as usize)?
+            }
+            // Rows are pixels.
+            false if self.row_shape == [height as usize, width as usize, 3] => Vec::new(),
+            false => return Err(Error::RowShape { inputs, shape: self.row_shape.clone() }),
+        };
         // Two batches of pixels, and at least the largest layer of one image beside the one before it.
         let pixels = 2 * batch as u64 * u64::from(width) * u64::from(height) * 3;
         let layers =
@@ -71,20 +78,7 @@ impl FeatureSource {
         device: Device,
     ) -> Result<Extractor, Error> {
         let recipe = &self.recipe;
-        let base = Base::ending_at(&recipe.backbone, Some(&recipe.layer))?;
-        let architecture = base.architecture()?;
-        let weights = match weights_spec {
-            Some(spec) => find.resolve_for(&architecture, spec, |_| ())?,
-            None => self.named_weights(&architecture, find)?,
-        };
-        if weights.sha256 != recipe.weights.sha256 {
-            return Err(Error::WeightsDiffer {
-                name: weights.name,
-                expected: recipe.weights.sha256.clone(),
-                found: weights.sha256,
-            });
-        }
-        let base = base.for_variant(weights.variant)?;
+        let (base, weights) = self.base(weights_spec, find)?;
         let (device, isa) = match (&recipe.hardware, device) {
             // The same instruction set where it exists, for the same bits.
             (Hardware::Cpu(isa), Device::Auto | Device::Cpu) => {
@@ -110,6 +104,32 @@ impl FeatureSource {
 }
 
 impl FeatureSource {
+    /// The base up to the layer, with its weights, which must be bitwise those of the features.
+    ///
+    /// # Errors
+    /// Weights can't be had or differ.
+    pub fn base(
+        &self,
+        weights_spec: Option<&str>,
+        find: &WeightsSearch<'_>,
+    ) -> Result<(Base, Weights), Error> {
+        let recipe = &self.recipe;
+        let base = Base::ending_at(&recipe.backbone, Some(&recipe.layer))?;
+        let architecture = base.architecture()?;
+        let weights = match weights_spec {
+            Some(spec) => find.resolve_for(&architecture, spec, |_| ())?,
+            None => self.named_weights(&architecture, find)?,
+        };
+        if weights.sha256 != recipe.weights.sha256 {
+            return Err(Error::WeightsDiffer {
+                name: weights.name,
+                expected: recipe.weights.sha256.clone(),
+                found: weights.sha256,
+            });
+        }
+        Ok((base.for_variant(weights.variant)?, weights))
+    }
+
     /// The weights that the head names, if the name is one that this program knows by itself.
     ///
     /// A head may come from a stranger, and its words are data: they can't choose a file, an address or a program. What is

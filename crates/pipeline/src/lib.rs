@@ -22,6 +22,7 @@ pub mod predict;
 mod progress;
 pub mod recipe;
 mod shared_pictures;
+pub mod train;
 
 pub use error::{BoxError, Error, MemoryUse};
 pub use feature_source::{FeatureSource, WeightsSearch};

@@ -1,30 +1,33 @@
 //! A trained head, or a base's own classifier, on new images.
 
 use backbone::bases::{Filter, View};
-use backbone::{Base, Device, EngineInfo, EngineOptions, Extractor, Pooling};
+use backbone::{Base, Device, EngineInfo, EngineOptions, Extractor, Hardware, Isa, Pooling};
 use head::calibration::{Calibration, at_temperature};
+use head::convnet::{ConvNet, Machine};
 use head::metrics::{predicted_above, predicted_class};
-use head::{Head, HeadManifest};
+use head::{Head, HeadManifest, SavedModel};
 use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Rgb8Image};
 use rayon::ThreadPool;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use crate::batches::Batches;
+use crate::batches::{Batches, Rows};
 use crate::error::Error;
 use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
 use crate::memory;
 use crate::recipe::{Recipe, preprocess_of};
 
-/// Pictures in, probabilities out: a base with a trained head, or with its own classifier.
+/// Pictures in, probabilities out: a base with a trained head or network, or with its own classifier, or a network alone.
 pub struct Predictor {
-    extractor: Extractor,
+    /// None for a network that takes pixels.
+    extractor: Option<Extractor>,
     classes: Vec<String>,
     spec: LoadSpec,
     /// Length of the shorter side that the middle is cut out of.
     crop: Option<u32>,
     /// A base's own classifier gives probabilities by itself.
-    head: Option<(Head, FeatureSource)>,
+    model: Option<(Model, FeatureSource)>,
     temperature: Option<f64>,
     threshold: Option<Decided>,
 }
@@ -90,8 +93,15 @@ pub struct Prediction<'a> {
     pub class: usize,
 }
 
+/// What was trained.
+enum Model {
+    Head(Head),
+    /// It keeps room for a batch, so that one batch runs at a time.
+    Network(Box<Mutex<ConvNet>>),
+}
+
 impl Predictor {
-    /// The head of a folder, fed with batches of so many images. The base is that of its features; weights are those of
+    /// The head or network of a folder, fed with batches of so many images. The base is that of its features; weights are those of
     /// `weights_spec`, or those that the head names if they are known ones. To be called in the pool that runs it.
     ///
     /// # Errors
@@ -106,18 +116,32 @@ impl Predictor {
         device: Device,
     ) -> Result<Self, Error> {
         let available = memory::available().unwrap_or(u64::MAX);
-        let (head, manifest) = Head::load_within(available, dir)?;
+        let (model, manifest) = SavedModel::load_within(available, dir)?;
         let features =
             |error: Error| Error::HeadFeatures { path: dir.to_owned(), source: Box::new(error) };
         let source: FeatureSource =
             serde_json::from_value(manifest.features.clone()).map_err(|e| features(e.into()))?;
-        source.check(head.inputs(), batch_size).map_err(features)?;
+        source.check(model.inputs(), batch_size).map_err(features)?;
         let HeadManifest { classes, calibration, .. } = manifest;
         let (temperature, threshold) = decision.of(calibration.as_ref(), classes.len())?;
-        let extractor = source.extractor(weights_spec, find, device)?;
+        let extractor = match source.recipe.has_backbone() {
+            true => Some(source.extractor(weights_spec, find, device)?),
+            false => None,
+        };
         let spec = source.recipe.load_spec();
-        let head = Some((head, source));
-        Ok(Self { extractor, classes, spec, crop: None, head, temperature, threshold })
+        let model = match model {
+            SavedModel::Head(_) if extractor.is_none() => {
+                let (inputs, shape) = (0, source.row_shape.clone());
+                return Err(features(Error::RowShape { inputs, shape }));
+            }
+            SavedModel::Head(head) => Model::Head(head),
+            SavedModel::Network(network) => {
+                let machine = machine(&source.recipe);
+                Model::Network(Box::new(Mutex::new(network.ready(machine)?)))
+            }
+        };
+        let model = Some((model, source));
+        Ok(Self { extractor, classes, spec, crop: None, model, temperature, threshold })
     }
 
     /// A base's own classifier, of the classes of ImageNet. To be called in the pool that runs it.
@@ -152,8 +176,9 @@ impl Predictor {
         };
         let options = EngineOptions { device, precision: None, isa: None };
         let extractor = Extractor::new(&base, &weights, [side; 2], Pooling::None, &options)?;
+        let extractor = Some(extractor);
         let classes = backbone::imagenet_classes().into_iter().map(str::to_owned).collect();
-        Ok(Self { extractor, classes, spec, crop, head: None, temperature: None, threshold: None })
+        Ok(Self { extractor, classes, spec, crop, model: None, temperature: None, threshold: None })
     }
 
     /// The classes, in label order.
@@ -163,12 +188,12 @@ impl Predictor {
 
     /// How the head's features were made; `None` for a base's own classifier.
     pub fn recipe(&self) -> Option<&Recipe> {
-        self.head.as_ref().map(|(_, source)| &source.recipe)
+        self.model.as_ref().map(|(_, source)| &source.recipe)
     }
 
-    /// What computes features here; the head's own may have been made by something else.
-    pub fn info(&self) -> EngineInfo {
-        self.extractor.info()
+    /// What computes features here; the head's own may have been made by something else. None for a network on pixels.
+    pub fn info(&self) -> Option<EngineInfo> {
+        self.extractor.as_ref().map(Extractor::info)
     }
 
     /// A picture's values for the base.
@@ -183,10 +208,10 @@ impl Predictor {
         }
     }
 
-    /// The probability of each class, from what the base gave.
+    /// The probability of each class, from a row.
     fn probabilities(&self, row: &[f32]) -> Result<Vec<f32>, Error> {
         let mut row = row.to_vec();
-        if let Some((head, source)) = &self.head {
+        if let Some((Model::Head(head), source)) = &self.model {
             round_to(source.recipe.dtype, &mut row);
             row = head.predict(&row)?;
         }
@@ -220,7 +245,7 @@ impl Predictor {
         stop: impl Fn() -> bool,
         mut sink: impl FnMut(&Path, Result<Prediction<'_>, ImageError>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        let batches = Batches { extractor: &self.extractor, pool, batch_size, views: 1 };
+        let batches = Batches { extractor: self, pool, batch_size, views: 1 };
         let memory = Memory::default();
         let short = OnceCell::new();
         let finished = batches.run(
@@ -250,6 +275,52 @@ impl Predictor {
             None => Ok(finished),
         }
     }
+}
+
+/// Of a network rows are probabilities; else what the base gives.
+impl Rows for Predictor {
+    fn image_values(&self) -> usize {
+        self.extractor.as_ref().map_or(self.spec.values(), Extractor::image_values)
+    }
+
+    fn row_values(&self) -> usize {
+        match (&self.model, &self.extractor) {
+            (Some((Model::Network(_), _)), _) | (_, None) => self.classes.len(),
+            (_, Some(extractor)) => extractor.row_values(),
+        }
+    }
+
+    fn run(&self, batch: usize, images: &[f32], rows: &mut [f32]) -> Result<(), Error> {
+        let Some((Model::Network(net), source)) = &self.model else {
+            return match &self.extractor {
+                Some(extractor) => Ok(extractor.run(batch, images, rows)?),
+                None => Ok(()),
+            };
+        };
+        let features;
+        let inputs = match &self.extractor {
+            None => images,
+            Some(extractor) => {
+                let mut made = vec![0.0; batch * extractor.row_values()];
+                extractor.run(batch, images, &mut made)?;
+                round_to(source.recipe.dtype, &mut made);
+                features = made;
+                &features
+            }
+        };
+        let mut net = net.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(net.probabilities(batch, inputs, rows)?)
+    }
+}
+
+/// What runs a network as it was trained, where this machine has it.
+pub(crate) fn machine(recipe: &Recipe) -> Machine {
+    let precision = recipe.precision;
+    let isa = match &recipe.hardware {
+        Hardware::Cpu(isa) if isa.is_available() => *isa,
+        _ => Isa::best_for(precision),
+    };
+    Machine { isa, precision }
 }
 
 /// The predicted class, then the most probable others, `k` in all; equal ones in class order.

@@ -37,6 +37,8 @@ pub enum Event<'a> {
     },
     /// An epoch of the first training is over.
     Epoch(&'a EpochStats),
+    /// A training goes on from a checkpoint, after these epochs.
+    Resumed(&'a [EpochStats]),
     /// The first training is over.
     Trained {
         /// What it gave.

@@ -182,6 +182,14 @@ impl Recipe {
         Ok(Settings { recipe, dtype: self.dtype, classes, row_shape, views: self.views })
     }
 
+    /// The name that stands for no base: rows are pixels, which a network of its own takes.
+    pub const NO_BACKBONE: &str = "none";
+
+    /// Whether a base computes the rows.
+    pub fn has_backbone(&self) -> bool {
+        self.backbone != Self::NO_BACKBONE
+    }
+
     /// The pixels' part.
     pub fn load_spec(&self) -> LoadSpec {
         LoadSpec {

@@ -146,7 +146,7 @@ fn from_pictures_to_predictions() {
     )
     .unwrap();
     assert_eq!(predictor.recipe(), Some(extraction.recipe()));
-    assert_eq!(predictor.info().hardware, extraction.recipe().hardware);
+    assert_eq!(predictor.info().unwrap().hardware, extraction.recipe().hardware);
     let mut files: Vec<_> = CLASSES
         .iter()
         .flat_map(|class| {

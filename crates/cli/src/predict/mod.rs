@@ -72,8 +72,10 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
             Predictor::with_head(&args.head, decision, batch_size, weights, &search, args.device)
         }
     })?;
-    if let (Some(recipe), true) = (predictor.recipe(), console.remarks()) {
-        warn_of_differences(recipe, &predictor.info().hardware, console);
+    if let (Some(recipe), Some(info), true) =
+        (predictor.recipe(), predictor.info(), console.remarks())
+    {
+        warn_of_differences(recipe, &info.hardware, console);
     }
     let mut good = 0;
     let classes = predictor.classes();

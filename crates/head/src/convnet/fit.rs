@@ -318,6 +318,30 @@ pub fn probabilities(
     Ok(out)
 }
 
+impl ConvNet {
+    /// Class probabilities of `batch` inputs, (batch, classes).
+    ///
+    /// # Errors
+    /// [`HeadError::Width`] when `input` has not as many values.
+    ///
+    /// # Panics
+    /// When `out` has no room for them.
+    pub fn probabilities(
+        &mut self,
+        batch: usize,
+        input: &[f32],
+        out: &mut [f32],
+    ) -> Result<(), HeadError> {
+        let (outputs, classes) = (self.outputs(), self.classes());
+        assert_eq!(out.len(), batch * classes, "(batch, classes)");
+        let logits = self.logits(batch, input)?;
+        for (to, logits) in out.chunks_exact_mut(classes).zip(logits.chunks_exact(outputs)) {
+            loss::probabilities(logits, to);
+        }
+        Ok(())
+    }
+}
+
 /// Calls `each(first row, logits, logits a row)` for batches of inputs as they are.
 fn each_batch(
     net: &mut ConvNet,

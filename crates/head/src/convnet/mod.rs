@@ -9,6 +9,7 @@ mod checkpoint;
 mod fit;
 mod forward;
 mod layer;
+mod rows;
 mod step;
 mod tensor;
 
@@ -19,6 +20,7 @@ use step::Step;
 
 pub use checkpoint::{CHECKPOINT, Checkpoint};
 pub use fit::{FittedNet, Inputs, Labelled, NetTrainer, probabilities};
+pub use rows::RowInputs;
 pub use tensor::Tensor;
 
 /// How a network is made ready.

@@ -1,7 +1,8 @@
 //! `head.json`: what it says, and what is believed of it.
 
-use super::{HEAD_JSON, refuse};
+use super::{HEAD_JSON, NetworkRecord, refuse};
 use crate::calibration::Calibration;
+use crate::convnet::FittedNet;
 use crate::data::class_names_problem;
 use crate::{Activation, EpochStats, FitConfig, Fitted, HeadError, Layer, network};
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
@@ -11,14 +12,18 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// Version of `head.json` that this crate writes. It reads this one and those before.
+/// Version of `head.json` that this crate writes for heads of dense layers.
 pub const FORMAT_VERSION: u32 = 2;
+/// Version that it writes for networks; it reads this one and those before.
+pub(super) const WITH_NETWORK: u32 = 3;
 /// From this version on `head.json` says which weights it belongs to.
 const WITH_TENSORS: u32 = 2;
 /// Bytes of `head.json` at most: more than the longest history that a training may have.
 pub(super) const LARGEST_JSON: u64 = 64 << 20;
 /// Bytes of the section `features` at most.
 const LARGEST_FEATURES: usize = 64 << 10;
+/// Bytes of the section `network` at most.
+const LARGEST_NETWORK: usize = 4 << 20;
 /// Weights and biases at most (16 GiB).
 const MOST_VALUES: u64 = 1 << 32;
 /// Entries of a list of which each takes much more memory than text.
@@ -69,15 +74,18 @@ pub struct TrainingRecord {
 /// `head.json`. It can be read from JSON text alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeadManifest {
-    /// At most [`FORMAT_VERSION`].
+    /// 2 for a head, 3 for a network.
     pub format_version: u32,
     /// Version of the tool that wrote it.
     pub tool_version: String,
     /// Class names in index order.
     #[serde(deserialize_with = "few")]
     pub classes: Vec<String>,
-    /// Layers in order; must agree with the weights.
+    /// Layers in order; must agree with the weights. Empty for a network.
     pub layers: Vec<LayerRecord>,
+    /// The layers of a network; `None` for a head of dense layers.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "network")]
+    pub network: Option<NetworkRecord>,
     /// The weights. `None` in version 1, and before the head is saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tensors: Option<TensorsRecord>,
@@ -99,6 +107,32 @@ impl HeadManifest {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             classes,
             layers: fitted.head.layers.iter().map(LayerRecord::of).collect(),
+            network: None,
+            tensors: None,
+            training: TrainingRecord {
+                config: FitConfig { class_names: Vec::new(), ..config.clone() },
+                history: fitted.history.clone(),
+                best_epoch: fitted.best_epoch,
+                restored_best: fitted.restored_best,
+            },
+            calibration: None,
+            features,
+        }
+    }
+
+    /// The manifest of a network's training; the network itself comes with [`ConvNet::save`](crate::convnet::ConvNet::save).
+    pub fn of_network(
+        fitted: &FittedNet,
+        config: &FitConfig,
+        classes: Vec<String>,
+        features: Value,
+    ) -> Self {
+        Self {
+            format_version: WITH_NETWORK,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            classes,
+            layers: Vec::new(),
+            network: None,
             tensors: None,
             training: TrainingRecord {
                 config: FitConfig { class_names: Vec::new(), ..config.clone() },
@@ -120,15 +154,21 @@ impl HeadManifest {
         }
         let bad = |e: serde_json::Error| super::bad(path, e.to_string());
         let Version { format_version } = serde_json::from_slice(json).map_err(bad)?;
-        if !(1..=FORMAT_VERSION).contains(&format_version) {
+        if !(1..=WITH_NETWORK).contains(&format_version) {
             return refuse(
                 path,
                 format!(
-                    "expected a format_version from 1 to {FORMAT_VERSION}, found {format_version}"
+                    "expected a format_version from 1 to {WITH_NETWORK}, found {format_version}"
                 ),
             );
         }
         let manifest: Self = serde_json::from_slice(json).map_err(bad)?;
+        if manifest.network.is_some() != (format_version == WITH_NETWORK) {
+            return refuse(
+                path,
+                format!("expected 'network' in format_version {WITH_NETWORK} and in no other"),
+            );
+        }
         match &manifest.tensors {
             None if format_version >= WITH_TENSORS => {
                 refuse(path, "expected 'tensors' with size and sha256, found none".to_owned())
@@ -165,6 +205,20 @@ impl HeadManifest {
         }
         if let Some(problem) = self.calibration.as_ref().and_then(|c| c.problem(classes)) {
             return refuse(path, problem);
+        }
+        if let Some(network) = &self.network {
+            if !self.layers.is_empty() {
+                return refuse(
+                    path,
+                    "expected no 'layers' beside a network, found some".to_owned(),
+                );
+            }
+            let (_, specs) = network.check(path, classes)?;
+            let values = specs.iter().fold(0u64, |n, spec| n.saturating_add(spec.values() as u64));
+            return match values {
+                1..=MOST_VALUES => Ok(values),
+                n => refuse(path, format!("expected from 1 to {MOST_VALUES} weights, found {n}")),
+            };
         }
         let last = match classes {
             2 => (1, Activation::Sigmoid),
@@ -264,6 +318,19 @@ pub(crate) fn few<'de, T: DeserializeOwned, D: Deserializer<'de>>(
         }
     }
     deserializer.deserialize_seq(Few(PhantomData))
+}
+
+/// A network's description is text of any length in memory many times as large: so it is bounded.
+fn network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NetworkRecord>, D::Error> {
+    let Some(raw) = Option::<Box<RawValue>>::deserialize(deserializer)? else { return Ok(None) };
+    let found = raw.get().len();
+    if found > LARGEST_NETWORK {
+        let detail = format!(
+            "'network' of {HEAD_JSON}: expected at most {LARGEST_NETWORK} bytes, found {found}"
+        );
+        return Err(D::Error::custom(detail));
+    }
+    serde_json::from_str(raw.get()).map(Some).map_err(D::Error::custom)
 }
 
 /// A value of bounded text, since a value takes many times the memory of its text.

@@ -1,6 +1,7 @@
 //! A head on disk: `head.safetensors` and `head.json`.
 
 mod manifest;
+mod network;
 mod pair;
 
 use crate::{Head, HeadError, HeadFolder, Layer};
@@ -11,6 +12,7 @@ pub(crate) use manifest::few;
 pub use manifest::{
     FORMAT_VERSION, HeadManifest, LayerRecord, TensorsRecord, TrainingRecord, check_features,
 };
+pub use network::{NetworkRecord, SavedModel, SavedNetwork};
 pub(crate) use pair::read_at_most;
 
 /// File of weights: Keras-layout kernels (in, out) and biases, f32, named `dense/kernel`, `dense/bias`, `dense_1/kernel`, …
@@ -95,66 +97,22 @@ impl Head {
     /// [`HeadError::Memory`] when the weights would take more than `room` bytes while they are read, [`HeadError::Format`] for
     /// files that are no head, and those of the system.
     pub fn load_within(room: u64, dir: &Path) -> Result<(Self, HeadManifest), HeadError> {
-        let path = dir.join(HEAD_JSON);
-        let read = || pair::read_at_most(&path, manifest::LARGEST_JSON);
-        let mut json = read()?;
-        loop {
-            let manifest = HeadManifest::parse(&path, &json)?;
-            let loaded = Self::with_manifest(dir, &manifest, room);
-            if loaded.is_ok() && manifest.tensors.is_some() {
-                return loaded.map(|head| (head, manifest));
-            }
-            // Where a training ends just now, the weights are the new ones and the text was the old one.
-            let now = read()?;
-            if now == json {
-                return loaded.map(|head| (head, manifest));
-            }
-            json = now;
-        }
-    }
-
-    fn with_manifest(dir: &Path, manifest: &HeadManifest, room: u64) -> Result<Self, HeadError> {
-        let json = dir.join(HEAD_JSON);
-        let values = manifest.check(&json)?;
-        // Header and values, as they are read; then the values once more.
-        let sizes = values * 4 + 8..=values * 4 + LARGEST_HEADER;
-        let needed = values * 8 + LARGEST_HEADER;
-        if needed > room {
-            return Err(HeadError::Memory { path: dir.to_owned(), needed, available: room });
-        }
-        let path = dir.join(HEAD_TENSORS);
-        match &manifest.tensors {
-            None => Self::from_tensors(manifest, &path, &pair::read_within(&path, sizes)?),
-            Some(record) if !sizes.contains(&record.bytes) => refuse(
-                &json,
-                format!(
-                    "expected from {} to {} bytes of weights, found {}",
-                    sizes.start(),
-                    sizes.end(),
-                    record.bytes
-                ),
+        match SavedModel::load_within(room, dir)? {
+            (SavedModel::Head(head), manifest) => Ok((head, manifest)),
+            (SavedModel::Network(_), _) => refuse(
+                &dir.join(HEAD_JSON),
+                "expected a head of dense layers, found a network".to_owned(),
             ),
-            Some(record) => Self::from_tensors(manifest, &path, &pair::read_bound(dir, record)?),
         }
     }
 
     /// From the bytes of both files; for `fuzz/`, not part of the API.
     #[doc(hidden)]
     pub fn from_bytes(json: &[u8], tensors: &[u8]) -> Result<(Self, HeadManifest), HeadError> {
-        let path = Path::new(HEAD_JSON);
-        if json.len() as u64 > manifest::LARGEST_JSON {
-            return refuse(path, "too long".to_owned());
+        match SavedModel::from_bytes(json, tensors)? {
+            (SavedModel::Head(head), manifest) => Ok((head, manifest)),
+            _ => refuse(Path::new(HEAD_JSON), "a network".to_owned()),
         }
-        let manifest = HeadManifest::parse(path, json)?;
-        let values = manifest.check(path)?;
-        if tensors.len() as u64 > values * 4 + LARGEST_HEADER {
-            return refuse(path, "too many bytes of weights".to_owned());
-        }
-        if manifest.tensors.as_ref().is_some_and(|record| *record != pair::record(tensors)) {
-            return refuse(path, "the weights of another head".to_owned());
-        }
-        let head = Self::from_tensors(&manifest, Path::new(HEAD_TENSORS), tensors)?;
-        Ok((head, manifest))
     }
 
     fn from_tensors(manifest: &HeadManifest, path: &Path, data: &[u8]) -> Result<Self, HeadError> {
@@ -181,6 +139,31 @@ impl Head {
             })
         });
         Ok(Self { layers: layers.collect::<Result<_, HeadError>>()? })
+    }
+}
+
+/// The weights that a manifest names, once their size is known to be that of its layers.
+fn read_tensors(dir: &Path, manifest: &HeadManifest, room: u64) -> Result<Vec<u8>, HeadError> {
+    let json = dir.join(HEAD_JSON);
+    let values = manifest.check(&json)?;
+    // Header and values, as they are read; then the values once more.
+    let sizes = values * 4 + 8..=values * 4 + LARGEST_HEADER;
+    let needed = values * 8 + LARGEST_HEADER;
+    if needed > room {
+        return Err(HeadError::Memory { path: dir.to_owned(), needed, available: room });
+    }
+    match &manifest.tensors {
+        None => pair::read_within(&dir.join(HEAD_TENSORS), sizes),
+        Some(record) if !sizes.contains(&record.bytes) => refuse(
+            &json,
+            format!(
+                "expected from {} to {} bytes of weights, found {}",
+                sizes.start(),
+                sizes.end(),
+                record.bytes
+            ),
+        ),
+        Some(record) => pair::read_bound(dir, record),
     }
 }
 

@@ -33,26 +33,32 @@ pub struct Calibrated {
     pub splits: Vec<(String, SplitCalibration)>,
 }
 
-/// Chooses on the split `validation`, of those that were evaluated, and judges the others and it.
+/// A split's result with its labels.
+#[derive(Clone, Copy)]
+pub(crate) struct Judged<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) labels: &'a [i64],
+    pub(crate) result: &'a Evaluated,
+}
+
+/// Chooses on the split of the name `validation` and judges all but train.
 ///
 /// # Errors
 /// None that [`evaluate`] did not have.
 pub(crate) fn calibrate(
-    evaluated: &[(&Features, Evaluated)],
-    validation: Option<&Features>,
+    splits: &[Judged<'_>],
+    validation: Option<&str>,
     classes: usize,
 ) -> Result<Calibrated, Error> {
-    let name = validation.map(Features::name);
-    let chosen_on = evaluated.iter().find(|(one, _)| Some(one.name()) == name);
-    let choice = chosen_on.map(|(one, result)| {
-        Calibration::choose(&result.probabilities, one.reader.labels(), classes)
-    });
-    let choice = choice.transpose()?;
+    let chosen_on = splits.iter().find(|one| Some(one.name) == validation);
+    let choice = chosen_on
+        .map(|one| Calibration::choose(&one.result.probabilities, one.labels, classes))
+        .transpose()?;
     let calibration = choice.as_ref().map(|choice| &choice.calibration);
-    let judged = evaluated.iter().filter(|(one, _)| one.name() != "train").map(|(one, result)| {
-        let (p, labels) = (&result.probabilities, one.reader.labels());
-        let judged = SplitCalibration::judge(calibration, p, labels, classes)?;
-        Ok((one.name().to_owned(), judged))
+    let judged = splits.iter().filter(|one| one.name != "train").map(|one| {
+        let p = &one.result.probabilities;
+        let judged = SplitCalibration::judge(calibration, p, one.labels, classes)?;
+        Ok((one.name.to_owned(), judged))
     });
     let splits = judged.collect::<Result<_, Error>>()?;
     Ok(Calibrated { choice, splits })

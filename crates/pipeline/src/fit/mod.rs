@@ -17,6 +17,7 @@ pub use repeat::{RepeatedMetric, Repeats};
 use crate::error::{BoxError, Error};
 use crate::feature_source::FeatureSource;
 use crate::progress::{Event, Progress};
+use evaluate::Judged;
 use repeat::Seeds;
 
 /// A training that can begin: it fits into memory, and its folder can be written.
@@ -95,8 +96,12 @@ impl<'a> Fit<'a> {
         }
         event(Event::Evaluated(&evaluated))?;
         let classes = features.classes();
-        let validation = features.validation.as_ref();
-        let calibrated = evaluate::calibrate(&evaluated, validation, classes.len())?;
+        let validation = features.validation.as_ref().map(Features::name);
+        let judged: Vec<Judged<'_>> = evaluated
+            .iter()
+            .map(|(one, result)| Judged { name: one.name(), labels: one.reader.labels(), result })
+            .collect();
+        let calibrated = evaluate::calibrate(&judged, validation, classes.len())?;
         event(Event::Calibrated(&calibrated))?;
         let test = evaluated.iter().find(|(one, _)| one.name() == "test");
         let mut seeds = Seeds::default();

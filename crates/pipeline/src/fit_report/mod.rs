@@ -1,11 +1,11 @@
 //! The report of a training: what `report` draws, made of what [`Fit`](crate::fit::Fit) gave.
 
-mod split_result;
+pub(crate) mod split_result;
 mod thumbnails;
 
 pub use thumbnails::Thumbnails;
 
-use head::{Activation, FitConfig, Head};
+use head::{Activation, EpochStats, FitConfig, Head};
 use report::{
     Chosen, Epoch, Mistake, ModelFacts, RepeatedMetric, Repeats, Run, Section, Skipped,
     SplitResult, most_confident_mistakes,
@@ -74,17 +74,7 @@ impl FitReport<'_> {
                 .zip(calibrated.choice.clone())
                 .map(|(split, choice)| Chosen { split, choice }),
             classes: features.classes().to_vec(),
-            history: fitted
-                .history
-                .iter()
-                .map(|e| Epoch {
-                    epoch: e.epoch,
-                    loss: e.loss,
-                    accuracy: e.accuracy,
-                    val_loss: e.val_loss,
-                    val_accuracy: e.val_accuracy,
-                })
-                .collect(),
+            history: history(&fitted.history),
             mistakes: mistakes(&splits, thumbnails),
             splits,
             repeats: outcome.repeats.as_ref().map(repeats),
@@ -112,8 +102,20 @@ pub fn layers(head: &Head, dropout: f32) -> String {
     format!("{line}, {} parameters", thousands(head.parameter_count()))
 }
 
+/// The epochs as the report has them.
+pub(crate) fn history(epochs: &[EpochStats]) -> Vec<Epoch> {
+    let epoch = |e: &EpochStats| Epoch {
+        epoch: e.epoch,
+        loss: e.loss,
+        accuracy: e.accuracy,
+        val_loss: e.val_loss,
+        val_accuracy: e.val_accuracy,
+    };
+    epochs.iter().map(epoch).collect()
+}
+
 /// `cats or dogs`; the first of many.
-fn title(classes: &[String]) -> String {
+pub(crate) fn title(classes: &[String]) -> String {
     match classes.len().checked_sub(TITLED) {
         Some(more @ 1..) => {
             format!("{} or {} more", classes[..TITLED].join(" or "), thousands(more))
@@ -189,7 +191,7 @@ fn sections(name: &str, trained: &FitReport<'_>) -> Vec<Section> {
 }
 
 /// The mistakes of the split that the page puts first, with their pictures where the files are still there.
-fn mistakes(splits: &[SplitResult], thumbnails: &mut Thumbnails) -> Vec<Mistake> {
+pub(crate) fn mistakes(splits: &[SplitResult], thumbnails: &mut Thumbnails) -> Vec<Mistake> {
     let Some(split) = splits.iter().find(|s| s.name == "test").or(splits.last()) else {
         return Vec::new();
     };
