@@ -52,8 +52,12 @@ fn swatch(i: usize) -> Markup {
     }
 }
 
+fn named(i: usize, model: &ComparedModel) -> Markup {
+    html! { span.named { (swatch(i)) span { (visible(&model.name)) } } }
+}
+
 fn name(i: usize, model: &ComparedModel) -> Markup {
-    html! { th.text.model scope="row" { (swatch(i)) " " (visible(&model.name)) } }
+    html! { th.text.model scope="row" { (named(i, model)) } }
 }
 
 /// Every accuracy with its interval, on one axis.
@@ -85,13 +89,13 @@ fn accuracies(comparison: &Comparison) -> Markup {
                     @for (i, model) in models.iter().enumerate() { tr {
                         (name(i, model))
                         td { b { (metric(model.metrics.accuracy)) } }
-                        td {
+                        td.tight {
                             @if let Some((low, high)) = model.interval() { (format!("{low:.3}–{high:.3}")) }
                         }
                         td.text.wide {
                             @if let Some((low, high)) = model.interval() {
                                 svg.pic.forest viewBox="0 0 300 22" aria-hidden="true" {
-                                    line.line class={ "line solid s" (i) } x1=(place(low)) y1="11" x2=(place(high)) y2="11" {}
+                                    line class={ "line solid s" (i) } x1=(place(low)) y1="11" x2=(place(high)) y2="11" {}
                                     circle class={ "dot s" (i) } cx=(place(model.metrics.accuracy)) cy="11" r="5" {}
                                 }
                             }
@@ -108,7 +112,7 @@ fn training(models: &[ComparedModel]) -> Markup {
         section {
             h2 { "Training" }
             ul.legend {
-                @for (i, model) in models.iter().enumerate() { li { (swatch(i)) " " (visible(&model.name)) } }
+                @for (i, model) in models.iter().enumerate() { li { (named(i, model)) } }
             }
             div.pair {
                 @for panel in curves::over_each_other(models) {
@@ -194,8 +198,8 @@ fn pairs(comparison: &Comparison) -> Markup {
                                 @let PairTest { only_first, only_second, p_value } = test;
                                 tr {
                                     th.text scope="row" {
-                                        (swatch(pair.first)) " " (visible(&models[pair.first].name)) br;
-                                        (swatch(pair.second)) " " (visible(&models[pair.second].name))
+                                        (named(pair.first, &models[pair.first]))
+                                        (named(pair.second, &models[pair.second]))
                                     }
                                     td { (grouped(*only_first)) }
                                     td { (grouped(*only_second)) }
