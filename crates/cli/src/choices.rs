@@ -1,6 +1,6 @@
 //! Enumerations of the libraries as clap values, with their names in `--help` and in error messages.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// A parser for one of `all`, by its name.
 pub(crate) fn choice<T>(
@@ -17,11 +17,19 @@ where
 }
 
 /// Names of the bases, with underscores too; `--help` lists one width of each.
-pub(crate) fn bases() -> clap::builder::PossibleValuesParser {
-    let names = backbone::bases::ALL.iter().map(|definition| {
-        clap::builder::PossibleValue::new(definition.name)
+pub(crate) fn bases() -> PossibleValuesParser {
+    PossibleValuesParser::new(base_names())
+}
+
+/// The same, and `none`.
+pub(crate) fn bases_or_none() -> PossibleValuesParser {
+    PossibleValuesParser::new(base_names().chain([PossibleValue::new("none")]))
+}
+
+fn base_names() -> impl Iterator<Item = PossibleValue> {
+    backbone::bases::ALL.iter().map(|definition| {
+        PossibleValue::new(definition.name)
             .alias(definition.name.replace('-', "_"))
             .hide(definition.alpha != 1.0)
-    });
-    clap::builder::PossibleValuesParser::new(names)
+    })
 }

@@ -19,4 +19,5 @@ pub mod program;
 mod progress;
 mod text;
 mod threads;
+mod train;
 mod typed;

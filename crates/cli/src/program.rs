@@ -15,6 +15,7 @@ use crate::extract::{self, ExtractArgs};
 use crate::failure::exit_with;
 use crate::fit_head::{self, FitArgs};
 use crate::predict::{self, PredictArgs};
+use crate::train::{self, TrainArgs};
 
 const NAME: &str = "feature-cache";
 
@@ -33,6 +34,7 @@ struct ProgramArgs {
 enum Command {
     Extract(Box<ExtractArgs>),
     FitHead(FitArgs),
+    Train(Box<TrainArgs>),
     Predict(PredictArgs),
     Cache(CacheArgs),
     Compare(CompareArgs),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
     match args.command {
         Command::Extract(args) => extract::execute(*args),
         Command::FitHead(args) => fit_head::execute(&args),
+        Command::Train(args) => train::execute(&args),
         Command::Predict(args) => predict::execute(&args),
         Command::Cache(args) => cache_tool::execute(args),
         Command::Compare(args) => compare::execute(&args),
@@ -140,7 +143,7 @@ mod tests {
 
     #[test]
     fn each_command_says_how_it_is_used() {
-        for name in ["extract", "fit-head", "predict", "compare", "completions", "man"] {
+        for name in ["extract", "fit-head", "train", "predict", "compare", "completions", "man"] {
             let all = command();
             let one = all.find_subcommand(name).unwrap();
             assert!(one.get_about().is_some(), "{name}");

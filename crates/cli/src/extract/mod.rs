@@ -20,7 +20,7 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
 use crate::text;
 use crate::threads;
-pub(crate) use args::ExtractArgs;
+pub(crate) use args::{ExtractArgs, PreprocessChoice, Profile, preprocess_parser};
 use args::{Command, RunArgs};
 use config::Config;
 use follower::Follower;

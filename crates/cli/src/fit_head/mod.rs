@@ -19,6 +19,7 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::leaks::describe_leak;
 use crate::{text, threads, typed};
 pub(crate) use args::FitArgs;
+pub(crate) use print::{calibration as calibration_lines, epoch as epoch_line, metrics as metrics_line};
 
 /// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -200,7 +201,7 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
 }
 
 /// Says which mistakes the report shows without a picture.
-fn missing_pictures(thumbnails: &Thumbnails, console: Console) -> std::io::Result<()> {
+pub(crate) fn missing_pictures(thumbnails: &Thumbnails, console: Console) -> std::io::Result<()> {
     let taken = thumbnails.taken();
     if taken > 0 && !thumbnails.has_folder() {
         console.say(format!(

@@ -8,7 +8,7 @@ use pipeline::fit::Calibrated;
 use crate::text;
 
 /// `Epoch  1/30 - 0.06s - loss: 0.5212 - accuracy: 0.7420 - val_loss: 0.3011 - val_accuracy: 0.9014`, Keras's words.
-pub(super) fn epoch(stats: &EpochStats, epochs: usize) -> String {
+pub(crate) fn epoch(stats: &EpochStats, epochs: usize) -> String {
     let width = epochs.to_string().len();
     let mut line = format!(
         "Epoch {:>width$}/{epochs} - {:.2}s - loss: {:.4} - accuracy: {:.4}",
@@ -32,7 +32,7 @@ pub(super) fn some(classes: &[String]) -> String {
 }
 
 /// The metrics of a split in one line.
-pub(super) fn metrics(split: &str, m: &Metrics) -> String {
+pub(crate) fn metrics(split: &str, m: &Metrics) -> String {
     let named = m.named(&[]).into_iter().map(|one| match one.value {
         Some(value) => format!("{} {value:.4}", one.label),
         None => format!("{} not defined", one.label),
@@ -41,7 +41,7 @@ pub(super) fn metrics(split: &str, m: &Metrics) -> String {
 }
 
 /// What the validation split chose, and what that does on each split.
-pub(super) fn calibration(calibrated: &Calibrated) -> Vec<String> {
+pub(crate) fn calibration(calibrated: &Calibrated) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(Choice { calibration, no_temperature }) = &calibrated.choice {
         let temperature = match (calibration.temperature, no_temperature) {
