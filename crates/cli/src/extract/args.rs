@@ -219,7 +219,8 @@ pub(crate) enum PreprocessChoice {
     Fixed(Preprocess),
 }
 
-pub(crate) fn preprocess_parser() -> impl clap::builder::TypedValueParser<Value = PreprocessChoice> {
+pub(crate) fn preprocess_parser() -> impl clap::builder::TypedValueParser<Value = PreprocessChoice>
+{
     use clap::builder::TypedValueParser as _;
     let names = std::iter::once("auto").chain(Preprocess::ALL.iter().map(|p| p.name()));
     clap::builder::PossibleValuesParser::new(names).try_map(|text| match text.as_str() {

@@ -20,8 +20,8 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
 use crate::text;
 use crate::threads;
-pub(crate) use args::{ExtractArgs, PreprocessChoice, Profile, preprocess_parser};
 use args::{Command, RunArgs};
+pub(crate) use args::{ExtractArgs, PreprocessChoice, Profile, preprocess_parser};
 use config::Config;
 use follower::Follower;
 

