@@ -183,7 +183,7 @@ fn tables_that_are_something_else_are_refused_with_their_line() {
         fs::write(path, text).unwrap();
         compare(&[a, b]).run().refuses(&[words, "fit-head"]);
     }
-    fs::write(&table, rows.replacen("0.", "7.", 1)).unwrap();
+    fs::write(&table, rows.replacen(",0.", ",7.", 1)).unwrap();
     compare(&[a, b]).run().refuses(&["expected probabilities from 0 to 1"]);
     fs::write(&table, &rows).unwrap();
     // Without size and time there is still a comparison.

@@ -80,12 +80,32 @@ fn rows_that_do_not_tell_a_temperature_say_why() {
 }
 
 #[test]
+fn steps_of_rounding_at_the_zero_do_not_lead_away_from_it() {
+    let sevenths = |a: u8, b: u8, c: u8, n: u8| [a, b, c].map(|w| f32::from(w) / f32::from(n));
+    let rows = [
+        [0.2, 0.6, 0.2],
+        sevenths(2, 2, 7, 11),
+        sevenths(3, 5, 6, 14),
+        sevenths(2, 2, 3, 7),
+        [0.5, 0.5, 0.0],
+    ];
+    let t = fit_temperature(rows.as_flattened(), &[1, 0, 2, 2, 0], 3).unwrap().unwrap();
+    let loss = |t| naive_loss(rows.as_flattened(), &[1, 0, 2, 2, 0], 3, t);
+    for step in [1e-3, 1e-2, 1e-1] {
+        assert!(loss(t) <= loss(t * (1.0 + step)) && loss(t) <= loss(t / (1.0 + step)), "{t}");
+    }
+}
+
+#[test]
 fn the_threshold_moves_only_where_that_helps() {
     let pairs = |p: &[f32]| p.iter().flat_map(|p| [1.0 - p, *p]).collect::<Vec<_>>();
     let best = |p: &[f32], labels: &[i64]| best_threshold(&pairs(p), labels).unwrap();
     assert_eq!(best(&[0.25, 0.375, 0.75], &[0, 0, 1]), 0.5);
     assert_eq!(best(&[0.125, 0.25, 0.375], &[0, 1, 1]), 0.1875);
     assert_eq!(best(&[0.625, 0.75, 0.875], &[0, 0, 1]), 0.8125);
+    // Of equally good ones the nearest to one half, then the lower.
+    assert_eq!(best(&[0.125, 0.25, 0.375, 0.4375], &[0, 1, 0, 1]), 0.40625);
+    assert_eq!(best(&[0.1875, 0.3125, 0.6875, 0.8125], &[0, 1, 0, 1]), 0.25);
     // All of one class: just outside of the scores.
     assert_eq!(best(&[0.625, 0.75], &[0, 0]), 0.875);
     assert_eq!(best(&[0.25, 0.375], &[1, 1]), 0.125);
