@@ -137,7 +137,7 @@ impl<'a> NetTrainer<'a> {
         let weights = class_weights(&labels, net.classes(), config.class_weight);
         let mut state = State { best: None, history: Vec::new(), step: 0 };
         if let Some(checkpoint) = resume {
-            state = checkpoint.restore(net)?;
+            state = checkpoint.restore(net, config, labels.len())?;
         }
         let mut run = Run { train, labels, weights, config, buffers: Default::default() };
         // A run that was ended between its last epoch and its outcome has stopped already.
