@@ -1,6 +1,6 @@
 //! What can go wrong, each with what was expected and found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use util::Hint;
 
 /// A refused input or a failed run. [`HeadError::hint`] says what fixes it.
@@ -175,6 +175,14 @@ pub enum HeadError {
         /// In bytes.
         available: u64,
     },
+    /// A training can't go on from a checkpoint.
+    #[error("checkpoint{} cannot be used: {detail}", shown(path.as_deref()))]
+    Checkpoint {
+        /// Which file, where it is one.
+        path: Option<PathBuf>,
+        /// Expected and found.
+        detail: String,
+    },
     /// Names of classes that no head can have.
     #[error("{detail}")]
     ClassNames {
@@ -197,6 +205,10 @@ fn holder(pid: Option<u32>, host: &str) -> String {
         (Some(pid), "") => format!("process {pid}"),
         (Some(pid), host) => format!("process {pid} on {host}"),
     }
+}
+
+fn shown(path: Option<&Path>) -> String {
+    path.map(|path| format!(" {}", path.display())).unwrap_or_default()
 }
 
 fn gib(bytes: u64) -> f64 {
@@ -236,6 +248,10 @@ impl Hint for HeadError {
             Self::Locked { certain: true, .. } => "wait until it is done".to_owned(),
             Self::Locked { certain: false, .. } => {
                 "wait until it is done; if that process no longer runs, remove the file".to_owned()
+            }
+            Self::Checkpoint { .. } => {
+                "resume the training that it is of, or remove it and train from the start"
+                    .to_owned()
             }
             Self::NotALock { .. } => "move that file away".to_owned(),
             Self::Memory { .. } => "free memory".to_owned(),

@@ -2,12 +2,12 @@
 
 use super::fit::{Best, State};
 use super::{ConvNet, Tensor};
-use crate::{EpochStats, HeadError};
+use crate::{EpochStats, FitConfig, HeadError, optimizer};
 use graph::Role;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// File of a checkpoint in a model's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -23,6 +23,8 @@ const MAX_STATE: usize = 2;
 /// choices follow from the seed and the number of the epoch or step, so that nothing else is needed to go on to the same bits.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
+    /// Where it was read.
+    path: Option<PathBuf>,
     tensors: Vec<Saved>,
     state: State,
 }
@@ -57,7 +59,8 @@ impl Checkpoint {
             values: tensor.values().to_vec(),
             state: tensor.state().to_vec(),
         };
-        Self { tensors: net.tensors().iter().map(save).collect(), state: state.clone() }
+        let tensors = net.tensors().iter().map(save).collect();
+        Self { path: None, tensors, state: state.clone() }
     }
 
     /// Epochs that are done.
@@ -70,18 +73,23 @@ impl Checkpoint {
         &self.state.history
     }
 
-    pub(super) fn restore(self, net: &mut ConvNet) -> Result<State, HeadError> {
-        let (expected, found) = (net.tensors().len(), self.tensors.len());
-        if expected != found {
-            let what = "lists of tensors of the checkpoint".to_owned();
-            return Err(HeadError::Width { what, expected, found });
-        }
-        let values: Vec<Vec<f32>> = self.tensors.iter().map(|saved| saved.values.clone()).collect();
+    /// Gives the network its tensors and the optimizer's state, if they are those of this network after so many epochs with
+    /// `rows` rows.
+    pub(super) fn restore(
+        self,
+        net: &mut ConvNet,
+        config: &FitConfig,
+        rows: usize,
+    ) -> Result<State, HeadError> {
+        let Self { path, tensors, state } = self;
+        check(net, &tensors, &state, config, rows)
+            .map_err(|detail| HeadError::Checkpoint { path, detail })?;
+        let values: Vec<Vec<f32>> = tensors.iter().map(|saved| saved.values.clone()).collect();
         net.set_tensors(&values)?;
-        for (tensor, saved) in net.tensors_mut().iter_mut().zip(self.tensors) {
+        for (tensor, saved) in net.tensors_mut().iter_mut().zip(tensors) {
             tensor.set_state(saved.state)?;
         }
-        Ok(self.state)
+        Ok(state)
     }
 
     /// Writes the file whole or not at all. `run` says what the run is, and is compared by [`Checkpoint::load`].
@@ -89,7 +97,7 @@ impl Checkpoint {
     /// # Errors
     /// Those of the system.
     pub fn save(&self, path: &Path, run: &serde_json::Value) -> Result<(), HeadError> {
-        let bad = |detail: String| HeadError::Format { path: path.to_owned(), detail };
+        let bad = |detail: String| HeadError::Checkpoint { path: Some(path.to_owned()), detail };
         let record = Record {
             format_version: FORMAT_VERSION,
             run: run.clone(),
@@ -127,9 +135,9 @@ impl Checkpoint {
     /// Reads a file of [`Checkpoint::save`] for this network and this run.
     ///
     /// # Errors
-    /// [`HeadError::Format`] for a file that is no checkpoint, is damaged, or is of another network or run; those of the system.
+    /// [`HeadError::Checkpoint`] for a file that is no checkpoint, is damaged, or is of another network or run; those of the system.
     pub fn load(path: &Path, net: &ConvNet, run: &serde_json::Value) -> Result<Self, HeadError> {
-        let bad = |detail: String| HeadError::Format { path: path.to_owned(), detail };
+        let bad = |detail: String| HeadError::Checkpoint { path: Some(path.to_owned()), detail };
         let largest = net.counts().values as u64 * 4 * (2 + MAX_STATE as u64) + MAX_HEADER;
         let file = crate::store::read_at_most(path, largest)?;
         let damaged = |e: safetensors::SafeTensorError| bad(format!("expected a checkpoint: {e}"));
@@ -137,7 +145,8 @@ impl Checkpoint {
         let record = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
         let record =
             record.ok_or_else(|| bad("expected a checkpoint, found another file".into()))?;
-        let record: Record = serde_json::from_str(record).map_err(|e| bad(e.to_string()))?;
+        let record: Record =
+            serde_json::from_str(record).map_err(|e| bad(format!("expected a checkpoint: {e}")))?;
         if record.format_version != FORMAT_VERSION {
             let found = record.format_version;
             return Err(bad(format!("expected format_version {FORMAT_VERSION}, found {found}")));
@@ -148,36 +157,109 @@ impl Checkpoint {
                 difference(run, &record.run)
             )));
         }
+        check_record(&record).map_err(bad)?;
         let tensors = SafeTensors::deserialize(&file).map_err(damaged)?;
         let read = |name: String, like: &Tensor| -> Result<Option<Vec<f32>>, HeadError> {
             let Ok(view) = tensors.tensor(&name) else { return Ok(None) };
             if view.dtype() != Dtype::F32 || view.shape() != like.spec().shape {
-                let (expected, found) = (&like.spec().shape, view.shape());
-                return Err(bad(format!("{name}: expected f32 of {expected:?}, found {found:?}")));
+                let (expected, dtype, found) = (&like.spec().shape, view.dtype(), view.shape());
+                return Err(bad(format!(
+                    "{name}: expected f32 of {expected:?}, found {dtype:?} of {found:?}"
+                )));
             }
             let values = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
             Ok(Some(values.collect()))
         };
-        let missing = |name: &str| bad(format!("expected the tensor {name}, found none"));
+        let needed = |name: String, like: &Tensor| {
+            let missing = || bad(format!("expected the tensor {name}, found none"));
+            read(name.clone(), like)?.ok_or_else(missing)
+        };
         let mut saved = Vec::with_capacity(net.tensors().len());
         let mut best = Vec::new();
         for tensor in net.tensors() {
             let name = name(tensor);
-            let values = read(format!("values/{name}"), tensor)?;
+            let values = needed(format!("values/{name}"), tensor)?;
             let mut state = Vec::new();
             for slot in 0..MAX_STATE {
                 state.extend(read(format!("state{slot}/{name}"), tensor)?);
             }
             if record.best.is_some() {
-                best.push(read(format!("best/{name}"), tensor)?.ok_or_else(|| missing(&name))?);
+                best.push(needed(format!("best/{name}"), tensor)?);
             }
-            let values = values.ok_or_else(|| missing(&name))?;
             saved.push(Saved { name, shape: tensor.spec().shape.clone(), values, state });
+        }
+        let is_known = |name: &str| {
+            name.split_once('/')
+                .is_some_and(|(_, name)| saved.iter().any(|saved| saved.name == name))
+        };
+        if let Some(other) = tensors.names().into_iter().filter(|name| !is_known(name)).min() {
+            return Err(bad(format!("expected tensors of the network, found {other}")));
         }
         let best = record.best.map(|(epoch, loss)| Best { epoch, loss, tensors: best });
         let state = State { best, history: record.history, step: record.step };
-        Ok(Self { tensors: saved, state })
+        Ok(Self { path: Some(path.to_owned()), tensors: saved, state })
     }
+}
+
+/// Refuses a history that no run has.
+fn check_record(record: &Record) -> Result<(), String> {
+    let history = &record.history;
+    if history.is_empty() {
+        return Err("expected at least one epoch, found none".to_owned());
+    }
+    if let Some((expected, found)) = (1..).zip(history).find(|(n, epoch)| epoch.epoch != *n) {
+        let found = found.epoch;
+        return Err(format!("expected epoch {expected} in the history, found {found}"));
+    }
+    let Some((epoch, loss)) = record.best else { return Ok(()) };
+    let of_history = epoch.checked_sub(1).and_then(|at| history.get(at)?.val_loss);
+    match of_history == Some(loss) {
+        true => Ok(()),
+        false => Err(format!(
+            "expected the best epoch to be one of the history, found epoch {epoch} with a validation loss of {loss}"
+        )),
+    }
+}
+
+/// Refuses tensors and counts of another network or training.
+fn check(
+    net: &ConvNet,
+    tensors: &[Saved],
+    state: &State,
+    config: &FitConfig,
+    rows: usize,
+) -> Result<(), String> {
+    let (expected, found) = (net.tensors().len(), tensors.len());
+    if expected != found {
+        return Err(format!("expected {expected} tensors, found {found}"));
+    }
+    for (tensor, saved) in net.tensors().iter().zip(tensors) {
+        let (name, shape) = (name(tensor), &tensor.spec().shape);
+        if name != saved.name || *shape != saved.shape {
+            let (other, found) = (&saved.name, &saved.shape);
+            return Err(match name == *other {
+                true => format!("expected {name} of {shape:?}, found {found:?}"),
+                false => format!("expected the tensor {name}, found {other}"),
+            });
+        }
+        let kept = optimizer::slots(config.optimizer) - 1;
+        let expected = if tensor.is_trainable() { kept } else { 0 };
+        let found = saved.state.len();
+        if expected != found {
+            return Err(format!(
+                "{name}: expected {expected} arrays of the optimizer, found {found}"
+            ));
+        }
+    }
+    let (expected, found) = (config.epochs, state.history.len());
+    if found > expected {
+        return Err(format!("expected at most {expected} epochs, found {found}"));
+    }
+    let (expected, found) = (found * rows.div_ceil(config.batch_size), state.step);
+    if expected != found as usize {
+        return Err(format!("expected {expected} steps, found {found}"));
+    }
+    Ok(())
 }
 
 /// Bytes of the file beside its tensors, at most: a long history.

@@ -137,10 +137,11 @@ impl<'a> NetTrainer<'a> {
         let weights = class_weights(&labels, net.classes(), config.class_weight);
         let mut state = State { best: None, history: Vec::new(), step: 0 };
         if let Some(checkpoint) = resume {
-            state = checkpoint.restore(net)?;
+            state = checkpoint.restore(net, config, labels.len())?;
         }
         let mut run = Run { train, labels, weights, config, buffers: Default::default() };
-        let (mut stopped_early, mut interrupted, mut diverged) = (false, false, None);
+        // A run that was ended between its last epoch and its outcome has stopped already.
+        let (mut stopped_early, mut interrupted, mut diverged) = (state.waits(config), false, None);
         while state.history.len() < config.epochs && !stopped_early && !interrupted {
             let (epoch, start) = (state.history.len() + 1, Instant::now());
             let sums = run.epoch(epoch, net, &mut state.step, random)?;
@@ -170,9 +171,7 @@ impl<'a> NetTrainer<'a> {
             {
                 state.best = Some(Best { epoch, loss: now, tensors: snapshot(net) });
             }
-            let waited = state.best.as_ref().map_or(0, |best| epoch - best.epoch);
-            stopped_early = epoch < config.epochs
-                && config.early_stopping.is_some_and(|p| waited > 0 && waited >= p);
+            stopped_early = state.waits(config);
             if let Some((every, call)) = &mut on_checkpoint
                 && (epoch.is_multiple_of(*every) || epoch == config.epochs)
             {
@@ -204,6 +203,15 @@ pub(super) struct State {
     pub(super) history: Vec<EpochStats>,
     /// Steps of the optimizer so far.
     pub(super) step: u32,
+}
+
+impl State {
+    /// Whether the validation loss has not fallen for as many epochs as early stopping has patience, with epochs left.
+    fn waits(&self, config: &FitConfig) -> bool {
+        let done = self.history.len();
+        let waited = self.best.as_ref().map_or(0, |best| done - best.epoch);
+        done < config.epochs && config.early_stopping.is_some_and(|p| waited > 0 && waited >= p)
+    }
 }
 
 /// Weights of the best epoch.
