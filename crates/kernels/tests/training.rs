@@ -148,6 +148,15 @@ fn convolutions_of_the_bases_have_the_naive_gradients() {
         (plain([32, 64], [3, 3]), [14, 11, 32], 2),
         // The first layer, 1×1, strides, long kernels, "same" at stride 2.
         (plain([3, 32], [3, 3]), [13, 10, 3], 2),
+        (
+            ConvShape {
+                stride: [2, 1],
+                padding: Padding { top: 2, left: 1, bottom: 0, right: 3 },
+                ..plain([5, 40], [4, 5])
+            },
+            [11, 9, 5],
+            3,
+        ),
         (plain([40, 24], [1, 1]), [7, 5, 40], 3),
         (ConvShape { stride: [2, 2], ..plain([16, 32], [1, 1]) }, [7, 8, 16], 2),
         (
@@ -364,8 +373,15 @@ proptest! {
         let x: Vec<f32> = random.values(h * w * 5).iter().map(|x| (x * 3.0).round()).map(|x| if x == 0.0 { 0.0 } else { x }).collect();
         let dy = random.values(pool.output_shape().iter().product());
         let mut dx = vec![f32::NAN; x.len()];
-        pool.backward(1, &x, &dy, &mut dx).unwrap();
-        close(&dx, &pool_gradient(shape, input, pool.output_shape(), &x, &dy), "pool gradient");
+        pool.backward(1, &x, &dy, Activation::None, &mut dx).unwrap();
+        let mut expected = pool_gradient(shape, input, pool.output_shape(), &x, &dy);
+        close(&dx, &expected, "pool gradient");
+        // Of a ReLU's output: nothing passes where that is not above 0.
+        let x: Vec<f32> = x.iter().map(|x| x.max(0.0)).collect();
+        pool.backward(1, &x, &dy, Activation::Relu, &mut dx).unwrap();
+        expected = pool_gradient(shape, input, pool.output_shape(), &x, &dy);
+        expected.iter_mut().zip(&x).for_each(|(g, x)| if *x == 0.0 { *g = 0.0 });
+        close(&dx, &expected, "gated pool gradient");
     }
 }
 

@@ -122,14 +122,7 @@ fn by_tensors(
     isa: Isa,
 ) -> Result<(), HeadError> {
     let x = step.inputs.first().map_or(&[][..], |at| &before[*at].values);
-    match &step.layer {
-        Layer::Conv { activation, .. }
-        | Layer::Dense { activation, .. }
-        | Layer::Act(activation) => {
-            gate(isa, *activation, &step.values, &mut step.gradient);
-        }
-        _ => {}
-    }
+    gate(isa, step.own_gate, &step.values, &mut step.gradient);
     if !step.is_trained {
         return Ok(());
     }
@@ -199,7 +192,7 @@ fn by_input(
             norm.backward_input(x, &step.statistics, gamma, of_batch, to);
         }
         Layer::Act(_) | Layer::Same => to.copy_from_slice(&step.gradient),
-        Layer::Pool(pool) => pool.backward(batch, x, &step.gradient, to)?,
+        Layer::Pool(pool) => pool.backward(batch, x, &step.gradient, step.input_gate, to)?,
         Layer::Global { is_max: true, input } => {
             global_max_backward(*input, x, &step.gradient, to);
         }

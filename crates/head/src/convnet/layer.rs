@@ -152,6 +152,18 @@ impl Layer {
     }
 }
 
+impl Layer {
+    /// The activation that ends it.
+    pub(super) fn activation(&self) -> Activation {
+        match self {
+            Self::Conv { activation, .. }
+            | Self::Dense { activation, .. }
+            | Self::Act(activation) => *activation,
+            _ => Activation::None,
+        }
+    }
+}
+
 /// A shape as the kernels have it.
 fn image(shape: Shape) -> [usize; 3] {
     match shape {

@@ -4,6 +4,7 @@ use super::layer::{Description, Layer};
 use super::{Machine, Tensor};
 use crate::HeadError;
 use graph::{Conv, Graph, Op, Role, Shape};
+use kernels::Activation;
 use kernels::train::BatchStatistics;
 
 /// What one step computes, with room for a batch.
@@ -14,6 +15,10 @@ pub(super) struct Step {
     pub(super) inputs: Vec<usize>,
     pub(super) shape: Shape,
     pub(super) weights: Weights,
+    /// What closes the gradient by its output before anything else.
+    pub(super) own_gate: Activation,
+    /// The same of its input, which alone this step reads: it is closed on the way there.
+    pub(super) input_gate: Activation,
     /// Whether its tensors are trained.
     pub(super) is_trained: bool,
     /// Whether a gradient must come to its output.
@@ -97,7 +102,23 @@ pub(super) fn steps(
         };
         of_node.push(made);
     }
-    Ok((steps.steps, of_node[last]))
+    let mut steps = steps.steps;
+    hand_on_gates(&mut steps);
+    Ok((steps, of_node[last]))
+}
+
+/// A pool that alone reads an activation's output closes its gradient while it writes it.
+fn hand_on_gates(steps: &mut [Step]) {
+    let mut readers = vec![0; steps.len()];
+    steps.iter().flat_map(|step| &step.inputs).for_each(|input| readers[*input] += 1);
+    for index in 0..steps.len() {
+        let (before, rest) = steps.split_at_mut(index);
+        if let (Layer::Pool(_), [input]) = (&rest[0].layer, &rest[0].inputs[..])
+            && readers[*input] == 1
+        {
+            rest[0].input_gate = std::mem::take(&mut before[*input].own_gate);
+        }
+    }
 }
 
 /// The steps so far.
@@ -121,11 +142,14 @@ impl Steps<'_> {
         let by_input = inputs.iter().any(|input| self.steps[*input].is_reached);
         let shapes: Vec<Shape> = inputs.iter().map(|input| self.steps[*input].shape).collect();
         let layer = Layer::new(description, op, &shapes, self.machine, by_input)?;
+        let own_gate = layer.activation();
         self.steps.push(Step {
             layer,
             inputs,
             shape,
             weights,
+            own_gate,
+            input_gate: Activation::None,
             is_trained,
             is_reached: is_trained || by_input,
             values: Vec::new(),

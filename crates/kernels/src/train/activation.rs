@@ -17,20 +17,27 @@ const PIECE: usize = 64 * 1024;
 pub fn gate(isa: Isa, activation: Activation, outputs: &[f32], gradient: &mut [f32]) {
     assert_eq!(outputs.len(), gradient.len(), "outputs and gradient of another size");
     assert!(isa.is_available(), "{isa} is not available");
+    if activation == Activation::None {
+        return;
+    }
+    gradient.par_chunks_mut(PIECE).zip(outputs.par_chunks(PIECE)).for_each(
+        |(gradient, outputs)| {
+            vectorise(isa, || close(activation, outputs, gradient));
+        },
+    );
+}
+
+/// The same without threads.
+#[inline(always)]
+pub(super) fn close(activation: Activation, outputs: &[f32], gradient: &mut [f32]) {
     // Nothing is above NaN.
     let most = match activation {
         Activation::None => return,
         Activation::Relu => f32::NAN,
         Activation::Relu6 => 6.0,
     };
-    gradient.par_chunks_mut(PIECE).zip(outputs.par_chunks(PIECE)).for_each(
-        |(gradient, outputs)| {
-            vectorise(isa, || {
-                for (g, y) in gradient.iter_mut().zip(outputs) {
-                    let closed = *y <= 0.0 || *y >= most;
-                    *g = if closed { 0.0 } else { *g };
-                }
-            });
-        },
-    );
+    for (g, y) in gradient.iter_mut().zip(outputs) {
+        let closed = *y <= 0.0 || *y >= most;
+        *g = if closed { 0.0 } else { *g };
+    }
 }

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::activation::close;
 use crate::simd::vectorise;
-use crate::{Isa, KernelError, Layer, Network, Padding, Precision};
+use crate::{Activation, Isa, KernelError, Layer, Network, Padding, Precision};
 
 /// A pool over windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,9 @@ impl Pool {
 
     /// The gradient by the input. Of a maximum it goes to the first of equal values, row by row, as in PyTorch.
     ///
+    /// Where the input is the output of an `activation`, the gradient is that by the activation's input: see
+    /// [`gate`](super::gate).
+    ///
     /// # Errors
     /// When a slice has not the length that the batch asks for.
     pub fn backward(
@@ -73,6 +77,7 @@ impl Pool {
         batch: usize,
         input: &[f32],
         gradient: &[f32],
+        activation: Activation,
         to: &mut [f32],
     ) -> Result<(), KernelError> {
         let (from, out) =
@@ -84,12 +89,16 @@ impl Pool {
             let gradient = &gradient[image * out..][..out];
             let input = &input[image * from..][..from];
             vectorise(self.isa, || {
-                to.fill(0.0);
+                if !self.is_whole() {
+                    to.fill(0.0);
+                }
                 match (self.shape.is_max, self.is_apart()) {
-                    (true, true) => self.max_image_apart(input, gradient, to),
+                    // A closed gate at the maximum is closed for the whole window.
+                    (true, true) => return self.max_image_apart(input, gradient, activation, to),
                     (true, false) => self.max_image(input, gradient, to),
                     (false, _) => self.mean_image(gradient, to),
                 }
+                close(activation, input, to);
             });
         });
         Ok(())
@@ -109,9 +118,24 @@ impl Pool {
         [first.saturating_sub(padding), (last - padding.min(last)).min(self.input[axis])]
     }
 
+    /// Whether every place is in exactly one window, and no window reaches into the border.
+    fn is_whole(&self) -> bool {
+        let PoolShape { is_max, size, stride, .. } = self.shape;
+        is_max
+            && self.is_apart()
+            && size == stride
+            && self.input[..2].iter().zip(size).all(|(length, size)| length.is_multiple_of(size))
+    }
+
     /// Windows that do not overlap and are wholly in the image: every place is written once.
     #[inline(always)]
-    fn max_image_apart(&self, input: &[f32], gradient: &[f32], to: &mut [f32]) {
+    fn max_image_apart(
+        &self,
+        input: &[f32],
+        gradient: &[f32],
+        activation: Activation,
+        to: &mut [f32],
+    ) {
         let ([_, w, channels], [oh, ow, _]) = (self.input, self.output);
         let [height, width] = self.shape.size;
         let mut best = vec![0.0f32; channels];
@@ -130,6 +154,7 @@ impl Pool {
                     }
                 }
                 rest.copy_from_slice(&gradient[(oy * ow + ox) * channels..][..channels]);
+                close(activation, &best, &mut rest);
                 for at in places {
                     let pixels = to[at..at + channels].iter_mut().zip(&input[at..at + channels]);
                     for ((to, x), (best, rest)) in pixels.zip(best.iter().zip(&mut rest)) {

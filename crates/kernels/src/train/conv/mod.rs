@@ -1,11 +1,13 @@
 //! Convolution: forward, and the gradients by its input, its kernel and its bias.
 
 mod depthwise;
+mod lines;
 mod patches;
 
 use rayon::prelude::*;
 
 use self::depthwise::DepthwiseGradient;
+use self::lines::LineGradient;
 use self::patches::PatchGradient;
 use super::sums;
 use crate::memory::{Buffer, Pool};
@@ -61,6 +63,7 @@ struct Backward {
 #[derive(Debug)]
 enum Gradient {
     Winograd(KernelGradient),
+    Lines(LineGradient),
     Patches(PatchGradient),
     Depthwise(DepthwiseGradient),
 }
@@ -99,6 +102,9 @@ impl Conv {
             match gradient_tile(&conv, output) {
                 Some(tile) => {
                     Gradient::Winograd(KernelGradient::new(input, output, shape.padding, tile, isa))
+                }
+                None if LineGradient::fits(&shape) => {
+                    Gradient::Lines(LineGradient::new(shape, input, output, isa))
                 }
                 None => Gradient::Patches(PatchGradient::new(shape, input, output, isa)),
             }
@@ -203,6 +209,7 @@ impl Conv {
         check("bias gradient", self.shape.out_channels, bias.len())?;
         match &self.gradient {
             Gradient::Winograd(winograd) => winograd.run(batch, input, gradient, kernel),
+            Gradient::Lines(lines) => lines.run(batch, input, gradient, kernel),
             Gradient::Patches(patches) => patches.run(batch, input, gradient, kernel),
             Gradient::Depthwise(depthwise) => depthwise.run(batch, input, gradient, kernel),
         }
