@@ -181,6 +181,14 @@ pub enum HeadError {
         /// Expected and found.
         detail: String,
     },
+    /// A training can't go on from a checkpoint.
+    #[error("checkpoint {} cannot be used: {detail}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Expected and found.
+        detail: String,
+    },
     /// A file of a saved head that is not what it should be.
     #[error("saved head {} cannot be used: {detail}", path.display())]
     Format {
@@ -238,6 +246,9 @@ impl Hint for HeadError {
                 "wait until it is done; if that process no longer runs, remove the file".to_owned()
             }
             Self::NotALock { .. } => "move that file away".to_owned(),
+            Self::Checkpoint { .. } => {
+                "run the training that wrote it, or remove the file to begin again".to_owned()
+            }
             Self::Memory { .. } => "free memory".to_owned(),
             Self::ClassNames { .. } => {
                 "rename the folders of those classes and run extract again".to_owned()
