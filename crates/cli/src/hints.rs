@@ -115,6 +115,25 @@ fn of_pipeline(error: &Error) -> Option<String> {
         Error::UnknownWeights { .. } => {
             "give them with --weights FILE or --weights OWNER/NAME, as for extract"
         }
+        Error::ModelFolder { source, .. } => {
+            let other = "choose another folder with --model DIR";
+            return Some(match of_head(source) {
+                Some(hint) => format!("{hint}, or {other}"),
+                None => other.to_owned(),
+            });
+        }
+        Error::StartModel { .. } => {
+            "give --from the folder of a head of fit-head or of a model of train"
+        }
+        Error::CheckpointThere { .. } => "go on with --resume, or remove the file to begin again",
+        Error::Architecture { .. } | Error::ArchitectureFile { .. } => {
+            "docs/training.md has an example of such a file"
+        }
+        Error::NetworkSize { .. } => "give a larger --image-size, or change the layers",
+        Error::Diverged { .. } => "use a smaller --lr",
+        Error::Memory { what: MemoryUse::Network { .. }, .. } => {
+            "give a smaller network, --image-size or --batch-size, or free memory"
+        }
         Error::Memory { what: MemoryUse::Images { .. }, .. } => {
             "give a smaller --batch-size, or free memory"
         }
@@ -182,7 +201,9 @@ fn of_scan(error: &ScanError) -> Option<String> {
         ScanError::NoSplits { .. } => {
             "name the folder that holds train/, validation/ and test/ with --data"
         }
-        ScanError::TwoValidations { .. } => "name the one to use with --split",
+        ScanError::TwoValidations { .. } => {
+            "remove one, or name the one to use with --split where there is that flag"
+        }
         other => return other.hint(),
     };
     Some(text.to_owned())

@@ -99,7 +99,7 @@ fn isas() -> Vec<Isa> {
 fn check_conv(shape: ConvShape, input: [usize; 3], batch: usize, seed: u64) {
     let mut random = Random(seed);
     for isa in isas() {
-        let mut conv = Conv::new(shape, input, isa, Precision::Highest, true).unwrap();
+        let mut conv = Conv::new(shape, input, isa, Precision::Highest, true).expect("sizes fit");
         let output = conv.output_shape();
         let naive = Naive { shape, batch, input, output };
         let x = random.values(batch * input.iter().product::<usize>());
@@ -107,17 +107,17 @@ fn check_conv(shape: ConvShape, input: [usize; 3], batch: usize, seed: u64) {
         let b = random.values(shape.out_channels);
         let dy = random.values(batch * output.iter().product::<usize>());
         // Twice: weights that come later must reach all passes.
-        conv.set_weights(&random.values(k.len()), &random.values(b.len())).unwrap();
-        conv.set_weights(&k, &b).unwrap();
+        conv.set_weights(&random.values(k.len()), &random.values(b.len())).expect("sizes fit");
+        conv.set_weights(&k, &b).expect("sizes fit");
         let mut y = vec![f32::NAN; dy.len()];
-        conv.forward(batch, &x, &mut y).unwrap();
+        conv.forward(batch, &x, &mut y).expect("sizes fit");
         close(&y, &naive.forward(&wide(&x), &wide(&k), &wide(&b)), "output");
         let [ex, ek, eb] = naive.gradients(&wide(&x), &wide(&k), &wide(&dy));
         let mut dx = vec![f32::NAN; x.len()];
         let (mut dk, mut db) = (vec![f32::NAN; k.len()], vec![f32::NAN; b.len()]);
         for _ in 0..2 {
-            conv.backward_input(batch, &dy, &mut dx).unwrap();
-            conv.backward_weights(batch, &x, &dy, &mut dk, &mut db).unwrap();
+            conv.backward_input(batch, &dy, &mut dx).expect("sizes fit");
+            conv.backward_weights(batch, &x, &dy, &mut dk, &mut db).expect("sizes fit");
             close(&dx, &ex, "input gradient");
             close(&dk, &ek, "kernel gradient");
             close(&db, &eb, "bias gradient");
@@ -334,7 +334,7 @@ fn pool_gradient(
                 let g = f64::from(dy[(oy * ow + ox) * c + channel]);
                 if shape.is_max {
                     let first = places.iter().copied().rev().max_by(|a, b| x[*a].total_cmp(&x[*b]));
-                    dx[first.unwrap()] += g;
+                    dx[first.expect("a window has a place")] += g;
                 } else {
                     let count = if shape.count_padding { padded } else { places.len() };
                     places.iter().for_each(|place| dx[*place] += g / count as f64);

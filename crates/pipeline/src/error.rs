@@ -79,6 +79,30 @@ pub enum Error {
         /// Those of the split.
         found: Vec<String>,
     },
+    /// A split of image folders without pictures.
+    #[error("split '{split}': expected at least 1 picture, found none{}", refused(.skipped))]
+    NoPictures {
+        /// The split.
+        split: String,
+        /// How many files are no pictures, and the first of them with the reason.
+        skipped: Option<(usize, String)>,
+    },
+    /// A class folder without pictures.
+    #[error("split '{split}': expected at least 1 picture of class '{}', found none", util::visible(.class))]
+    ClassWithoutPictures {
+        /// The split.
+        split: String,
+        /// The class.
+        class: String,
+    },
+    /// A network that can't be built for images of this size.
+    #[error("network for images of {}x{}: {source}", .size[1], .size[0])]
+    NetworkSize {
+        /// `[height, width]`.
+        size: [usize; 2],
+        /// Why.
+        source: graph::GraphError,
+    },
     /// The loss left the finite numbers.
     #[error("{detail}{}", kept(*.saved))]
     Diverged {
@@ -94,6 +118,22 @@ pub enum Error {
         path: PathBuf,
         /// Expected and found.
         detail: String,
+    },
+    /// A model to start from can't be read.
+    #[error("model '{}' to start from: {source}", .path.display())]
+    StartModel {
+        /// The model's folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<HeadError>,
+    },
+    /// A model's folder can't be written.
+    #[error("model '{}': {source}", .path.display())]
+    ModelFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: Box<HeadError>,
     },
     /// A checkpoint of an earlier run is in the model's folder.
     #[error("'{}' is there from a training that did not end", .path.display())]
@@ -309,6 +349,13 @@ pub enum MemoryUse {
         /// Their widths.
         hidden: Vec<usize>,
     },
+    /// Training a network, or predicting with it.
+    Network {
+        /// Its weights.
+        parameters: u64,
+        /// Values that its layers put out, for one input.
+        values: u64,
+    },
     /// Metrics and report of so many classes.
     Report {
         /// How many.
@@ -321,6 +368,7 @@ impl MemoryUse {
         match self {
             Self::Images { .. } => "take at least",
             Self::Training { .. } => "takes about",
+            Self::Network { .. } => "takes at least",
             Self::Report { .. } => "take about",
         }
     }
@@ -337,6 +385,12 @@ impl std::fmt::Display for MemoryUse {
                 let widths: Vec<String> = hidden.iter().map(usize::to_string).collect();
                 write!(f, "training a network of hidden width {}", widths.join(", "))
             }
+            Self::Network { parameters, values } => write!(
+                f,
+                "a network of {} parameters and {} values an input",
+                count(*parameters),
+                count(*values)
+            ),
             Self::Report { classes } => {
                 write!(f, "metrics and report of {} classes", util::thousands(*classes))
             }
@@ -364,6 +418,18 @@ impl Error {
     }
 }
 
+fn count(number: u64) -> String {
+    util::thousands(usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn refused(skipped: &Option<(usize, String)>) -> String {
+    match skipped {
+        None => String::new(),
+        Some((1, first)) => format!(": {first}"),
+        Some((n, first)) => format!(" in {n} files: {first}"),
+    }
+}
+
 fn kept(epoch: Option<usize>) -> String {
     match epoch {
         Some(epoch) => format!("; the weights of epoch {epoch}, the best before, were saved"),
@@ -377,7 +443,9 @@ impl Hint for Error {
             Self::Cache(e) => return e.hint(),
             Self::Features { source, .. } => return source.hint(),
             Self::Head(e) => return e.hint(),
-            Self::HeadFolder { source, .. } => return source.hint(),
+            Self::HeadFolder { source, .. } | Self::ModelFolder { source, .. } => {
+                return source.hint();
+            }
             Self::Base(e) => return e.hint(),
             Self::Extractor(e) => return e.hint(),
             Self::Run(e) => return e.hint(),
@@ -410,6 +478,15 @@ impl Hint for Error {
             Self::Memory { what: MemoryUse::Training { .. }, .. } => {
                 "take fewer hidden units or smaller batches, or free memory"
             }
+            Self::Memory { what: MemoryUse::Network { .. }, .. } => {
+                "take a smaller network, smaller images or smaller batches, or free memory"
+            }
+            Self::NoPictures { .. } => "put a folder of pictures for each class into it",
+            Self::ClassWithoutPictures { .. } => {
+                "add pictures of it, or remove that class folder from every split"
+            }
+            Self::NetworkSize { .. } => "take larger images, or other layers",
+            Self::StartModel { .. } => "give the folder of a trained model",
             Self::Memory { what: MemoryUse::Report { .. }, .. } => {
                 "extract features of fewer classes or fewer images, or free memory"
             }

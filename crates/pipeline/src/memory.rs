@@ -1,11 +1,39 @@
 //! Memory that this process may still take, where the system tells (Linux).
 
+use graph::Graph;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use crate::error::{Error, MemoryUse};
 
 /// The least of what the machine, the control group and the limits of the process leave; `None` where the system names none.
 pub(crate) fn available() -> Option<u64> {
     [machine(), group(), limits()].into_iter().flatten().min()
+}
+
+/// Refuses a network whose weights take so many bytes, and each of whose layers has an output for every input of a batch, where that
+/// is more than is available.
+///
+/// # Errors
+/// [`Error::Memory`], and shapes that don't fit together.
+pub(crate) fn check_network(
+    graph: &Graph,
+    input: [usize; 2],
+    weights: u64,
+    batch: usize,
+) -> Result<(), Error> {
+    let Some(available) = available() else { return Ok(()) };
+    let sum = |values: &mut dyn Iterator<Item = usize>| {
+        values.fold(0, |sum: u64, values| sum.saturating_add(values as u64))
+    };
+    let values = sum(&mut graph.shapes(input)?.iter().map(|shape| shape.values()));
+    let outputs = values.saturating_mul(batch as u64).saturating_mul(size_of::<f32>() as u64);
+    let needed = outputs.saturating_add(weights);
+    if needed <= available {
+        return Ok(());
+    }
+    let parameters = sum(&mut graph.params(input)?.iter().map(graph::ParamSpec::values));
+    Err(Error::Memory { what: MemoryUse::Network { parameters, values }, needed, available })
 }
 
 /// The number of bytes in a line such as `MemAvailable:   22733028 kB`.

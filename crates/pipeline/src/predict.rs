@@ -137,6 +137,8 @@ impl Predictor {
             SavedModel::Head(head) => Model::Head(head),
             SavedModel::Network(network) => {
                 let machine = machine(&source.recipe);
+                let (graph, input) = network.layers();
+                memory::check_network(graph, input, 0, batch_size).map_err(features)?;
                 Model::Network(Box::new(Mutex::new(network.ready(machine)?)))
             }
         };

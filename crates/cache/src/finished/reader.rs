@@ -171,6 +171,9 @@ impl SplitReader {
     }
 
     /// One view of a row as f32 into `out`, which must have [`Self::view_elements`] elements.
+    ///
+    /// # Errors
+    /// [`CacheError::Usage`] for a row or view that there is not, or an `out` of another length.
     pub fn read_view(&self, row: usize, view: usize, out: &mut [f32]) -> Result<(), CacheError> {
         let bytes = self.row_bytes(row)?;
         let mut views = bytes.chunks_exact(bytes.len() / self.views());

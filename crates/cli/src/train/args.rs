@@ -10,6 +10,9 @@ use std::path::PathBuf;
 use crate::choices::{bases_or_none, choice};
 use crate::extract::{PreprocessChoice, Profile, preprocess_parser};
 
+/// Width of the hidden layer on a base, if nothing is said.
+const HIDDEN: usize = 256;
+
 /// Train a network on pictures: a pretrained base with a head on it, frozen, fine-tuned or from scratch.
 ///
 /// DATA has a folder a split: train, and where they exist validation (or val) and test. A frozen base runs in inference form; what
@@ -79,9 +82,9 @@ pub(crate) struct TrainArgs {
     /// rotation=40,horizontal-flip. `extract preview` shows them.
     #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "lesson")]
     pub(crate) augment: Option<Augmentation>,
-    /// Width of a hidden ReLU layer on the base; give it again for more layers, 0 for none.
-    #[arg(long, value_name = "UNITS", default_values_t = [256])]
-    pub(crate) hidden: Vec<usize>,
+    /// Width of a hidden ReLU layer on the base; give it again for more layers, 0 for none [default: 256].
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) hidden: Option<Vec<usize>>,
     /// Share of values that training drops: of each hidden layer on a base, or of what is flattened with --backbone none.
     #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     pub(crate) dropout: f32,
@@ -139,7 +142,10 @@ impl TrainArgs {
     /// The training settings; the libraries check their ranges. Names of classes come with the pictures.
     pub(super) fn config(&self) -> FitConfig {
         FitConfig {
-            hidden: self.hidden.iter().copied().filter(|&units| units > 0).collect(),
+            hidden: match &self.hidden {
+                Some(widths) => widths.iter().copied().filter(|&units| units > 0).collect(),
+                None => vec![HIDDEN],
+            },
             dropout: self.dropout,
             epochs: self.epochs,
             batch_size: self.batch_size,

@@ -4,7 +4,7 @@ mod args;
 mod follower;
 
 use anyhow::Result;
-use backbone::{Base, EngineOptions};
+use backbone::{Base, EngineOptions, Pooling};
 use graph::description::Description;
 use images::{ImageSize, Interpolation, Preprocess};
 use pipeline::fit_report::Thumbnails;
@@ -48,7 +48,6 @@ fn run(args: &TrainArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     let console = Console::new(args.quiet, args.json);
     let options = options(args)?;
     backbone::check_device(&options.engine)?;
-    let mut thumbnails = Thumbnails::new(Some(&args.data))?;
     let transfer = Transfer::new(console);
     let search = WeightsSearch {
         models_dir: &args.models,
@@ -80,6 +79,7 @@ fn run(args: &TrainArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         console.say(line)?;
     }
     let json = json_result(args, &training, &outcome);
+    let mut thumbnails = Thumbnails::new(Some(&args.data))?;
     let report = TrainReport::of_pictures(&training, &outcome, typed::command_line());
     let written = report.write(&args.model, &mut thumbnails)?;
     missing_pictures(&thumbnails, console)?;
@@ -111,6 +111,15 @@ fn options(args: &TrainArgs) -> Result<TrainOptions> {
                         "leave it out: a network from scratch is trained whole",
                     ));
                 }
+            }
+            if args.pooling != Pooling::None || args.hidden.is_some() {
+                let flag = if args.hidden.is_some() { "--hidden" } else { "--pooling" };
+                return Err(hinted(
+                    format!(
+                        "{flag} is for the head on a base: expected --backbone NAME, found none"
+                    ),
+                    "leave it out, or write the layers of the whole network with --architecture FILE",
+                ));
             }
             (Architecture::Own(own_network(args)?), side(SIDE))
         }
@@ -162,6 +171,12 @@ fn options(args: &TrainArgs) -> Result<TrainOptions> {
 /// The network of the file, or the lesson's.
 fn own_network(args: &TrainArgs) -> Result<graph::Graph> {
     let Some(path) = &args.architecture else { return Ok(lesson_network(args.dropout)?) };
+    if args.dropout != 0.0 {
+        return Err(hinted(
+            format!("--dropout is for the built-in layers: expected them in '{}'", path.display()),
+            "write op = \"dropout\" with a rate where the network has one, and leave --dropout out",
+        ));
+    }
     let bytes = util::regular::read(path, LONGEST_DESCRIPTION)
         .map_err(|source| Error::ArchitectureFile { path: path.clone(), source })?;
     let text = String::from_utf8_lossy(&bytes);

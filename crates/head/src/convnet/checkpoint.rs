@@ -137,6 +137,15 @@ impl Checkpoint {
     /// # Errors
     /// [`HeadError::Checkpoint`] for a file that is no checkpoint, is damaged, or is of another network or run; those of the system.
     pub fn load(path: &Path, net: &ConvNet, run: &serde_json::Value) -> Result<Self, HeadError> {
+        Self::read(path, net, run).map_err(|error| match error {
+            HeadError::Format { path, detail } => {
+                HeadError::Checkpoint { path: Some(path), detail }
+            }
+            other => other,
+        })
+    }
+
+    fn read(path: &Path, net: &ConvNet, run: &serde_json::Value) -> Result<Self, HeadError> {
         let bad = |detail: String| HeadError::Checkpoint { path: Some(path.to_owned()), detail };
         let largest = net.counts().values as u64 * 4 * (2 + MAX_STATE as u64) + MAX_HEADER;
         let file = crate::store::read_at_most(path, largest)?;
@@ -286,5 +295,19 @@ fn difference(expected: &serde_json::Value, found: &serde_json::Value) -> String
             return format!("{key}: expected nothing, found it");
         }
     }
-    format!("expected {expected}, found {found}")
+    format!("expected {}, found {}", brief(expected), brief(found))
+}
+
+/// A value in a message: a number that is an f32 as that is written, and no long text.
+fn brief(value: &serde_json::Value) -> String {
+    const MOST: usize = 200;
+    let text = match value.as_f64().filter(|_| value.is_f64()) {
+        Some(number) if f64::from(number as f32) == number => (number as f32).to_string(),
+        _ => value.to_string(),
+    };
+    let mut short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    util::visible(&short).into_owned()
 }

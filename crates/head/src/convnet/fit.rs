@@ -107,7 +107,8 @@ impl<'a> NetTrainer<'a> {
         Self { on_epoch: Some(call), ..self }
     }
 
-    /// Calls this after every `epochs` epochs (at least 1), before [`NetTrainer::on_epoch`].
+    /// Calls this after every `epochs` epochs (at least 1), before [`NetTrainer::on_epoch`], and after an epoch in which that ended
+    /// the run.
     #[must_use]
     pub fn on_checkpoint(self, epochs: usize, call: OnCheckpoint<'a>) -> Self {
         Self { on_checkpoint: Some((epochs.max(1), call)), ..self }
@@ -140,8 +141,9 @@ impl<'a> NetTrainer<'a> {
             state = checkpoint.restore(net, config, labels.len())?;
         }
         let mut run = Run { train, labels, weights, config, buffers: Default::default() };
-        // A run that was ended between its last epoch and its outcome has stopped already.
-        let (mut stopped_early, mut interrupted, mut diverged) = (state.waits(config), false, None);
+        // A run may have ended right after its last checkpoint.
+        let mut stopped_early = state.stops_early(config);
+        let (mut interrupted, mut diverged, mut written) = (false, None, 0);
         while state.history.len() < config.epochs && !stopped_early && !interrupted {
             let (epoch, start) = (state.history.len() + 1, Instant::now());
             let sums = run.epoch(epoch, net, &mut state.step, random)?;
@@ -171,13 +173,19 @@ impl<'a> NetTrainer<'a> {
             {
                 state.best = Some(Best { epoch, loss: now, tensors: snapshot(net) });
             }
-            stopped_early = state.waits(config);
+            stopped_early = state.stops_early(config);
             if let Some((every, call)) = &mut on_checkpoint
                 && (epoch.is_multiple_of(*every) || epoch == config.epochs)
             {
                 call(Checkpoint::of(net, &state))?;
+                written = epoch;
             }
             interrupted = on_epoch.as_mut().is_some_and(|call| call(&stats).is_break());
+            if let Some((_, call)) =
+                on_checkpoint.as_mut().filter(|_| interrupted && written != epoch)
+            {
+                call(Checkpoint::of(net, &state))?;
+            }
         }
         let best_epoch = state.best.as_ref().map(|best| best.epoch);
         let wants_best = config.early_stopping.is_some() || diverged.is_some();
@@ -206,11 +214,11 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Whether the validation loss has not fallen for as many epochs as early stopping has patience, with epochs left.
-    fn waits(&self, config: &FitConfig) -> bool {
-        let done = self.history.len();
-        let waited = self.best.as_ref().map_or(0, |best| done - best.epoch);
-        done < config.epochs && config.early_stopping.is_some_and(|p| waited > 0 && waited >= p)
+    /// Whether early stopping ends the run here.
+    fn stops_early(&self, config: &FitConfig) -> bool {
+        let epoch = self.history.len();
+        let waited = self.best.as_ref().map_or(0, |best| epoch.saturating_sub(best.epoch));
+        epoch < config.epochs && config.early_stopping.is_some_and(|p| waited > 0 && waited >= p)
     }
 }
 

@@ -7,6 +7,16 @@ const MAX_EPOCHS: usize = 100_000;
 /// Column lists count rows times columns of a chunk in 32 bits.
 const MAX_BATCH: usize = 1 << 20;
 
+impl FitConfig {
+    /// Refuses settings out of their ranges, before any work. `validated`: there is a validation split.
+    ///
+    /// # Errors
+    /// [`HeadError::Setting`], and [`HeadError::NoValidation`] for early stopping without such a split.
+    pub fn check(&self, validated: bool) -> Result<(), HeadError> {
+        check_config(self, validated)
+    }
+}
+
 /// # Errors
 /// [`HeadError::Setting`], [`HeadError::NoValidation`].
 pub(crate) fn check_config(config: &FitConfig, validated: bool) -> Result<(), HeadError> {

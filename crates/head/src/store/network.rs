@@ -87,6 +87,11 @@ impl SavedNetwork {
         })
     }
 
+    /// Its layers, and `[height, width]` of its input.
+    pub fn layers(&self) -> (&Graph, [usize; 2]) {
+        (&self.graph, self.input)
+    }
+
     /// Values of an input.
     pub fn inputs(&self) -> usize {
         self.graph.shapes(self.input).map_or(0, |shapes| shapes[0].values())

@@ -8,6 +8,7 @@ use weights::Weights;
 
 use super::start::Start;
 use crate::error::Error;
+use crate::memory;
 
 /// A network in two parts: a frozen base in inference form, and what is trained on its output.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +83,7 @@ impl Network {
     /// where its last layer is none for them.
     ///
     /// # Errors
-    /// [`Error::Graph`]: its layers don't fit together or the size.
+    /// [`Error::NetworkSize`]: its layers don't fit together or the size.
     pub fn of_graph(
         graph: &Graph,
         size: [usize; 2],
@@ -90,14 +91,36 @@ impl Network {
         classes: usize,
     ) -> Result<Self, Error> {
         let config = FitConfig { hidden: Vec::new(), ..config.clone() };
-        let graph = with_head(graph, size, Pooling::None, &config, classes)?;
-        let whole = counts(&graph, size)?;
+        let of_size = |error| match error {
+            Error::Graph(source) => Error::NetworkSize { size, source },
+            other => other,
+        };
+        let graph = with_head(graph, size, Pooling::None, &config, classes).map_err(of_size)?;
+        let whole = counts(&graph, size).map_err(of_size)?;
         Ok(Self { graph, input: size, cut: None, frozen: Vec::new(), whole })
     }
 
     /// Whether a layer's tensors are trained.
     fn is_trained(&self, layer: &str) -> bool {
         !self.frozen.iter().any(|frozen| frozen == layer)
+    }
+
+    /// Refuses a network that takes more memory than is available, trained on so many rows.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub(super) fn fits(&self, config: &FitConfig, rows: usize) -> Result<(), Error> {
+        // Beside each weight its gradient, the optimizer's state, and those of the best epoch.
+        const PER_WEIGHT: u64 = 4 * size_of::<f32>() as u64;
+        let specs = self.graph.params(self.input)?;
+        let needed = specs.iter().map(|spec| {
+            let values = spec.values() as u64;
+            let each =
+                if self.is_trained(&spec.node) { PER_WEIGHT } else { size_of::<f32>() as u64 };
+            values.saturating_mul(each)
+        });
+        let weights = needed.fold(0, u64::saturating_add);
+        memory::check_network(&self.graph, self.input, weights, config.batch_size.min(rows.max(1)))
     }
 
     /// The network with values: the base's from `weights`, all others drawn from the seed, and over both what `start` has.

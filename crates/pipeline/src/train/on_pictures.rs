@@ -88,6 +88,8 @@ pub struct PictureOutcome {
 
 /// Splits that are trained on and judged by, in that order.
 const SPLITS: [&str; 4] = ["train", "validation", "val", "test"];
+/// Splits that are watched while training.
+const WATCHED: [&str; 2] = ["validation", "val"];
 /// Of the memory that there is, the part that pictures and the base's rows of them may take.
 const ROOM: u64 = 2;
 
@@ -103,7 +105,8 @@ impl PictureTraining {
         weights: Option<&Weights>,
         progress: &dyn Progress,
     ) -> Result<Option<Self>, Error> {
-        let folder = HeadFolder::open(&options.model).map_err(|error| Error::HeadFolder {
+        options.config.check(true)?;
+        let folder = HeadFolder::open(&options.model).map_err(|error| Error::ModelFolder {
             path: options.model.clone(),
             source: Box::new(error),
         })?;
@@ -114,13 +117,15 @@ impl PictureTraining {
         let Some(splits) = read_splits(&options, spec, &mut room, progress)? else {
             return Ok(None);
         };
+        let validated = splits.iter().any(|split| WATCHED.contains(&split.name.as_str()));
+        options.config.check(validated)?;
         let classes = splits[0].classes.clone();
         let config = FitConfig { class_names: classes.clone(), ..options.config.clone() };
         let options = TrainOptions { config, ..options };
         let (network, base) = options.network(size, weights, classes.len())?;
         let precision = options.engine.precision.unwrap_or(Precision::Highest);
         let isa = options.engine.isa.unwrap_or_else(|| Isa::best_for(precision));
-        let engine = EngineOptions { precision: Some(precision), ..options.engine.clone() };
+        let engine = EngineOptions { precision: Some(precision), ..options.engine };
         let extractor = match (&network.cut, &base, weights) {
             (Some(cut), Some(base), Some(weights)) => {
                 let base = base.clone().up_to(cut)?;
@@ -129,6 +134,7 @@ impl PictureTraining {
             _ => None,
         };
         let machine = Machine { isa, precision };
+        network.fits(&options.config, splits[0].len())?;
         let net = network.ready(machine, weights, start.as_ref(), options.config.seed)?;
         let info = extractor.as_ref().map(Extractor::info);
         let source = options.source(spec, &network, base.as_ref(), weights, info, machine);
@@ -333,6 +339,7 @@ fn read_splits(
         if progress.stop() {
             return Ok(None);
         }
+        pictures.check()?;
         splits.push(pictures);
     }
     Ok(Some(splits))

@@ -45,6 +45,7 @@ impl<'a> RowTraining<'a> {
             path: head.to_owned(),
             source: Box::new(error),
         })?;
+        config.check(features.iter().any(|one| ["validation", "val"].contains(&one.name())))?;
         let start = start.map(Start::load).transpose()?;
         let recipe = &source.recipe;
         if recipe.pooling != Pooling::None {
@@ -63,6 +64,7 @@ impl<'a> RowTraining<'a> {
             classes,
         )?;
         let machine = Machine { isa: Isa::best_for(recipe.precision), ..machine(recipe) };
+        network.fits(config, features.train.reader.len())?;
         let net = network.ready(machine, Some(weights), start.as_ref(), config.seed)?;
         Ok(Self { features, config, network, net, source, folder })
     }

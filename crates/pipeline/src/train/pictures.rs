@@ -1,6 +1,7 @@
 //! Pictures of a split as inputs of a network: decoded and resized once, augmented and run through the frozen base each time.
 
 use backbone::Extractor;
+use head::HeadError;
 use head::convnet::Inputs;
 use images::augment::Augmentation;
 use images::{Cause, ImageError, InputFile, LoadSpec, Memory};
@@ -87,6 +88,27 @@ impl Pictures {
             }
         }
         Ok(all)
+    }
+
+    /// Refuses a split that has no picture of a class.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let split = || self.name.clone();
+        if self.classes.len() < 2 {
+            return Err(HeadError::TooFewClasses { found: self.classes.len() }.into());
+        }
+        if self.is_empty() {
+            let first = self.skipped.first().map(|(file, reason)| format!("{file}: {reason}"));
+            let skipped = first.map(|first| (self.skipped.len(), first));
+            return Err(Error::NoPictures { split: split(), skipped });
+        }
+        let missing = (0..self.classes.len()).find(|class| !self.labels.contains(&(*class as i64)));
+        match missing {
+            Some(class) => Err(Error::ClassWithoutPictures {
+                split: split(),
+                class: self.classes[class].clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Number of pictures.

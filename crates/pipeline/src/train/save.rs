@@ -41,16 +41,23 @@ pub(super) fn model(
         if saved.is_some() {
             save(None)?;
         }
+        // Whoever goes on from it gets there again.
+        remove_checkpoint(folder)?;
         return Err(Error::Diverged { detail, saved });
     }
     let calibrated = calibrate(&judged, validation, net.classes())?;
     save(Some(&calibrated))?;
+    remove_checkpoint(folder)?;
+    Ok(calibrated)
+}
+
+fn remove_checkpoint(folder: &HeadFolder) -> Result<(), Error> {
     let checkpoint = folder.path().join(CHECKPOINT);
     match std::fs::remove_file(&checkpoint) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(HeadError::Io { action: "remove", path: checkpoint, source }.into())
         }
-        _ => Ok(calibrated),
+        _ => Ok(()),
     }
 }
 

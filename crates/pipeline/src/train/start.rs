@@ -21,10 +21,12 @@ impl Start {
     /// Reads the model in a folder.
     ///
     /// # Errors
-    /// [`Error::Head`]: files that are no model, or too little memory.
+    /// [`Error::StartModel`]: files that are no model, or too little memory.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let available = memory::available().unwrap_or(u64::MAX);
-        let (model, manifest) = SavedModel::load_within(available, path)?;
+        let (model, manifest) = SavedModel::load_within(available, path).map_err(|source| {
+            Error::StartModel { path: path.to_owned(), source: Box::new(source) }
+        })?;
         let tensors = model.into_tensors().into_iter().collect();
         Ok(Self { path: path.to_owned(), tensors, manifest })
     }
