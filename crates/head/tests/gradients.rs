@@ -1,5 +1,7 @@
 //! Gradients of whole networks: PyTorch's (`tests/golden/train/make_gradients.py`).
 
+#![allow(clippy::unwrap_used)] // Clippy takes helpers of tests for other code.
+
 use graph::{
     Activation, Builder, Conv, Dense, Depthwise, Graph, Norm, Op, Padding, Pool, PoolKind,
     Separable,
