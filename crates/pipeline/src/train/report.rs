@@ -232,7 +232,11 @@ pub fn describe(network: &Network) -> String {
             (0, 0) => {}
             (0, n) => steps.push(format!("{n} layer{}", if n == 1 { "" } else { "s" })),
             (n, 0) => steps.push(format!("{n} convolution{}", if n == 1 { "" } else { "s" })),
-            (n, m) => steps.push(format!("{n} convolutions and {m} other layers")),
+            (n, m) => {
+                let plural = |count: usize| if count == 1 { "" } else { "s" };
+                let (of_n, of_m) = (plural(n), plural(m));
+                steps.push(format!("{n} convolution{of_n} and {m} other layer{of_m}"));
+            }
         }
         (*convolutions, *others) = (0, 0);
     };
