@@ -11,10 +11,10 @@ use serde_json::Value;
 use std::error::Error;
 use std::path::PathBuf;
 
-/// Of losses, as asked for; both sides compute in f32, in different orders. The largest found is 2e-6.
+/// Of losses, as asked for; both sides compute in f32, in different orders. The largest found is 4e-6.
 const LOSS_TOLERANCE: f64 = 1e-4;
 /// Of single weights after 18 steps of up to 3e-3: rounding of gradients, magnified where RMSprop and Adam divide small ones
-/// by their size. The largest found is 2e-6.
+/// by their size. The largest found is 4e-6.
 const WEIGHT_TOLERANCE: f32 = 2e-5;
 
 struct Golden {
@@ -234,12 +234,20 @@ impl<'a> Case<'a> {
     }
 }
 
+/// All instruction sets; only the best at full size.
+fn isas() -> Vec<Isa> {
+    match std::env::var_os("NET_PARITY") {
+        Some(_) => vec![Isa::best()],
+        None => Isa::available().into_iter().collect(),
+    }
+}
+
 #[test]
 fn history_and_weights_are_keras_s() {
     let golden = Golden::load();
     for case in golden.meta["cases"].as_array().unwrap() {
         let case = Case { golden: &golden, case };
-        for isa in Isa::available() {
+        for isa in isas() {
             let mut net = case.net(isa);
             let history = case.train(&mut net);
             let [loss, weight] =

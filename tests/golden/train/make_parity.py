@@ -68,10 +68,11 @@ def scratch(dropout):
 
 
 def normalised():
-    """Normalisation before and after an activation, without and with a bias before it."""
+    """Normalisation before and after an activation, with and without gamma and beta, without and with a bias before it."""
     return [conv(8, "conv0", bias=False), {"op": "batch-norm", "name": "norm0"},
             {"op": "activation", "name": "relu0", "activation": "relu"}, pool("pool0"),
-            conv_relu(12, "conv1", "same"), {"op": "batch-norm", "name": "norm1", "epsilon": 1e-5},
+            {"op": "batch-norm", "name": "plain", "center": False, "scale": False},
+            conv_relu(12, "conv1", "same"), {"op": "batch-norm", "name": "norm1", "epsilon": 1e-5, "scale": False},
             FLATTEN, dense(3, "dense", "softmax")]
 
 

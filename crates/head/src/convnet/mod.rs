@@ -82,7 +82,7 @@ impl ConvNet {
             })
             .collect();
         let last = logits(&graph, &shapes)?;
-        let (steps, logits) = step::steps(&graph, &shapes, last, machine, &tensors)?;
+        let (steps, logits) = step::steps(&graph, &shapes, last, machine, &tensors, trainable)?;
         let mut net = Self { graph, isa: machine.isa, input: shapes[0], steps, tensors, logits };
         net.repack(true)?;
         Ok(net)

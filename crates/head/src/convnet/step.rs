@@ -67,8 +67,9 @@ pub(super) fn steps(
     last: usize,
     machine: Machine,
     tensors: &[Tensor],
+    trainable: &dyn Fn(&str) -> bool,
 ) -> Result<(Vec<Step>, usize), HeadError> {
-    let mut steps = Steps { machine, tensors, steps: Vec::with_capacity(shapes.len()) };
+    let mut steps = Steps { machine, trainable, tensors, steps: Vec::with_capacity(shapes.len()) };
     let mut of_node = Vec::with_capacity(shapes.len());
     for (position, node) in graph.nodes().iter().enumerate() {
         let find = |roles: &[Role]| {
@@ -124,6 +125,7 @@ fn hand_on_gates(steps: &mut [Step]) {
 /// The steps so far.
 struct Steps<'a> {
     machine: Machine,
+    trainable: &'a dyn Fn(&str) -> bool,
     tensors: &'a [Tensor],
     steps: Vec<Step>,
 }
@@ -138,7 +140,11 @@ impl Steps<'_> {
         shape: Shape,
     ) -> Result<usize, HeadError> {
         let mut places = [weights.kernel, weights.bias].into_iter().flatten();
-        let is_trained = places.any(|at| self.tensors[at].is_trainable());
+        // Normalisation without gamma and beta is trained too: it takes the batch's statistics and moves the stored ones.
+        let is_trained = match op {
+            Op::Norm(_) => (self.trainable)(description.name),
+            _ => places.any(|at| self.tensors[at].is_trainable()),
+        };
         let by_input = inputs.iter().any(|input| self.steps[*input].is_reached);
         let shapes: Vec<Shape> = inputs.iter().map(|input| self.steps[*input].shape).collect();
         let layer = Layer::new(description, op, &shapes, self.machine, by_input)?;
