@@ -125,7 +125,7 @@ impl PictureTraining {
         let (network, base) = options.network(size, weights, classes.len())?;
         let precision = options.engine.precision.unwrap_or(Precision::Highest);
         let isa = options.engine.isa.unwrap_or_else(|| Isa::best_for(precision));
-        let engine = EngineOptions { precision: Some(precision), ..options.engine.clone() };
+        let engine = EngineOptions { precision: Some(precision), ..options.engine };
         let extractor = match (&network.cut, &base, weights) {
             (Some(cut), Some(base), Some(weights)) => {
                 let base = base.clone().up_to(cut)?;
