@@ -58,7 +58,16 @@ pub fn head(data: &[u8]) -> bool {
 }
 
 fn head_of(json: &[u8], tensors: &[u8]) -> bool {
-    let Ok((head, manifest)) = head::Head::from_bytes(json, tensors) else { return false };
+    let (head, manifest) = match head::SavedModel::from_bytes(json, tensors) {
+        Ok((head::SavedModel::Head(head), manifest)) => (head, manifest),
+        // Of a network's tensors each has as many values as its layer needs.
+        Ok((model @ head::SavedModel::Network(_), manifest)) => {
+            assert!(manifest.network.is_some() && model.inputs() > 0);
+            assert!(model.into_tensors().iter().all(|(_, values)| !values.is_empty()));
+            return true;
+        }
+        Err(_) => return false,
+    };
     let (json, tensors) =
         head.to_bytes(Path::new(""), &manifest).expect("what was read is written");
     let again = head::Head::from_bytes(&json, &tensors).expect("what was written is read");

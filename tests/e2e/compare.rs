@@ -7,8 +7,6 @@ use crate::drawing::{TWO, split};
 use crate::shared::{COUNTS, shared};
 use crate::support::*;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_feature-cache");
-
 fn compare(models: &[&Path]) -> Tool {
     models.iter().fold(Tool::new(PROGRAM).arg("compare"), |tool, model| tool.arg(model))
 }

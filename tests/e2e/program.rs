@@ -7,8 +7,6 @@ use crate::drawing::{TWO, split};
 use crate::shared::shared;
 use crate::support::*;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_feature-cache");
-
 /// Output and exit code of a program and of the subcommand are the same.
 #[track_caller]
 fn same(alone: &str, name: &str, change: impl Fn(Tool) -> Tool) -> Outcome {

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 pub const EXTRACT: &str = env!("CARGO_BIN_EXE_extract");
 pub const FIT_HEAD: &str = env!("CARGO_BIN_EXE_fit-head");
 pub const PREDICT: &str = env!("CARGO_BIN_EXE_predict");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_feature-cache");
 pub const CACHE: &str = env!("CARGO_BIN_EXE_cache");
 
 /// How rows were computed, for caches that tests write by themselves.
@@ -96,6 +97,79 @@ pub const QUICK_ROW: [usize; 3] = [8, 8, 128];
 
 pub fn fit_head(features: &Path, head: &Path) -> Tool {
     Tool::new(FIT_HEAD).path("--features", features).path("--head", head)
+}
+
+/// `train` on small images.
+pub fn train(data: &Path, model: &Path) -> Tool {
+    let tool = Tool::new(PROGRAM).arg("train").path("--data", data).path("--model", model);
+    tool.flags("--image-size 32")
+}
+
+/// As [`train`], a network of the file from scratch.
+pub fn train_own(data: &Path, model: &Path, architecture: &Path) -> Tool {
+    train(data, model).flags("--backbone none").path("--architecture", architecture)
+}
+
+/// A small network with batch normalisation and dropout, without its classifier.
+pub const SMALL: &str = r#"
+[[layer]]
+op = "conv"
+filters = 6
+kernel = 3
+bias = false
+
+[[layer]]
+op = "batch-norm"
+
+[[layer]]
+op = "activation"
+activation = "relu"
+
+[[layer]]
+op = "max-pool"
+
+[[layer]]
+op = "flatten"
+
+[[layer]]
+op = "dropout"
+rate = 0.3
+
+[[layer]]
+op = "dense"
+units = 8
+activation = "relu"
+"#;
+
+/// `predict` gives the probabilities that the table of a split says.
+#[track_caller]
+pub fn predicts_its_table(model: &Path, data: &Path, split: &str) {
+    let mut table = csv::Reader::from_path(model.join(format!("predictions_{split}.csv"))).unwrap();
+    let classes = table.headers().unwrap().iter().filter(|c| c.starts_with("p_")).count();
+    let printed = |cell: &str| cell.parse::<f32>().unwrap().to_bits();
+    let mut expected: Vec<Vec<u32>> = Vec::new();
+    let mut tool = predict(model).flags("--json --top 99");
+    for record in table.records() {
+        let record = record.unwrap();
+        tool = tool.arg(data.join(split).join(&record[1]));
+        expected.push((5..5 + classes).map(|i| printed(&record[i])).collect());
+    }
+    let json = tool.run().exits(0).json();
+    for (file, expected) in json.as_array().unwrap().iter().zip(&expected) {
+        let mut found: Vec<(&str, u32)> = file["predictions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| {
+                let value = p["probability"].as_f64().unwrap() as f32;
+                (p["class"].as_str().unwrap(), value.to_bits())
+            })
+            .collect();
+        found.sort_unstable();
+        let found: Vec<u32> = found.into_iter().map(|(_, bits)| bits).collect();
+        assert_eq!(&found, expected, "{file}");
+    }
+    assert_eq!(json.as_array().unwrap().len(), expected.len());
 }
 
 pub fn predict(head: &Path) -> Tool {

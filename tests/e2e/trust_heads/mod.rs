@@ -3,6 +3,7 @@
 
 mod files;
 mod names;
+mod networks;
 mod pairs;
 mod pictures;
 mod sizes;
