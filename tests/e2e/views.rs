@@ -200,11 +200,10 @@ fn a_head_sees_another_view_each_epoch_and_is_judged_by_the_pictures() {
 
     // What is said of train is said of the pictures themselves, as `predict` sees them.
     let table = fs::read_to_string(path("head/predictions_train.csv")).unwrap();
-    let mut expected: Vec<f64> = table
-        .lines()
-        .skip(1)
-        .map(|line| line.rsplit(',').next().unwrap().parse().unwrap())
-        .collect();
+    let mut lines = table.lines();
+    let column = lines.next().unwrap().split(',').position(|name| name == "p_dogs").unwrap();
+    let mut expected: Vec<f64> =
+        lines.map(|line| line.split(',').nth(column).unwrap().parse().unwrap()).collect();
     let found =
         predict(&path("head")).flags("--json").arg(data.join("train")).run().exits(0).json();
     let dogs = |file: &serde_json::Value| {
