@@ -123,7 +123,7 @@ fn hostile_manifests_are_refused() {
         std::fs::write(dir.join(HEAD_JSON), changed.to_string()).unwrap();
         refusal(&dir)
     };
-    assert!(with("/format_version", json!(99)).contains("from 1 to 2, found 99"));
+    assert!(with("/format_version", json!(99)).contains("from 1 to 3, found 99"));
     assert!(with("/format_version", json!(0)).contains("found 0"));
     assert!(with("/format_version", json!(1)).contains("no 'tensors'"));
     assert!(with("/tensors", json!(null)).contains("'tensors'"));
