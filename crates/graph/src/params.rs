@@ -56,6 +56,11 @@ pub struct ParamSpec {
 }
 
 impl ParamSpec {
+    /// `layer/role` with Keras's name of the role, as files of weights name it: `block1_conv1/kernel`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.node, self.role.keras_name())
+    }
+
     /// Number of values.
     pub fn values(&self) -> usize {
         self.shape.iter().copied().fold(1, usize::saturating_mul)

@@ -46,6 +46,15 @@ pub enum KernelError {
     },
 }
 
+/// Refuses a slice of another length than `expected`.
+pub(crate) fn check_length(
+    which: &'static str,
+    expected: usize,
+    found: usize,
+) -> Result<(), KernelError> {
+    if expected == found { Ok(()) } else { Err(KernelError::BadLength { which, expected, found }) }
+}
+
 impl Hint for KernelError {
     fn hint(&self) -> Option<String> {
         match self {

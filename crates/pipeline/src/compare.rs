@@ -26,7 +26,7 @@ pub fn compare(
     command_line: String,
 ) -> Result<Comparison, Error> {
     if !(2..=MOST_MODELS).contains(&folders.len()) {
-        return Err(Error::ModelCount { found: folders.len() });
+        return Err(Error::ModelCount { most: MOST_MODELS, found: folders.len() });
     }
     let names = names(folders)?;
     let mut all = Vec::new();

@@ -194,8 +194,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Too few models to compare, or too many.
-    #[error("expected 2 to {} models to compare, found {found}", crate::compare::MOST_MODELS)]
+    #[error("expected 2 to {most} models to compare, found {found}")]
     ModelCount {
+        /// How many at most.
+        most: usize,
         /// How many.
         found: usize,
     },

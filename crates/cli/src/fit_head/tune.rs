@@ -6,14 +6,14 @@ use pipeline::WeightsSearch;
 use pipeline::fit::AllFeatures;
 use pipeline::fit_report::Thumbnails;
 use pipeline::train::{RowTraining, TrainReport, describe, freezing};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::process::ExitCode;
 
-use super::{FitArgs, missing_pictures, print};
+use super::{FitArgs, missing_pictures};
 use crate::console::Console;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
-use crate::train::Follower;
+use crate::train::{Follower, result};
 use crate::typed;
 
 /// Trains and reports.
@@ -45,35 +45,9 @@ pub(super) fn run(
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     };
     let (outcome, calibrated) = &done;
-    for (name, result) in &outcome.evaluated {
-        console.say(print::metrics(name, &result.metrics))?;
-    }
-    for line in print::calibration(calibrated) {
-        console.say(line)?;
-    }
-    let fitted = &outcome.fitted;
-    let metrics: serde_json::Map<String, Value> = outcome
-        .evaluated
-        .iter()
-        .map(|(name, result)| (name.clone(), json!(result.metrics)))
-        .collect();
-    let choice = calibrated.choice.as_ref().map(|choice| &choice.calibration);
-    let json = json!({
-        "head": images::display_name(&args.head),
-        "parameters": training.network().whole.parameters,
-        "tensors": training.network().whole.tensors,
-        "trainable_tensors": outcome.counts.trainable,
-        "training_seconds": outcome.seconds,
-        "history": fitted.history,
-        "best_epoch": fitted.best_epoch,
-        "stopped_early": fitted.stopped_early,
-        "restored_best": fitted.restored_best,
-        "metrics": metrics,
-        "calibration": {
-            "temperature": choice.and_then(|c| c.temperature),
-            "threshold": choice.and_then(|c| c.threshold),
-        },
-    });
+    result::say(outcome, calibrated, console)?;
+    let more = [("head", json!(images::display_name(&args.head)))];
+    let json = result::to_json(training.network(), outcome, calibrated, more);
     let report = TrainReport::of_rows(&training, features, config, &done, typed::command_line())?;
     let written = report.write(&args.head, thumbnails)?;
     missing_pictures(thumbnails, console)?;

@@ -2,6 +2,7 @@
 
 mod args;
 mod follower;
+pub(crate) mod result;
 
 use anyhow::Result;
 use backbone::{Base, EngineOptions, Pooling};
@@ -20,7 +21,7 @@ use std::time::Duration;
 use crate::console::Console;
 use crate::extract::{PreprocessChoice, Profile};
 use crate::failure::{EXIT_SKIPPED, exit_with};
-use crate::fit_head::{calibration_lines, metrics_line, missing_pictures};
+use crate::fit_head::missing_pictures;
 use crate::hints::hinted;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
@@ -72,12 +73,7 @@ fn run(args: &TrainArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         console.warn("stopped; --resume goes on from the last checkpoint");
         return Ok(ExitCode::from(EXIT_INTERRUPTED));
     };
-    for (name, result) in &outcome.outcome.evaluated {
-        console.say(metrics_line(name, &result.metrics))?;
-    }
-    for line in calibration_lines(&outcome.calibrated) {
-        console.say(line)?;
-    }
+    result::say(&outcome.outcome, &outcome.calibrated, console)?;
     let json = json_result(args, &training, &outcome);
     let mut thumbnails = Thumbnails::new(Some(&args.data))?;
     let report = TrainReport::of_pictures(&training, &outcome, typed::command_line());
@@ -219,30 +215,11 @@ fn announce(training: &PictureTraining, console: Console) -> Result<usize> {
 
 fn json_result(args: &TrainArgs, training: &PictureTraining, done: &PictureOutcome) -> Value {
     let PictureOutcome { outcome, calibrated } = done;
-    let fitted = &outcome.fitted;
-    let metrics: serde_json::Map<String, Value> = outcome
-        .evaluated
-        .iter()
-        .map(|(name, result)| (name.clone(), json!(result.metrics)))
-        .collect();
-    let calibration = calibrated.choice.as_ref().map(|choice| &choice.calibration);
     let skipped: usize = training.splits().iter().map(|split| split.skipped.len()).sum();
-    json!({
-        "model": images::display_name(&args.model),
-        "parameters": training.network().whole.parameters,
-        "tensors": training.network().whole.tensors,
-        "trainable_tensors": outcome.counts.trainable,
-        "training_seconds": outcome.seconds,
-        "resumed_epochs": outcome.resumed,
-        "history": fitted.history,
-        "best_epoch": fitted.best_epoch,
-        "stopped_early": fitted.stopped_early,
-        "restored_best": fitted.restored_best,
-        "metrics": metrics,
-        "calibration": {
-            "temperature": calibration.and_then(|c| c.temperature),
-            "threshold": calibration.and_then(|c| c.threshold),
-        },
-        "skipped": skipped,
-    })
+    let more = [
+        ("model", json!(images::display_name(&args.model))),
+        ("resumed_epochs", json!(outcome.resumed)),
+        ("skipped", json!(skipped)),
+    ];
+    result::to_json(training.network(), outcome, calibrated, more)
 }

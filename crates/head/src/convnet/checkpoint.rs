@@ -3,7 +3,6 @@
 use super::fit::{Best, State};
 use super::{ConvNet, Tensor};
 use crate::{EpochStats, FitConfig, HeadError, optimizer};
-use graph::Role;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -54,7 +53,7 @@ struct Record {
 impl Checkpoint {
     pub(super) fn of(net: &ConvNet, state: &State) -> Self {
         let save = |tensor: &Tensor| Saved {
-            name: name(tensor),
+            name: tensor.spec().path(),
             shape: tensor.spec().shape.clone(),
             values: tensor.values().to_vec(),
             state: tensor.state().to_vec(),
@@ -186,7 +185,7 @@ impl Checkpoint {
         let mut saved = Vec::with_capacity(net.tensors().len());
         let mut best = Vec::new();
         for tensor in net.tensors() {
-            let name = name(tensor);
+            let name = tensor.spec().path();
             let values = needed(format!("values/{name}"), tensor)?;
             let mut state = Vec::new();
             for slot in 0..MAX_STATE {
@@ -243,7 +242,7 @@ fn check(
         return Err(format!("expected {expected} tensors, found {found}"));
     }
     for (tensor, saved) in net.tensors().iter().zip(tensors) {
-        let (name, shape) = (name(tensor), &tensor.spec().shape);
+        let (name, shape) = (tensor.spec().path(), &tensor.spec().shape);
         if name != saved.name || *shape != saved.shape {
             let (other, found) = (&saved.name, &saved.shape);
             return Err(match name == *other {
@@ -273,13 +272,6 @@ fn check(
 
 /// Bytes of the file beside its tensors, at most: a long history.
 const MAX_HEADER: u64 = 64 << 20;
-
-/// `layer/role`, as Keras names weights.
-pub(super) fn name(tensor: &Tensor) -> String {
-    let spec = tensor.spec();
-    let role: Role = spec.role;
-    format!("{}/{}", spec.node, role.keras_name())
-}
 
 /// The first field in which two runs differ.
 fn difference(expected: &serde_json::Value, found: &serde_json::Value) -> String {

@@ -146,7 +146,7 @@ impl SavedModel {
                 })
                 .collect(),
             Self::Network(network) => {
-                network.tensors.into_iter().map(|(spec, values)| (name(&spec), values)).collect()
+                network.tensors.into_iter().map(|(spec, values)| (spec.path(), values)).collect()
             }
         }
     }
@@ -191,7 +191,7 @@ impl SavedModel {
             return refuse(path, format!("expected {expected} tensors, found {found}"));
         }
         let read = |spec: ParamSpec| {
-            let values = tensor(path, &tensors, &name(&spec), &spec.shape)?;
+            let values = tensor(path, &tensors, &spec.path(), &spec.shape)?;
             Ok((spec, values))
         };
         let tensors = specs.into_iter().map(read).collect::<Result<_, HeadError>>()?;
@@ -225,7 +225,7 @@ impl ConvNet {
             .iter()
             .map(|tensor| {
                 let bytes = tensor.values().iter().flat_map(|v| v.to_le_bytes()).collect();
-                (name(tensor.spec()), &tensor.spec().shape[..], bytes)
+                (tensor.spec().path(), &tensor.spec().shape[..], bytes)
             })
             .collect();
         let views = raw.iter().map(|(name, shape, data)| {
@@ -234,9 +234,4 @@ impl ConvNet {
         let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| bad(path, e.to_string()))?;
         safetensors::serialize(views, None).map_err(|e| bad(path, e.to_string()))
     }
-}
-
-/// `layer/role`, as Keras names weights.
-fn name(spec: &ParamSpec) -> String {
-    format!("{}/{}", spec.node, spec.role.keras_name())
 }

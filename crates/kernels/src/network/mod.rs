@@ -5,6 +5,7 @@ mod step;
 
 pub(crate) use step::gradient_tile;
 
+use crate::error::check_length;
 use crate::memory::{Buffer, Pool, Shared};
 use crate::place::Place;
 use crate::program::{CHUNK, Program};
@@ -262,5 +263,5 @@ fn check(
         .iter()
         .try_fold(batch, |product, factor| product.checked_mul(*factor))
         .ok_or(KernelError::TooLarge { what: which })?;
-    if expected == found { Ok(()) } else { Err(KernelError::BadLength { which, expected, found }) }
+    check_length(which, expected, found)
 }

@@ -1,6 +1,7 @@
 //! A dense layer: forward, and the gradients by its input, its kernel and its bias.
 
 use super::sums;
+use crate::error::check_length;
 use crate::memory::{Buffer, Pool, Shared};
 use crate::parallel::for_each;
 use crate::simd::tile::{Source, Start, TileArgs};
@@ -55,7 +56,7 @@ impl Dense {
         output: &mut [f32],
     ) -> Result<(), KernelError> {
         self.check(batch, input, kernel, output)?;
-        check("bias", self.outputs, bias.len())?;
+        check_length("bias", self.outputs, bias.len())?;
         if batch == 0 {
             return Ok(());
         }
@@ -112,7 +113,7 @@ impl Dense {
         bias: &mut [f32],
     ) -> Result<(), KernelError> {
         self.check(batch, input, kernel, gradient)?;
-        check("bias gradient", self.outputs, bias.len())?;
+        check_length("bias gradient", self.outputs, bias.len())?;
         sums::channels(self.isa, gradient, self.outputs, bias);
         let panels = self.gradient_panels(batch, gradient, false);
         let shared = Shared(kernel.as_mut_ptr());
@@ -153,14 +154,10 @@ impl Dense {
         kernel: &[f32],
         output: &[f32],
     ) -> Result<(), KernelError> {
-        check("rows", batch * self.inputs, input.len())?;
-        check("kernel", self.inputs * self.outputs, kernel.len())?;
-        check("outputs", batch * self.outputs, output.len())
+        check_length("rows", batch * self.inputs, input.len())?;
+        check_length("kernel", self.inputs * self.outputs, kernel.len())?;
+        check_length("outputs", batch * self.outputs, output.len())
     }
-}
-
-fn check(which: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
-    if expected == found { Ok(()) } else { Err(KernelError::BadLength { which, expected, found }) }
 }
 
 /// Pointers to so many of `rows` rows from `first` on, the last one's again where there are no more.

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::activation::close;
+use crate::error::check_length;
 use crate::simd::vectorise;
 use crate::{Activation, Isa, KernelError, Layer, Network, Padding, Precision};
 
@@ -82,9 +83,9 @@ impl Pool {
     ) -> Result<(), KernelError> {
         let (from, out) =
             (self.input.iter().product::<usize>(), self.output.iter().product::<usize>());
-        check("input", batch * from, input.len())?;
-        check("input gradient", batch * from, to.len())?;
-        check("output gradient", batch * out, gradient.len())?;
+        check_length("input", batch * from, input.len())?;
+        check_length("input gradient", batch * from, to.len())?;
+        check_length("output gradient", batch * out, gradient.len())?;
         to.par_chunks_mut(from.max(1)).enumerate().for_each(|(image, to)| {
             let gradient = &gradient[image * out..][..out];
             let input = &input[image * from..][..from];
@@ -277,8 +278,4 @@ pub fn global_max_backward(
             to[best] = *g;
         }
     });
-}
-
-fn check(which: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
-    if expected == found { Ok(()) } else { Err(KernelError::BadLength { which, expected, found }) }
 }

@@ -11,6 +11,11 @@ use crate::recipe::Recipe;
 /// Names under which a validation split is looked for.
 const VALIDATION: [&str; 2] = ["validation", "val"];
 
+/// Whether a split of this name is the one that training watches.
+pub(crate) fn is_validation(split: &str) -> bool {
+    VALIDATION.contains(&split)
+}
+
 /// A finished split, memory-mapped.
 pub struct Features {
     /// Its files.

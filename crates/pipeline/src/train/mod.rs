@@ -29,6 +29,7 @@ use std::time::Instant;
 
 use crate::error::Error;
 use crate::fit::Evaluated;
+use crate::fit::features::is_validation;
 use crate::progress::{Event, Progress};
 
 /// A split with its inputs.
@@ -97,7 +98,7 @@ impl Training<'_> {
         if let Some(resume) = &resume {
             progress.event(Event::Resumed(resume.history())).map_err(Error::Progress)?;
         }
-        let watched = self.others.iter().find(|split| ["validation", "val"].contains(&split.name));
+        let watched = self.others.iter().find(|split| is_validation(split.name));
         let watched = watched.map(Split::labelled);
         let mut failed = None;
         let mut on_epoch = |stats: &head::EpochStats| {

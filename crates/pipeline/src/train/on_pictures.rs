@@ -14,6 +14,7 @@ use super::{Network, PictureInputs, Pictures, Split, Start, TrainOutcome, Traini
 use crate::error::Error;
 use crate::feature_source::FeatureSource;
 use crate::fit::evaluate::Calibrated;
+use crate::fit::features::is_validation;
 use crate::memory;
 use crate::progress::{Event, Progress};
 use crate::recipe::{Augmented, NUMERICS, Recipe, WeightsId, preprocess_of};
@@ -88,8 +89,6 @@ pub struct PictureOutcome {
 
 /// Splits that are trained on and judged by, in that order.
 const SPLITS: [&str; 4] = ["train", "validation", "val", "test"];
-/// Splits that are watched while training.
-const WATCHED: [&str; 2] = ["validation", "val"];
 /// Of the memory that there is, the part that pictures and the base's rows of them may take.
 const ROOM: u64 = 2;
 
@@ -117,7 +116,7 @@ impl PictureTraining {
         let Some(splits) = read_splits(&options, spec, &mut room, progress)? else {
             return Ok(None);
         };
-        let validated = splits.iter().any(|split| WATCHED.contains(&split.name.as_str()));
+        let validated = splits.iter().any(|split| is_validation(&split.name));
         options.config.check(validated)?;
         let classes = splits[0].classes.clone();
         let config = FitConfig { class_names: classes.clone(), ..options.config.clone() };

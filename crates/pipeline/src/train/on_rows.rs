@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::feature_source::FeatureSource;
 use crate::fit::AllFeatures;
 use crate::fit::evaluate::Calibrated;
+use crate::fit::features::is_validation;
 use crate::predict::machine;
 use crate::progress::{Event, Progress};
 
@@ -45,7 +46,7 @@ impl<'a> RowTraining<'a> {
             path: head.to_owned(),
             source: Box::new(error),
         })?;
-        config.check(features.iter().any(|one| ["validation", "val"].contains(&one.name())))?;
+        config.check(features.iter().any(|one| is_validation(one.name())))?;
         let start = start.map(Start::load).transpose()?;
         let recipe = &source.recipe;
         if recipe.pooling != Pooling::None {

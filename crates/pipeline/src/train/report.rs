@@ -11,6 +11,7 @@ use super::{Network, PictureOutcome, PictureTraining, TrainOutcome};
 use crate::error::Error;
 use crate::fit::AllFeatures;
 use crate::fit::evaluate::{Calibrated, Judged};
+use crate::fit::features::is_validation;
 use crate::fit_report::split_result::of_files;
 use crate::fit_report::{self, Thumbnails};
 use crate::recipe::Recipe;
@@ -125,8 +126,7 @@ impl Parts<'_> {
     fn report(self, splits: Vec<SplitResult>, skipped: Vec<Skipped>) -> TrainReport {
         let Self { network, config, outcome, calibrated, .. } = &self;
         let watched = splits.iter().map(|split| &split.name);
-        let watched =
-            watched.into_iter().find(|name| ["validation", "val"].contains(&name.as_str()));
+        let watched = watched.into_iter().find(|name| is_validation(name));
         let content = Run {
             title: fit_report::title(&config.class_names),
             created: crate::now(),

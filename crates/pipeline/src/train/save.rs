@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::feature_source::FeatureSource;
 use crate::fit::describe;
 use crate::fit::evaluate::{Calibrated, Judged, calibrate};
+use crate::fit::features::is_validation;
 
 /// Saves the model and removes the checkpoint. A run that diverged saves the weights of its best epoch, if there was one, and is
 /// an error then.
@@ -26,7 +27,7 @@ pub(super) fn model(
         .map(|((_, result), (name, labels))| Judged { name, labels, result })
         .collect();
     let validation = labels.iter().map(|(name, _)| *name);
-    let validation = validation.into_iter().find(|name| ["validation", "val"].contains(name));
+    let validation = validation.into_iter().find(|name| is_validation(name));
     let fitted = &outcome.fitted;
     let diverged = fitted.diverged.clone();
     let save = |calibrated: Option<&Calibrated>| {

@@ -1,6 +1,6 @@
 //! Tensors that a training starts from: those of a saved head or network.
 
-use head::convnet::{ConvNet, Tensor};
+use head::convnet::ConvNet;
 use head::{HeadManifest, SavedModel};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Start {
         let mut used = 0;
         let mut all = Vec::with_capacity(net.tensors().len());
         for tensor in net.tensors() {
-            let name = name(tensor);
+            let name = tensor.spec().path();
             let values = match self.tensors.get(&name) {
                 None => tensor.values().to_vec(),
                 Some(values) if values.len() == tensor.values().len() => {
@@ -56,7 +56,8 @@ impl Start {
             all.push(values);
         }
         if used < self.tensors.len() {
-            let names: Vec<String> = net.tensors().iter().map(name).collect();
+            let names: Vec<String> =
+                net.tensors().iter().map(|tensor| tensor.spec().path()).collect();
             let mut left: Vec<&String> =
                 self.tensors.keys().filter(|name| !names.contains(name)).collect();
             left.sort_unstable();
@@ -68,9 +69,4 @@ impl Start {
         }
         Ok(all)
     }
-}
-
-/// `layer/role`, as Keras names weights.
-fn name(tensor: &Tensor) -> String {
-    format!("{}/{}", tensor.spec().node, tensor.spec().role.keras_name())
 }

@@ -6,12 +6,7 @@ use super::{Found, MAX_NAME, Scheme};
 use crate::Variant;
 use crate::format::Entry;
 use crate::layout::Layout;
-use graph::{ParamSpec, Role};
-
-/// The name that messages use.
-pub(super) fn name(spec: &ParamSpec) -> String {
-    format!("{}/{}", spec.node, spec.role.keras_name())
-}
+use graph::Role;
 
 /// Tensors with the name of a layer somewhere in theirs. Each name is looked at once, however many layers there are.
 pub(super) fn scheme(entries: &[Entry], variant: &Variant) -> Scheme {
@@ -22,7 +17,7 @@ pub(super) fn scheme(entries: &[Entry], variant: &Variant) -> Scheme {
     }
     let mut found: Vec<Found> = parameters
         .iter()
-        .map(|parameter| Found { name: name(&parameter.spec), entries: Vec::new() })
+        .map(|parameter| Found { name: parameter.spec.path(), entries: Vec::new() })
         .collect();
     for (i, entry) in entries.iter().enumerate().filter(|(_, e)| e.name.len() <= MAX_NAME) {
         let parts: Vec<&str> = entry.name.split(['/', '.']).collect();

@@ -1,6 +1,6 @@
 //! Tensors by their place, as Keras loads its own files: names are made up by each process that saves a model.
 
-use super::{Found, Scheme, by_layer};
+use super::{Found, Scheme};
 use crate::format::Listing;
 use crate::layout::Layout;
 use crate::{Parameter, Variant};
@@ -20,7 +20,7 @@ pub(super) fn schemes(listing: &Listing<'_>, variant: &Variant) -> Vec<Scheme> {
 
 /// The scheme in which the `n`th tensor of the file is the parameter `order[n]`.
 fn scheme(listing: &Listing<'_>, parameters: &[Parameter], order: &[usize]) -> Option<Scheme> {
-    let named = |p: &Parameter| Found { name: by_layer::name(&p.spec), entries: Vec::new() };
+    let named = |p: &Parameter| Found { name: p.spec.path(), entries: Vec::new() };
     let mut found: Vec<Found> = parameters.iter().map(named).collect();
     let mut fitting = 0;
     for (&parameter, &entry) in order.iter().zip(listing.order) {

@@ -10,6 +10,7 @@ use self::depthwise::DepthwiseGradient;
 use self::lines::LineGradient;
 use self::patches::PatchGradient;
 use super::sums;
+use crate::error::check_length;
 use crate::memory::{Buffer, Pool};
 use crate::network::gradient_tile;
 use crate::winograd::gradient::KernelGradient;
@@ -127,8 +128,8 @@ impl Conv {
     /// # Errors
     /// When `kernel` or `bias` has not the layer's length.
     pub fn set_weights(&mut self, kernel: &[f32], bias: &[f32]) -> Result<(), KernelError> {
-        check("kernel", self.kernel_len(), kernel.len())?;
-        check("bias", self.shape.out_channels, bias.len())?;
+        check_length("kernel", self.kernel_len(), kernel.len())?;
+        check_length("bias", self.shape.out_channels, bias.len())?;
         self.forward.set_weights(kernel, bias, || self.shape.with(kernel, bias))?;
         if let Some(backward) = &mut self.backward {
             self.shape.flip(kernel, &mut backward.kernel);
@@ -165,7 +166,11 @@ impl Conv {
         gradient: &[f32],
         to: &mut [f32],
     ) -> Result<(), KernelError> {
-        check("output gradient", batch * self.output.iter().product::<usize>(), gradient.len())?;
+        check_length(
+            "output gradient",
+            batch * self.output.iter().product::<usize>(),
+            gradient.len(),
+        )?;
         let Some(backward) = &self.backward else { panic!("made without an input gradient") };
         let Some([h, w, channels]) = backward.spread else {
             return backward.network.run(batch, gradient, to);
@@ -203,10 +208,14 @@ impl Conv {
         kernel: &mut [f32],
         bias: &mut [f32],
     ) -> Result<(), KernelError> {
-        check("input", batch * self.input.iter().product::<usize>(), input.len())?;
-        check("output gradient", batch * self.output.iter().product::<usize>(), gradient.len())?;
-        check("kernel gradient", self.kernel_len(), kernel.len())?;
-        check("bias gradient", self.shape.out_channels, bias.len())?;
+        check_length("input", batch * self.input.iter().product::<usize>(), input.len())?;
+        check_length(
+            "output gradient",
+            batch * self.output.iter().product::<usize>(),
+            gradient.len(),
+        )?;
+        check_length("kernel gradient", self.kernel_len(), kernel.len())?;
+        check_length("bias gradient", self.shape.out_channels, bias.len())?;
         match &self.gradient {
             Gradient::Winograd(winograd) => winograd.run(batch, input, gradient, kernel),
             Gradient::Lines(lines) => lines.run(batch, input, gradient, kernel),
@@ -338,8 +347,4 @@ impl Backward {
             buffers: Pool::default(),
         })
     }
-}
-
-fn check(which: &'static str, expected: usize, found: usize) -> Result<(), KernelError> {
-    if expected == found { Ok(()) } else { Err(KernelError::BadLength { which, expected, found }) }
 }
