@@ -58,10 +58,10 @@ pub fn head(data: &[u8]) -> bool {
 }
 
 fn head_of(json: &[u8], tensors: &[u8]) -> bool {
-    let (head, manifest) = match head::SavedModel::from_bytes(json, tensors) {
-        Ok((head::SavedModel::Head(head), manifest)) => (head, manifest),
+    let (head, manifest) = match train::SavedModel::from_bytes(json, tensors) {
+        Ok((train::SavedModel::Head(head), manifest)) => (head, manifest),
         // Of a network's tensors each has as many values as its layer needs.
-        Ok((model @ head::SavedModel::Network(_), manifest)) => {
+        Ok((model @ train::SavedModel::Network(_), manifest)) => {
             assert!(manifest.network.is_some() && model.inputs() > 0);
             assert!(model.into_tensors().iter().all(|(_, values)| !values.is_empty()));
             return true;
@@ -70,10 +70,10 @@ fn head_of(json: &[u8], tensors: &[u8]) -> bool {
     };
     let (json, tensors) =
         head.to_bytes(Path::new(""), &manifest).expect("what was read is written");
-    let again = head::Head::from_bytes(&json, &tensors).expect("what was written is read");
+    let again = train::Head::from_bytes(&json, &tensors).expect("what was written is read");
     // Always written in the newest format.
     let (format_version, record) = (again.1.format_version, again.1.tensors.clone());
-    let manifest = head::HeadManifest { format_version, tensors: record, ..manifest };
+    let manifest = train::HeadManifest { format_version, tensors: record, ..manifest };
     assert!(again == (head, manifest), "a head came back as another");
     let (head, _) = again;
     let probabilities = head.predict(&vec![1.0; head.inputs()]).expect("a row of the right width");

@@ -2,12 +2,12 @@
 
 use backbone::{BaseError, EngineError, ExtractorError, KernelError};
 use cache::CacheError;
-use head::HeadError;
 use images::ScanError;
 use pipeline::{Error, MemoryUse};
 use report::ReportError;
 use std::error::Error as StdError;
 use std::io;
+use train::HeadError;
 use util::Hint;
 use weights::{Remedy, WeightsError};
 

@@ -3,11 +3,11 @@
 //! A model is a folder with `history.csv` and `predictions_<split>.csv`, of whatever kind it is. All numbers are computed from
 //! these again, in one way for all.
 
-use head::calibration::reliability;
-use head::metrics::{evaluate, mcnemar};
 use report::{ComparedModel, Comparison, Pair, PairTest, Prediction, ReportError, Saved};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use train::calibration::reliability;
+use train::metrics::{evaluate, mcnemar};
 use util::visible;
 
 use crate::error::Error;
@@ -107,7 +107,7 @@ fn by_file(predictions: &[Prediction]) -> HashMap<&str, &Prediction> {
     predictions.iter().map(|prediction| (prediction.file.as_str(), prediction)).collect()
 }
 
-fn model(folder: &Path, name: String, saved: &Saved) -> Result<ComparedModel, head::HeadError> {
+fn model(folder: &Path, name: String, saved: &Saved) -> Result<ComparedModel, train::HeadError> {
     let labelled = || saved.predictions.iter().filter(|prediction| prediction.truth.is_some());
     let probabilities: Vec<f32> =
         labelled().flat_map(|prediction| prediction.probabilities.iter().copied()).collect();

@@ -2,11 +2,11 @@
 
 use backbone::{BaseError, EngineError, ExtractorError};
 use cache::CacheError;
-use head::HeadError;
 use images::{ImageError, MAX_SIDE, ScanError};
 use report::ReportError;
 use std::path::PathBuf;
 use thiserror::Error;
+use train::HeadError;
 use util::{Hint, gib};
 use weights::WeightsError;
 

@@ -2,15 +2,15 @@
 
 use backbone::bases::{Filter, View};
 use backbone::{Base, Device, EngineInfo, EngineOptions, Extractor, Hardware, Isa, Pooling};
-use head::calibration::{Calibration, at_temperature};
-use head::convnet::{ConvNet, Machine};
-use head::metrics::{predicted_above, predicted_class};
-use head::{Head, HeadManifest, SavedModel};
 use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Rgb8Image};
 use rayon::ThreadPool;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use train::calibration::{Calibration, at_temperature};
+use train::convnet::{ConvNet, Machine};
+use train::metrics::{predicted_above, predicted_class};
+use train::{Head, HeadManifest, SavedModel};
 
 use crate::batches::{Batches, Rows};
 use crate::error::Error;

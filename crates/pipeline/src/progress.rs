@@ -1,7 +1,7 @@
 //! What a caller sees of a command while it runs.
 
-use head::{EpochStats, Fitted};
 use images::SplitScan;
+use train::{EpochStats, Fitted};
 
 use crate::error::BoxError;
 use crate::fit::evaluate::{Calibrated, Evaluated};

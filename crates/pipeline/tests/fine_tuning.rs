@@ -7,11 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use backbone::{Base, Device, EngineOptions, Pooling};
-use head::{FitConfig, SavedModel};
 use images::{ImageSize, Interpolation};
 use pipeline::predict::{Decision, Predictor};
 use pipeline::train::{Architecture, PictureTraining, TrainOptions};
 use pipeline::{Error, Silent, WeightsSearch};
+use train::{FitConfig, SavedModel};
 use weights::{NoProgress, Weights};
 
 /// Pictures a class.

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backbone::{Base, Device, EngineOptions, Pooling};
 use cache::{Dtype, Existing, OpenOptions, Shard};
-use head::FitConfig;
 use images::{ImageSize, Interpolation};
 use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome, Views};
 use pipeline::fit::{AllFeatures, Fit};
@@ -15,6 +14,7 @@ use pipeline::folder::{self, Verifying};
 use pipeline::predict::{Decision, Predictor, most_probable};
 use pipeline::{Augmented, BoxError, Error, Event, Progress, Recipe, Silent, WeightsSearch};
 use rayon::ThreadPool;
+use train::FitConfig;
 use weights::NoProgress;
 
 const CLASSES: [&str; 2] = ["dark", "light"];

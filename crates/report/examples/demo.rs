@@ -6,12 +6,12 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use head::calibration::{Calibration, Choice, SplitCalibration};
 use image::{ImageFormat, Rgb, RgbImage};
 use report::{
     Chosen, Epoch, Mistake, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped,
     SplitResult, most_confident_mistakes, write,
 };
+use train::calibration::{Calibration, Choice, SplitCalibration};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = std::env::args().nth(1).ok_or("usage: demo DIR")?;
@@ -209,7 +209,7 @@ fn split(name: &str, rows: u64, classes: &[String], wrong: f64, seed: u64) -> Sp
         predictions.iter().flat_map(|p| p.probabilities.iter().copied()).collect();
     let labels: Vec<i64> =
         predictions.iter().filter_map(|p| p.truth.map(|truth| truth as i64)).collect();
-    let metrics = head::metrics::evaluate(&probabilities, &labels, n).ok();
+    let metrics = train::metrics::evaluate(&probabilities, &labels, n).ok();
     let chosen = (n == 2).then(|| choose(&probabilities, &labels));
     let calibration = SplitCalibration::judge(
         chosen.as_ref().map(|c| &c.calibration),

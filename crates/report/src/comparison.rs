@@ -1,8 +1,8 @@
 //! Several models on the same split: what is compared, as plain values and as JSON.
 
-use head::calibration::Reliability;
-use head::metrics::{Metrics, wilson};
 use serde_json::{Value, json};
+use train::calibration::Reliability;
+use train::metrics::{Metrics, wilson};
 
 use crate::model::{Epoch, ModelFacts};
 
@@ -69,7 +69,7 @@ pub struct PairTest {
     pub only_first: u64,
     /// Pictures that the second alone predicts right.
     pub only_second: u64,
-    /// [`head::metrics::mcnemar`] of both.
+    /// [`train::metrics::mcnemar`] of both.
     pub p_value: f64,
 }
 

@@ -1,7 +1,7 @@
 //! The drawing of a confusion matrix, in `confusion.svg` and on the page.
 
-use head::metrics::Metrics;
 use maud::{Markup, PreEscaped, html};
+use train::metrics::Metrics;
 use util::visible;
 
 use crate::model::SplitResult;

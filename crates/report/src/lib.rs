@@ -13,7 +13,7 @@
 //!
 //! [`Saved`] reads tables again, [`write_comparison`] puts several models on one page.
 //!
-//! It draws what it is given: it reads no features, trains nothing, and computes no metric: those are [`head::metrics`]'.
+//! It draws what it is given: it reads no features, trains nothing, and computes no metric: those are [`train::metrics`]'.
 //!
 //! A cell of a table that a spreadsheet would take for a formula begins with `\xNN` in place of its first character.
 #![forbid(unsafe_code)]

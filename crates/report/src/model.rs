@@ -5,9 +5,9 @@
 //! A number that has no value (for example the precision of a class that was never predicted) is `None`: pages say "not defined",
 //! JSON says `null`. A loss that is no number (NaN, infinite) is told so on the page, and is `null` in JSON too.
 
-use head::calibration::{Choice, SplitCalibration};
-use head::metrics::Metrics;
 use serde::{Deserialize, Serialize};
+use train::calibration::{Choice, SplitCalibration};
+use train::metrics::Metrics;
 
 /// All that a report says of one trained head.
 #[derive(Debug, Clone, Default, PartialEq)]

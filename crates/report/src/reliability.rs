@@ -1,7 +1,7 @@
 //! Reliability diagrams: how often predictions of a confidence are right.
 
-use head::calibration::{Bin, Reliability};
 use maud::{Markup, html};
+use train::calibration::{Bin, Reliability};
 
 use crate::numbers::{compact, metric};
 use crate::ticks::Scale;

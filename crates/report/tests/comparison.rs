@@ -3,12 +3,12 @@
 
 use std::fs;
 
-use head::calibration::reliability;
-use head::metrics::evaluate;
 use report::{
     ComparedModel, Comparison, Epoch, ModelFacts, Pair, PairTest, Prediction, Run, Saved,
     SplitResult, write, write_comparison,
 };
+use train::calibration::reliability;
+use train::metrics::evaluate;
 
 fn history(epochs: usize, least: f64) -> Vec<Epoch> {
     let loss = |epoch: usize| least + 0.6 / epoch as f64;

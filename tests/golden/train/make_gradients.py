@@ -3,7 +3,7 @@
     python3 -m venv .venv-golden && .venv-golden/bin/pip install torch numpy safetensors
     .venv-golden/bin/python tests/golden/train/make_gradients.py
 
-crates/head/tests/gradients.rs builds the same networks. All tensors are stored in Keras's layouts. Last made with
+crates/train/tests/gradients.rs builds the same networks. All tensors are stored in Keras's layouts. Last made with
 PyTorch 2.15.0.
 """
 import pathlib

@@ -1,8 +1,8 @@
 //! The flags of `fit-head`.
 
 use clap::Parser;
-use head::{ClassWeight, FitConfig, Optimizer, Schedule};
 use std::path::PathBuf;
+use train::{ClassWeight, FitConfig, Optimizer, Schedule};
 
 use crate::choices::choice;
 

@@ -5,13 +5,13 @@ mod print;
 mod tune;
 
 use anyhow::Result;
-use head::FitConfig;
 use pipeline::fit::{AllFeatures, Evaluated, Features, Fit, FitOutcome};
 use pipeline::fit_report::{FitReport, Thumbnails, layers};
 use pipeline::{BoxError, Event, Progress, Recipe};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
+use train::FitConfig;
 
 use crate::console::{Console, parse};
 use crate::failure::exit_with;

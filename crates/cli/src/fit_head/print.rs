@@ -1,9 +1,9 @@
 //! What `fit-head` says while and after it trains.
 
-use head::EpochStats;
-use head::calibration::{Choice, SplitCalibration};
-use head::metrics::Metrics;
 use pipeline::fit::Calibrated;
+use train::EpochStats;
+use train::calibration::{Choice, SplitCalibration};
+use train::metrics::Metrics;
 
 use crate::text;
 
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_metric_without_a_value_is_not_defined() {
-        let none = head::metrics::evaluate(&[0.9, 0.1, 0.8, 0.2], &[0, 1], 2).unwrap();
+        let none = train::metrics::evaluate(&[0.9, 0.1, 0.8, 0.2], &[0, 1], 2).unwrap();
         let line = "test: accuracy 0.5000, precision not defined, recall 0.0000, F1 0.0000, ROC AUC 1.0000, log loss 0.8574";
         assert_eq!(metrics("test", &none), line);
     }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn the_confusion_matrix_lines_up() {
         let metrics =
-            head::metrics::evaluate(&[0.9, 0.1, 0.2, 0.8, 0.6, 0.4], &[0, 1, 1], 2).unwrap();
+            train::metrics::evaluate(&[0.9, 0.1, 0.2, 0.8, 0.6, 0.4], &[0, 1, 1], 2).unwrap();
         let table = confusion(&metrics, &["cats".to_owned(), "dogs".to_owned()]);
         let expected = [
             "true \\ predicted  cats  dogs",

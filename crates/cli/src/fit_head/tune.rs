@@ -1,13 +1,13 @@
 //! `fit-head --unfreeze`: the rest of the base and a head on cached rows.
 
 use anyhow::Result;
-use head::FitConfig;
 use pipeline::WeightsSearch;
 use pipeline::fit::AllFeatures;
 use pipeline::fit_report::Thumbnails;
 use pipeline::train::{RowTraining, TrainReport, describe, freezing};
 use serde_json::json;
 use std::process::ExitCode;
+use train::FitConfig;
 
 use super::{FitArgs, missing_pictures};
 use crate::console::Console;

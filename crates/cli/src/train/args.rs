@@ -2,10 +2,10 @@
 
 use backbone::{Device, Isa, Pooling, Precision};
 use clap::Parser;
-use head::{ClassWeight, FitConfig, Optimizer, Schedule};
 use images::augment::Augmentation;
 use images::{ImageSize, Interpolation};
 use std::path::PathBuf;
+use train::{ClassWeight, FitConfig, Optimizer, Schedule};
 
 use crate::choices::{bases_or_none, choice};
 use crate::extract::{PreprocessChoice, Profile, preprocess_parser};

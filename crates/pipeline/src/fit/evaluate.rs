@@ -1,8 +1,8 @@
 //! What a head does on a split.
 
-use head::Head;
-use head::calibration::{Calibration, Choice, SplitCalibration};
-use head::metrics::{self, Metrics};
+use train::Head;
+use train::calibration::{Calibration, Choice, SplitCalibration};
+use train::metrics::{self, Metrics};
 
 use super::features::Features;
 use crate::error::Error;

@@ -1,8 +1,8 @@
 //! The splits in a features folder, checked to belong together.
 
 use cache::{CacheError, Difference, Manifest, SplitReader};
-use head::{FeatureRows, Split, check_split};
 use std::path::Path;
+use train::{FeatureRows, Split, check_split};
 
 use crate::error::Error;
 use crate::feature_source::FeatureSource;

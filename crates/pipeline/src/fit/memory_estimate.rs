@@ -1,6 +1,6 @@
 //! Whether a training and its report fit into memory.
 
-use head::FitConfig;
+use train::FitConfig;
 
 use super::features::AllFeatures;
 use crate::error::{Error, MemoryUse};
@@ -19,11 +19,11 @@ pub(crate) fn check_memory(
     repeats: u16,
 ) -> Result<usize, Error> {
     let Some(available) = memory::available() else {
-        return Ok(head::CACHE_BYTES);
+        return Ok(train::CACHE_BYTES);
     };
     let train = &features.train.reader;
     let classes = features.classes().len();
-    let mut needed = head::training_bytes(train.len(), train.view_elements(), classes, config);
+    let mut needed = train::training_bytes(train.len(), train.view_elements(), classes, config);
     if repeats > 1 {
         // The first seed's head is kept meanwhile.
         needed = needed.saturating_add(needed / 3);
@@ -36,7 +36,7 @@ pub(crate) fn check_memory(
     }
     match available.saturating_sub(reserve).checked_sub(needed) {
         // Half of the rest: what is counted from above is not all there is.
-        Some(rest) => Ok(usize::try_from(rest / 2).unwrap_or(usize::MAX).min(head::CACHE_BYTES)),
+        Some(rest) => Ok(usize::try_from(rest / 2).unwrap_or(usize::MAX).min(train::CACHE_BYTES)),
         None => {
             let what = MemoryUse::Training { hidden: config.hidden.clone() };
             Err(Error::Memory { what, needed, available })

@@ -5,10 +5,10 @@ pub(crate) mod features;
 mod memory_estimate;
 mod repeat;
 
-use head::{FitConfig, Fitted, HeadFolder, HeadManifest};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
+use train::{FitConfig, Fitted, HeadFolder, HeadManifest};
 
 pub use evaluate::{Calibrated, Evaluated, evaluate};
 pub use features::{AllFeatures, Features};
@@ -117,10 +117,10 @@ impl<'a> Fit<'a> {
     fn train(
         &self,
         config: &FitConfig,
-        on_epoch: &mut dyn FnMut(&head::EpochStats) -> ControlFlow<()>,
+        on_epoch: &mut dyn FnMut(&train::EpochStats) -> ControlFlow<()>,
     ) -> Result<Fitted, Error> {
         let validation = self.features.validation.as_ref().map(Features::split);
-        let trainer = head::Trainer::new(self.features.classes().len(), config);
+        let trainer = train::Trainer::new(self.features.classes().len(), config);
         let trainer = trainer.validation(validation.as_ref()).cache_bytes(self.cache_bytes);
         Ok(trainer.on_epoch(on_epoch).fit(&self.features.train.split())?)
     }
@@ -152,7 +152,7 @@ impl<'a> Fit<'a> {
 /// It is too long for a head.
 pub fn describe(source: &FeatureSource) -> Result<serde_json::Value, Error> {
     let described = serde_json::to_value(source)?;
-    head::check_features(&described)?;
+    train::check_features(&described)?;
     Ok(described)
 }
 

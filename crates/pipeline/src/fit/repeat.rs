@@ -1,8 +1,8 @@
 //! The same training with several seeds.
 
-use head::Fitted;
-use head::metrics::Metrics;
-use head::repeats::mean_interval;
+use train::Fitted;
+use train::metrics::Metrics;
+use train::repeats::mean_interval;
 
 /// What several seeds gave.
 #[derive(Clone, Debug, PartialEq)]

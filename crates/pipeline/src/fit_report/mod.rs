@@ -5,12 +5,12 @@ mod thumbnails;
 
 pub use thumbnails::Thumbnails;
 
-use head::{Activation, EpochStats, FitConfig, Head};
 use report::{
     Chosen, Epoch, Mistake, ModelFacts, RepeatedMetric, Repeats, Run, Section, Skipped,
     SplitResult, most_confident_mistakes,
 };
 use std::path::Path;
+use train::{Activation, EpochStats, FitConfig, Head};
 use util::thousands;
 
 use crate::error::Error;

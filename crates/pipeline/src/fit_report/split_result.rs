@@ -1,8 +1,8 @@
 //! What a model does on a split, in the terms of the report.
 
-use head::calibration::SplitCalibration;
-use head::metrics;
 use report::{Prediction, SplitResult};
+use train::calibration::SplitCalibration;
+use train::metrics;
 
 use crate::error::Error;
 use crate::fit::evaluate::Judged;

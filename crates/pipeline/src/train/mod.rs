@@ -17,15 +17,15 @@ pub use pictures::{PictureInputs, Pictures};
 pub use report::{TrainReport, describe, freezing};
 pub use start::Start;
 
-use head::convnet::{
-    CHECKPOINT, Checkpoint, ConvNet, FittedNet, Inputs, Labelled, NetTrainer, TensorCounts,
-    probabilities,
-};
-use head::{FitConfig, HeadFolder, metrics};
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use train::convnet::{
+    CHECKPOINT, Checkpoint, ConvNet, FittedNet, Inputs, Labelled, NetTrainer, TensorCounts,
+    probabilities,
+};
+use train::{FitConfig, HeadFolder, metrics};
 
 use crate::error::Error;
 use crate::fit::Evaluated;
@@ -101,7 +101,7 @@ impl Training<'_> {
         let watched = self.others.iter().find(|split| is_validation(split.name));
         let watched = watched.map(Split::labelled);
         let mut failed = None;
-        let mut on_epoch = |stats: &head::EpochStats| {
+        let mut on_epoch = |stats: &train::EpochStats| {
             failed = progress.event(Event::Epoch(stats)).err();
             if failed.is_some() || progress.stop() {
                 ControlFlow::Break(())

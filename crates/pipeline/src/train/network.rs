@@ -2,8 +2,8 @@
 
 use backbone::{Base, Pooling};
 use graph::{Activation, Builder, Dense, Graph, Op, PoolKind, Role, Shape};
-use head::convnet::{ConvNet, Machine, glorot};
-use head::{FitConfig, Seeded};
+use train::convnet::{ConvNet, Machine, glorot};
+use train::{FitConfig, Seeded};
 use weights::Weights;
 
 use super::start::Start;

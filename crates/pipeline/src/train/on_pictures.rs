@@ -3,11 +3,11 @@
 use backbone::{Base, EngineInfo, EngineOptions, Extractor, Hardware, Isa, Pooling, Precision};
 use cache::Dtype;
 use graph::Graph;
-use head::convnet::{ConvNet, Inputs, Machine};
-use head::{FitConfig, HeadFolder};
 use images::{ImageSize, Interpolation, LoadSpec, Preprocess};
 use serde_json::json;
 use std::path::PathBuf;
+use train::convnet::{ConvNet, Inputs, Machine};
+use train::{FitConfig, HeadFolder};
 use weights::Weights;
 
 use super::{Network, PictureInputs, Pictures, Split, Start, TrainOutcome, Training, save};
@@ -207,7 +207,7 @@ impl PictureTraining {
             run: json!({
                 "settings": self.options.config,
                 "source": self.source,
-                "network": head::NetworkRecord::of(&self.net),
+                "network": train::NetworkRecord::of(&self.net),
                 "augmentation": augmented,
                 "pictures": self.splits.iter().map(|s| save::hex(&s.digest())).collect::<Vec<_>>(),
                 "start": self.start_digest,

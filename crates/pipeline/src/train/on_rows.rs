@@ -1,10 +1,10 @@
 //! The rest of a base, and a head, trained on cached rows: fine-tuning without running the frozen part again.
 
 use backbone::{Base, Isa, Pooling};
-use head::convnet::{ConvNet, Inputs, Machine, RowInputs};
-use head::{FitConfig, HeadFolder};
 use serde_json::Value;
 use std::path::Path;
+use train::convnet::{ConvNet, Inputs, Machine, RowInputs};
+use train::{FitConfig, HeadFolder};
 use weights::Weights;
 
 use super::{Network, Split, Start, TrainOutcome, Training, save};

@@ -1,8 +1,6 @@
 //! Pictures of a split as inputs of a network: decoded and resized once, augmented and run through the frozen base each time.
 
 use backbone::Extractor;
-use head::HeadError;
-use head::convnet::Inputs;
 use images::augment::Augmentation;
 use images::{Cause, ImageError, InputFile, LoadSpec, Memory};
 use rayon::prelude::*;
@@ -11,6 +9,8 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use train::HeadError;
+use train::convnet::Inputs;
 
 use crate::error::Error;
 use crate::recipe::Augmented;

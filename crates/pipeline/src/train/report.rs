@@ -1,9 +1,9 @@
 //! The report of a network's training.
 
 use graph::{Activation, Op};
-use head::FitConfig;
 use report::{Chosen, ModelFacts, Run, Section, Skipped, SplitResult};
 use std::path::Path;
+use train::FitConfig;
 use util::thousands;
 
 use super::on_rows::RowTraining;

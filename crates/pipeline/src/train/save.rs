@@ -1,7 +1,7 @@
 //! A trained network to disk, with what its validation split chose.
 
-use head::convnet::{CHECKPOINT, ConvNet};
-use head::{FitConfig, HeadError, HeadFolder, HeadManifest};
+use train::convnet::{CHECKPOINT, ConvNet};
+use train::{FitConfig, HeadError, HeadFolder, HeadManifest};
 
 use super::TrainOutcome;
 use crate::error::Error;

@@ -1,9 +1,9 @@
 //! Tensors that a training starts from: those of a saved head or network.
 
-use head::convnet::ConvNet;
-use head::{HeadManifest, SavedModel};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use train::convnet::ConvNet;
+use train::{HeadManifest, SavedModel};
 
 use crate::error::Error;
 use crate::memory;

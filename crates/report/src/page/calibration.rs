@@ -1,8 +1,8 @@
 //! How far the probabilities can be taken at their word, and what the validation split chose.
 
-use head::calibration::{BINS, SplitCalibration};
-use head::metrics::Metrics;
 use maud::{Markup, html};
+use train::calibration::{BINS, SplitCalibration};
+use train::metrics::Metrics;
 use util::visible;
 
 use crate::model::{Chosen, Run, SplitResult};

@@ -1,7 +1,7 @@
 //! The page that shows several models side by side.
 
-use head::calibration::BINS;
 use maud::{Markup, html};
+use train::calibration::BINS;
 use util::visible;
 
 use super::results::capital;

@@ -1,7 +1,7 @@
 //! Each split's confusion matrix, and what it says of each class.
 
-use head::metrics::Metrics;
 use maud::{Markup, html};
+use train::metrics::Metrics;
 use util::visible;
 
 use crate::confusion::{MOST_NAMED, inline};

@@ -7,8 +7,8 @@ mod mistakes;
 mod results;
 mod run_details;
 
-use head::metrics::{Metrics, wilson};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use train::metrics::{Metrics, wilson};
 use util::visible;
 
 use crate::curves;

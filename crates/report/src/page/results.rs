@@ -1,7 +1,7 @@
 //! Tables of metrics: by split, by epoch, by seed.
 
-use head::metrics::Named;
 use maud::{Markup, html};
+use train::metrics::Named;
 use util::visible;
 
 use crate::model::{RepeatedMetric, Run};

@@ -1,11 +1,11 @@
 //! A small run to begin with.
 #![allow(unreachable_pub)]
 
-use head::metrics::{ClassMetrics, Metrics};
 use report::{
     Epoch, Mistake, ModelFacts, Prediction, RepeatedMetric, Repeats, Run, Section, Skipped,
     SplitResult,
 };
+use train::metrics::{ClassMetrics, Metrics};
 
 /// The shortest bytes that begin as a JPEG does.
 pub const JPEG: [u8; 4] = [0xff, 0xd8, 0xff, 0xe0];

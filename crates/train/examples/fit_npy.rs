@@ -4,10 +4,10 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use head::{DenseRows, FeatureRows, FitConfig, Split, Trainer};
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
+use train::{DenseRows, FeatureRows, FitConfig, Split, Trainer};
 
 /// Shape and raw data of a `.npy` file.
 fn read_npy(path: &Path, descr: &str) -> Result<(Vec<usize>, Vec<u8>), Box<dyn Error>> {

@@ -6,9 +6,9 @@ use graph::{
     Activation, Builder, Conv, Dense, Depthwise, Graph, Norm, Op, Padding, Pool, PoolKind,
     Separable,
 };
-use head::convnet::{ConvNet, Machine};
 use kernels::{Isa, Precision};
 use safetensors::SafeTensors;
+use train::convnet::{ConvNet, Machine};
 
 /// f32 against f64: sums of a few hundred products. Relative to a tensor's largest gradient.
 const TOLERANCE: f64 = 1e-5;

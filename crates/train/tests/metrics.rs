@@ -1,9 +1,9 @@
 //! Metrics equal scikit-learn's. `tests/golden/head/make_metrics.py` made the golden.
 #![allow(clippy::unwrap_used)]
 
-use head::metrics::{evaluate, evaluate_above, mcnemar, predicted_class};
 use serde_json::Value;
 use std::path::PathBuf;
+use train::metrics::{evaluate, evaluate_above, mcnemar, predicted_class};
 
 /// Both sides add the same numbers in f64, in different orders.
 const TOLERANCE: f64 = 1e-12;

@@ -4,14 +4,14 @@
 #[path = "common/nets.rs"]
 mod nets;
 
-use head::convnet::{Checkpoint, ConvNet, NetTrainer};
-use head::{FitConfig, HeadError, Optimizer};
 use nets::{LAYERS, Rows, bits, net, net_of};
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use train::convnet::{Checkpoint, ConvNet, NetTrainer};
+use train::{FitConfig, HeadError, Optimizer};
 use util::Hint as _;
 
 const KEY: &str = "feature-cache.training";

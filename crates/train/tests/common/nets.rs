@@ -2,10 +2,10 @@
 #![allow(dead_code)]
 
 use graph::description::Description;
-use head::convnet::{ConvNet, Inputs, Labelled, Machine, glorot};
-use head::{EpochStats, Seeded};
 use kernels::{Isa, Precision};
 use std::error::Error;
+use train::convnet::{ConvNet, Inputs, Labelled, Machine, glorot};
+use train::{EpochStats, Seeded};
 use util::SplitMix64;
 
 /// Height and width of an input.

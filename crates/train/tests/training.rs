@@ -4,9 +4,11 @@
 mod common;
 
 use common::{Given, Naive, data};
-use head::{ClassWeight, DenseRows, FitConfig, Fitted, Head, HeadError, Optimizer, Split, Trainer};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
+use train::{
+    ClassWeight, DenseRows, FitConfig, Fitted, Head, HeadError, Optimizer, Split, Trainer,
+};
 use util::Hint as _;
 
 /// f32 against f64 over a dozen steps: rounding, magnified by RMSprop's and Adam's division where gradients are small.
@@ -172,7 +174,7 @@ fn a_row_predicts_the_same_alone_and_in_company() {
             assert_eq!(fitted.head.predict(row).unwrap(), together);
             assert!((together.iter().sum::<f32>() - 1.0).abs() <= 1e-6);
         }
-        let m = head::metrics::evaluate(&all, &labels, classes).unwrap();
+        let m = train::metrics::evaluate(&all, &labels, classes).unwrap();
         let last = &fitted.history[0];
         assert_eq!(last.val_accuracy, Some(m.accuracy));
         assert!((last.val_loss.unwrap() - m.log_loss).abs() <= 1e-5);
@@ -223,7 +225,7 @@ fn the_caller_may_end_the_run() {
     let split = Split { features: &features, labels: &labels };
     let mut seen = 0;
     let config = FitConfig::default();
-    let stop = &mut |e: &head::EpochStats| {
+    let stop = &mut |e: &train::EpochStats| {
         seen = e.epoch;
         if e.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Given, Naive, data};
-use head::{
+use train::{
     DenseRows, FeatureRows, FitConfig, Fitted, HeadError, Optimizer, Randomness, Split, Trainer,
 };
 
@@ -148,7 +148,7 @@ fn threads_and_the_cache_change_no_bit_and_the_seed_does() {
     let split = Split { features: &features, labels: &labels };
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        for cache in [0, 8_000, head::CACHE_BYTES] {
+        for cache in [0, 8_000, train::CACHE_BYTES] {
             let fitted = pool.install(|| {
                 let config = config();
                 let trainer = Trainer::new(2, &config).validation(Some(&split));

@@ -1,7 +1,7 @@
 //! A naive head in f64: dense, row by row, no tricks. What the crate's training is held to.
 #![allow(dead_code)]
 
-use head::{Optimizer, Randomness};
+use train::{Optimizer, Randomness};
 
 /// Initial weights, order and masks drawn from a hash of their indices, the same for both sides.
 pub(crate) struct Given {

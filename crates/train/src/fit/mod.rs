@@ -45,7 +45,7 @@ pub struct Fitted {
 /// whether the rows fit in the cache or are read again every epoch.
 ///
 /// ```
-/// use head::{DenseRows, FitConfig, Split, Trainer};
+/// use train::{DenseRows, FitConfig, Split, Trainer};
 ///
 /// // Four rows of two features; the class is whether the second is larger.
 /// let features = DenseRows::new(vec![0.1, 0.9, 0.8, 0.2, 0.0, 0.7, 0.6, 0.1], 2);
@@ -54,7 +54,7 @@ pub struct Fitted {
 /// let fitted = Trainer::new(2, &config).fit(&train)?;
 /// assert_eq!(fitted.history.len(), 30);
 /// assert_eq!(fitted.history[29].accuracy, 1.0);
-/// # Ok::<(), head::HeadError>(())
+/// # Ok::<(), train::HeadError>(())
 /// ```
 pub struct Trainer<'a> {
     classes: usize,

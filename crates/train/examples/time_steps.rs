@@ -9,10 +9,10 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use graph::{Activation, Builder, Conv, Dense, Graph, Op, Padding, Pool};
-use head::convnet::{ConvNet, Inputs, Labelled, Machine, NetTrainer, glorot};
-use head::{FitConfig, Seeded};
 use kernels::{Isa, Precision};
 use std::error::Error;
+use train::convnet::{ConvNet, Inputs, Labelled, Machine, NetTrainer, glorot};
+use train::{FitConfig, Seeded};
 
 const BATCH: usize = 20;
 

@@ -3,13 +3,13 @@
 
 mod common;
 
-use head::{
-    DenseRows, FitConfig, HEAD_JSON, HEAD_TENSORS, Head, HeadError, HeadFolder, HeadManifest,
-    Split, Trainer,
-};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
+use train::{
+    DenseRows, FitConfig, HEAD_JSON, HEAD_TENSORS, Head, HeadError, HeadFolder, HeadManifest,
+    Split, Trainer,
+};
 use util::Hint as _;
 
 fn saved(classes: usize) -> (tempfile::TempDir, Head, HeadManifest) {

@@ -1,10 +1,10 @@
 //! Training equals Keras's, given the same weights, order and masks. `tests/golden/head/make_parity.py` made the golden.
 #![allow(clippy::unwrap_used)]
 
-use head::{ClassWeight, DenseRows, FitConfig, Randomness, Split, Trainer};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::PathBuf;
+use train::{ClassWeight, DenseRows, FitConfig, Randomness, Split, Trainer};
 
 /// Over 5 epochs, as asked for; both sides compute in f32, in different orders.
 const PARITY_TOLERANCE: f64 = 1e-4;

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use graph::description::Description;
-use head::convnet::{ConvNet, Inputs, Labelled, Machine, NetTrainer};
-use head::{ClassWeight, EpochStats, FitConfig, Randomness};
 use kernels::{Isa, Precision};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::error::Error;
 use std::path::PathBuf;
+use train::convnet::{ConvNet, Inputs, Labelled, Machine, NetTrainer};
+use train::{ClassWeight, EpochStats, FitConfig, Randomness};
 
 /// Of losses, as asked for; both sides compute in f32, in different orders. The largest found is 4e-6.
 const LOSS_TOLERANCE: f64 = 1e-4;

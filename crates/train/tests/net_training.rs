@@ -4,12 +4,12 @@
 #[path = "common/nets.rs"]
 mod nets;
 
-use head::convnet::{Checkpoint, ConvNet, FittedNet, NetTrainer};
-use head::{FitConfig, Optimizer, Schedule};
 use nets::{LAYERS, Rows, bits, net, net_of, on, timeless};
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::Path;
+use train::convnet::{Checkpoint, ConvNet, FittedNet, NetTrainer};
+use train::{FitConfig, Optimizer, Schedule};
 
 fn config(optimizer: Optimizer) -> FitConfig {
     let learning_rate = if optimizer == Optimizer::Sgd { 5e-2 } else { 3e-3 };
@@ -36,7 +36,7 @@ fn train(
         Some((epoch, path)) if made.epochs() == epoch => made.save(path, &json!("run")),
         _ => Ok(()),
     };
-    let mut stop = |stats: &head::EpochStats| match until {
+    let mut stop = |stats: &train::EpochStats| match until {
         Some((epoch, _)) if stats.epoch == epoch => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };

@@ -2,14 +2,14 @@
 //! the golden.
 #![allow(clippy::unwrap_used)]
 
-use head::calibration::{
-    Calibration, NoTemperature, SplitCalibration, at_temperature, best_threshold, fit_temperature,
-    reliability,
-};
-use head::metrics::{evaluate_above, predicted_class};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::path::PathBuf;
+use train::calibration::{
+    Calibration, NoTemperature, SplitCalibration, at_temperature, best_threshold, fit_temperature,
+    reliability,
+};
+use train::metrics::{evaluate_above, predicted_class};
 
 /// Both sides add the same numbers in f64, in different orders.
 const SUMS: f64 = 1e-12;
