@@ -78,23 +78,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let fitted = pool.install(|| {
         let validation = Split { features: &validation, labels: &validation_labels };
-        let trainer = Trainer::new(usize::try_from(classes)?, &config);
         let train = Split { features: &train, labels: &train_labels };
-        trainer
-            .validation(Some(&validation))
-            .fit(&train)
+        Trainer::new(&config)
+            .fit_head(usize::try_from(classes)?, &train, Some(&validation))
             .map_err(Box::<dyn Error + Send + Sync>::from)
     });
     let fitted = fitted.map_err(|e| e.to_string())?;
     let seconds = start.elapsed().as_secs_f64();
     if !json.is_empty() {
-        println!("{}", serde_json::json!({"history": fitted.history, "seconds": seconds}));
+        println!("{}", serde_json::json!({"history": fitted.outcome.history, "seconds": seconds}));
         return Ok(());
     }
-    for stats in [&fitted.history[0], &fitted.history[fitted.history.len() - 1]] {
+    for stats in
+        [&fitted.outcome.history[0], &fitted.outcome.history[fitted.outcome.history.len() - 1]]
+    {
         println!("{}", serde_json::to_string(stats)?);
     }
-    let mut epochs: Vec<f64> = fitted.history.iter().map(|e| e.seconds).collect();
+    let mut epochs: Vec<f64> = fitted.outcome.history.iter().map(|e| e.seconds).collect();
     epochs.sort_by(f64::total_cmp);
     println!(
         "seconds {seconds:.3}, an epoch: fastest {:.4}, median {:.4}",

@@ -11,8 +11,8 @@
 use graph::{Activation, Builder, Conv, Dense, Graph, Op, Padding, Pool};
 use kernels::{Isa, Precision};
 use std::error::Error;
-use train::convnet::{ConvNet, Inputs, Labelled, Machine, NetTrainer, glorot};
-use train::{FitConfig, Seeded};
+use train::convnet::{ConvNet, Inputs, Labelled, Machine, glorot};
+use train::{FitConfig, Seeded, Trainer};
 
 const BATCH: usize = 20;
 
@@ -99,7 +99,7 @@ fn main() {
             let config = FitConfig { epochs: 5, batch_size: BATCH, ..FitConfig::default() };
             let train = Labelled { inputs: &inputs, labels: &labels };
             let before = cpu();
-            let fitted = NetTrainer::new(&config).fit(&mut net, train).unwrap();
+            let fitted = Trainer::new(&config).fit_network(&mut net, train, None).unwrap();
             let steps = (5 * inputs.len() / BATCH) as f64;
             println!("{name}: {:.1} ms of processor time a step", (cpu() - before) * 1e3 / steps);
             let best = fitted.history.iter().map(|e| e.seconds).fold(f64::INFINITY, f64::min);

@@ -1,4 +1,4 @@
-//! The dense classifier that is trained on cached features: fit, evaluate, predict, save and load.
+//! What comes after the frozen part: classifiers on cached features and whole networks; fit, evaluate, predict, save, load.
 //!
 //! The default [`FitConfig`] is the lesson: Dense 256 ReLU, Dropout 0.5, Dense 1 sigmoid, RMSprop with a learning rate
 //! of 2e-5, batches of 20, 30 epochs. Numerics follow Keras 3 (see `docs/head.md`). The same seed gives the same bits,
@@ -32,7 +32,7 @@ mod views;
 pub use config::{ClassWeight, FitConfig, Optimizer, Schedule};
 pub use data::{DenseRows, FeatureRows, Split, check_split};
 pub use error::HeadError;
-pub use fit::{CACHE_BYTES, Fitted, Trainer};
+pub use fit::{CACHE_BYTES, Divergence, Fitted, Outcome, Trainer};
 pub use folder::HeadFolder;
 pub use history::EpochStats;
 pub use memory_estimate::training_bytes;

@@ -10,8 +10,8 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use train::convnet::{Checkpoint, ConvNet, NetTrainer};
-use train::{FitConfig, HeadError, Optimizer};
+use train::convnet::{Checkpoint, ConvNet};
+use train::{FitConfig, HeadError, Optimizer, Trainer};
 use util::Hint as _;
 
 const KEY: &str = "feature-cache.training";
@@ -40,10 +40,9 @@ impl Folder {
         let rows = Rows::new(ROWS, 1);
         let mut save = |made: Checkpoint| made.save(&folder.path(), &run());
         let config = FitConfig { epochs: 2, ..config() };
-        NetTrainer::new(&config)
-            .validation(Some(rows.labelled()))
+        Trainer::new(&config)
             .on_checkpoint(2, &mut save)
-            .fit(&mut net(1), rows.labelled())
+            .fit_network(&mut net(1), rows.labelled(), Some(rows.labelled()))
             .unwrap();
         folder
     }
@@ -62,7 +61,7 @@ impl Folder {
         let load = Checkpoint::load(&self.path(), net, run);
         let error = load.and_then(|checkpoint| {
             let config = config();
-            NetTrainer::new(&config).resume(Some(checkpoint)).fit(net, rows.labelled())
+            Trainer::new(&config).resume(Some(checkpoint)).fit_network(net, rows.labelled(), None)
         });
         let error = error.map(|fitted| fitted.history).unwrap_err();
         assert!(matches!(error, HeadError::Checkpoint { .. }), "{error:?}");
@@ -131,8 +130,8 @@ fn a_file_put_together_again_is_the_same_checkpoint() {
     std::fs::write(folder.path(), Parts::of(&folder.bytes()).file()).unwrap();
     let checkpoint = Checkpoint::load(&folder.path(), &net(2), &run()).unwrap();
     let (rows, config, mut net) = (Rows::new(ROWS, 1), config(), net(2));
-    let trainer = NetTrainer::new(&config).resume(Some(checkpoint));
-    assert_eq!(trainer.fit(&mut net, rows.labelled()).unwrap().history.len(), 4);
+    let trainer = Trainer::new(&config).resume(Some(checkpoint));
+    assert_eq!(trainer.fit_network(&mut net, rows.labelled(), None).unwrap().history.len(), 4);
 }
 
 #[test]
@@ -261,11 +260,11 @@ fn a_checkpoint_in_memory_is_checked_too() {
         made = Some(checkpoint);
         Ok(())
     };
-    let trainer = NetTrainer::new(&config).on_checkpoint(1, &mut keep);
-    trainer.fit(&mut net(1), rows.labelled()).unwrap();
+    let trainer = Trainer::new(&config).on_checkpoint(1, &mut keep);
+    trainer.fit_network(&mut net(1), rows.labelled(), None).unwrap();
     let wider = LAYERS.replace("units = 6", "units = 7");
     let mut wider = net_of(&wider, 2, &[]);
-    let error = NetTrainer::new(&config).resume(made).fit(&mut wider, rows.labelled());
+    let error = Trainer::new(&config).resume(made).fit_network(&mut wider, rows.labelled(), None);
     let message = error.map(|fitted| fitted.history).unwrap_err().to_string();
     assert_says(&message, "dense/kernel of [45, 7], found [45, 6]");
 }
@@ -288,7 +287,7 @@ proptest! {
             let mut net = net(2);
             if let Ok(checkpoint) = Checkpoint::load(&folder.path(), &net, &run()) {
                 let (rows, config) = (Rows::new(ROWS, 1), config());
-                let _ = NetTrainer::new(&config).resume(Some(checkpoint)).fit(&mut net, rows.labelled());
+                let _ = Trainer::new(&config).resume(Some(checkpoint)).fit_network(&mut net, rows.labelled(), None);
             }
         });
     }

@@ -8,8 +8,8 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use std::error::Error;
 use std::path::PathBuf;
-use train::convnet::{ConvNet, Inputs, Labelled, Machine, NetTrainer};
-use train::{ClassWeight, EpochStats, FitConfig, Randomness};
+use train::convnet::{ConvNet, Inputs, Labelled, Machine};
+use train::{ClassWeight, EpochStats, FitConfig, Randomness, Trainer};
 
 /// Of losses, as asked for; both sides compute in f32, in different orders. The largest found is 4e-6.
 const LOSS_TOLERANCE: f64 = 1e-4;
@@ -179,10 +179,13 @@ impl<'a> Case<'a> {
         assert!(train.len() % config.batch_size != 0, "the golden has a smaller last batch");
         let steps_an_epoch = train.len().div_ceil(config.batch_size);
         let mut given = Given { golden, name, batch: config.batch_size, steps_an_epoch };
-        NetTrainer::new(&config)
-            .validation(Some(Labelled { inputs: &seen, labels: &validation }))
+        Trainer::new(&config)
             .random(&mut given)
-            .fit(net, Labelled { inputs: &pictures, labels: &train })
+            .fit_network(
+                net,
+                Labelled { inputs: &pictures, labels: &train },
+                Some(Labelled { inputs: &seen, labels: &validation }),
+            )
             .unwrap()
             .history
     }

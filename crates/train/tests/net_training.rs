@@ -8,8 +8,8 @@ use nets::{LAYERS, Rows, bits, net, net_of, on, timeless};
 use serde_json::json;
 use std::ops::ControlFlow;
 use std::path::Path;
-use train::convnet::{Checkpoint, ConvNet, FittedNet, NetTrainer};
-use train::{FitConfig, Optimizer, Schedule};
+use train::convnet::{Checkpoint, ConvNet};
+use train::{FitConfig, HeadError, Optimizer, Outcome, Schedule, Trainer};
 
 fn config(optimizer: Optimizer) -> FitConfig {
     let learning_rate = if optimizer == Optimizer::Sgd { 5e-2 } else { 3e-3 };
@@ -31,7 +31,7 @@ fn train(
     [train, validation]: [&Rows; 2],
     resume: Option<Checkpoint>,
     until: Option<(usize, &Path)>,
-) -> FittedNet {
+) -> Outcome {
     let mut save = |made: Checkpoint| match until {
         Some((epoch, path)) if made.epochs() == epoch => made.save(path, &json!("run")),
         _ => Ok(()),
@@ -40,17 +40,16 @@ fn train(
         Some((epoch, _)) if stats.epoch == epoch => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    NetTrainer::new(config)
-        .validation(Some(validation.labelled()))
+    Trainer::new(config)
         .resume(resume)
         .on_checkpoint(1, &mut save)
         .on_epoch(&mut stop)
-        .fit(net, train.labelled())
+        .fit_network(net, train.labelled(), Some(validation.labelled()))
         .unwrap()
 }
 
 /// Trains up to epoch `until`, then goes on with another network from the file.
-fn resumed(config: &FitConfig, data: [&Rows; 2], until: usize) -> (ConvNet, FittedNet) {
+fn resumed(config: &FitConfig, data: [&Rows; 2], until: usize) -> (ConvNet, Outcome) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let first = train(&mut net(1), config, data, None, Some((until, &path)));
@@ -117,7 +116,7 @@ fn a_loss_that_explodes_ends_the_run_with_the_best_epoch() {
     let checkpoint = Checkpoint::load(&path, &net, &json!("run")).unwrap();
     let wild = FitConfig { learning_rate: 1e30, ..gentle };
     let fitted = train(&mut net, &wild, data, Some(checkpoint), None);
-    let said = fitted.diverged.unwrap();
+    let said = HeadError::from(fitted.diverged.unwrap()).to_string();
     assert!(
         said.starts_with("training diverged in epoch 3: expected a finite training loss"),
         "{said}"
@@ -131,8 +130,8 @@ fn a_loss_that_explodes_ends_the_run_with_the_best_epoch() {
 fn a_first_epoch_that_explodes_leaves_no_history() {
     let rows = Rows::new(32, 1);
     let config = FitConfig { learning_rate: 1e30, ..config(Optimizer::Sgd) };
-    let fitted = NetTrainer::new(&config).fit(&mut net(1), rows.labelled()).unwrap();
-    assert!(fitted.diverged.unwrap().contains("epoch 1"));
+    let fitted = Trainer::new(&config).fit_network(&mut net(1), rows.labelled(), None).unwrap();
+    assert_eq!(fitted.diverged.unwrap().epoch, 1);
     assert!(fitted.history.is_empty() && fitted.best_epoch.is_none() && !fitted.restored_best);
 }
 

@@ -96,10 +96,12 @@ fn history_and_weights_are_keras_s() {
         assert!(train.1.len() % batch != 0, "the golden has a smaller last batch");
         let mut golden = Golden { tensors: &tensors, name: name.clone(), batch, steps_an_epoch };
         let validation = Split { features: &validation.0, labels: &validation.1 };
-        let trainer = Trainer::new(classes, &config).validation(Some(&validation));
         let train = Split { features: &train.0, labels: &train.1 };
-        let fitted = trainer.random(&mut golden).fit(&train).unwrap();
-        for (ours, keras) in fitted.history.iter().zip(history) {
+        let fitted = Trainer::new(&config)
+            .random(&mut golden)
+            .fit_head(classes, &train, Some(&validation))
+            .unwrap();
+        for (ours, keras) in fitted.outcome.history.iter().zip(history) {
             for (what, value) in [
                 ("loss", ours.loss),
                 ("accuracy", ours.accuracy),

@@ -17,9 +17,9 @@ fn saved(classes: usize) -> (tempfile::TempDir, Head, HeadManifest) {
     let features = DenseRows::new(values, 20);
     let split = Split { features: &features, labels: &labels };
     let config = FitConfig { hidden: vec![7], epochs: 2, ..FitConfig::default() };
-    let fitted = Trainer::new(classes, &config).validation(Some(&split)).fit(&split).unwrap();
+    let fitted = Trainer::new(&config).fit_head(classes, &split, Some(&split)).unwrap();
     let names = (0..classes).map(|c| format!("class {c}")).collect();
-    let manifest = HeadManifest::new(
+    let manifest = HeadManifest::of_head(
         &fitted,
         &config,
         names,

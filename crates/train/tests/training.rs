@@ -24,7 +24,7 @@ fn train(
 ) -> Result<Fitted, HeadError> {
     let features = DenseRows::new(values.to_vec(), values.len() / labels.len().max(1));
     let split = Split { features: &features, labels };
-    Trainer::new(classes, config).validation(Some(&split)).fit(&split)
+    Trainer::new(config).fit_head(classes, &split, Some(&split))
 }
 
 fn weights(head: &Head) -> Vec<f32> {
@@ -51,7 +51,7 @@ proptest! {
         };
         let features = DenseRows::new(values.clone(), width);
         let split = Split { features: &features, labels: &labels };
-        let fitted = Trainer::new(classes, &config).random(&mut Given { seed }).fit(&split).unwrap();
+        let fitted = Trainer::new(&config).random(&mut Given { seed }).fit_head(classes, &split, None).unwrap();
 
         let mut naive = Naive::new(&widths(width, &hidden, classes), &given);
         let count = |c: usize| labels.iter().filter(|l| **l == c as i64).count() as f64;
@@ -59,7 +59,7 @@ proptest! {
         let class_weights: Vec<f64> = (0..classes).map(weigh).collect();
         let dense: Vec<Vec<f64>> = values.chunks(width).map(|r| r.iter().map(|x| f64::from(*x)).collect()).collect();
         let mut step = 0;
-        for (epoch, stats) in fitted.history.iter().enumerate() {
+        for (epoch, stats) in fitted.outcome.history.iter().enumerate() {
             let loss = naive.epoch(&dense, &labels, &given, epoch, &mut step, batch, rate, &class_weights, optimizer, 1e-3);
             prop_assert!((stats.loss - loss).abs() <= NAIVE_TOLERANCE, "loss {} naive {loss}", stats.loss);
         }
@@ -88,8 +88,10 @@ fn one_step_is_the_finite_difference_gradient() {
         };
         let features = DenseRows::new(values.clone(), width);
         let split = Split { features: &features, labels: &labels };
-        let fitted =
-            Trainer::new(classes, &config).random(&mut Given { seed: 11 }).fit(&split).unwrap();
+        let fitted = Trainer::new(&config)
+            .random(&mut Given { seed: 11 })
+            .fit_head(classes, &split, None)
+            .unwrap();
         let mut naive = Naive::new(&widths(width, &hidden, classes), &given);
         let loss = |naive: &Naive| {
             let mut grads = naive.zero_grads();
@@ -135,6 +137,7 @@ fn threads_do_not_change_a_bit() {
                 pool.install(|| {
                     let fitted = train(&values, &labels, 3, &config).unwrap();
                     let losses = fitted
+                        .outcome
                         .history
                         .iter()
                         .flat_map(|e| [e.loss, e.accuracy, e.val_loss.unwrap()]);
@@ -175,7 +178,7 @@ fn a_row_predicts_the_same_alone_and_in_company() {
             assert!((together.iter().sum::<f32>() - 1.0).abs() <= 1e-6);
         }
         let m = train::metrics::evaluate(&all, &labels, classes).unwrap();
-        let last = &fitted.history[0];
+        let last = &fitted.outcome.history[0];
         assert_eq!(last.val_accuracy, Some(m.accuracy));
         assert!((last.val_loss.unwrap() - m.log_loss).abs() <= 1e-5);
     }
@@ -187,7 +190,7 @@ fn learns_what_can_be_learnt() {
     let config =
         FitConfig { hidden: vec![32], epochs: 40, learning_rate: 1e-3, ..FitConfig::default() };
     let fitted = train(&values, &labels, 3, &config).unwrap();
-    assert!(fitted.history.last().unwrap().val_accuracy.unwrap() > 0.95);
+    assert!(fitted.outcome.history.last().unwrap().val_accuracy.unwrap() > 0.95);
     assert_eq!(fitted.head.parameter_count(), 60 * 32 + 32 + 32 * 3 + 3);
     assert_eq!((fitted.head.inputs(), fitted.head.classes()), (60, 3));
 }
@@ -208,13 +211,14 @@ fn early_stopping_keeps_the_best_weights() {
         };
         let validation = Split { features: &features, labels: &wrong };
         let train = Split { features: &features, labels: &labels };
-        Trainer::new(2, &config).validation(Some(&validation)).fit(&train).unwrap()
+        Trainer::new(&config).fit_head(2, &train, Some(&validation)).unwrap()
     };
     let stopped = run(Some(2), 20);
-    let best = stopped.best_epoch.unwrap();
-    assert!(stopped.stopped_early && stopped.restored_best && stopped.history.len() == best + 2);
+    let outcome = &stopped.outcome;
+    let best = outcome.best_epoch.unwrap();
+    assert!(outcome.stopped_early && outcome.restored_best && outcome.history.len() == best + 2);
     assert_eq!(stopped.head, run(None, best).head);
-    let whole = run(None, 5);
+    let whole = run(None, 5).outcome;
     assert!(!whole.stopped_early && !whole.restored_best && whole.history.len() == 5);
 }
 
@@ -229,9 +233,12 @@ fn the_caller_may_end_the_run() {
         seen = e.epoch;
         if e.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let fitted = Trainer::new(2, &config).on_epoch(stop).fit(&split).unwrap();
+    let fitted = Trainer::new(&config).on_epoch(stop).fit_head(2, &split, None).unwrap();
     assert!(
-        fitted.interrupted && fitted.history.len() == 3 && seen == 3 && fitted.best_epoch.is_none()
+        fitted.outcome.interrupted
+            && fitted.outcome.history.len() == 3
+            && seen == 3
+            && fitted.outcome.best_epoch.is_none()
     );
 }
 
@@ -271,11 +278,14 @@ fn bad_inputs_are_refused_with_the_place() {
     let narrow = DenseRows::new(ok.to_vec(), 1);
     let split = Split { features: &features, labels: &[0, 1] };
     let stop = FitConfig { early_stopping: Some(1), ..names.clone() };
-    assert!(matches!(Trainer::new(2, &stop).fit(&split), Err(HeadError::NoValidation)));
-    assert!(matches!(Trainer::new(1, &names).fit(&split), Err(HeadError::TooFewClasses { .. })));
+    assert!(matches!(Trainer::new(&stop).fit_head(2, &split, None), Err(HeadError::NoValidation)));
+    assert!(matches!(
+        Trainer::new(&names).fit_head(1, &split, None),
+        Err(HeadError::TooFewClasses { .. })
+    ));
     let other = Split { features: &narrow, labels: &[0, 1, 0, 1] };
     assert!(matches!(
-        Trainer::new(2, &names).validation(Some(&other)).fit(&split),
+        Trainer::new(&names).fit_head(2, &split, Some(&other)),
         Err(HeadError::Width { .. })
     ));
 }
@@ -288,6 +298,6 @@ fn a_loss_that_explodes_names_the_epoch() {
         FitConfig { learning_rate: 1e10, optimizer: Optimizer::Sgd, ..FitConfig::default() };
     match train(&values, &labels, 2, &config) {
         Err(HeadError::Diverged { epoch, .. }) => assert!(epoch <= 2),
-        other => panic!("{:?}", other.map(|f| f.history)),
+        other => panic!("{:?}", other.map(|f| f.outcome.history)),
     }
 }

@@ -65,13 +65,13 @@ fn config() -> FitConfig {
 /// All that a training gave, to the bit.
 fn bits(fitted: &Fitted) -> (Vec<u32>, Vec<u64>) {
     let weights = fitted.head.layers().iter().flat_map(|l| l.kernel.iter().chain(&l.bias));
-    let losses = fitted.history.iter().flat_map(|e| [e.loss, e.val_loss.unwrap_or(0.0)]);
+    let losses = fitted.outcome.history.iter().flat_map(|e| [e.loss, e.val_loss.unwrap_or(0.0)]);
     (weights.map(|w| w.to_bits()).collect(), losses.map(f64::to_bits).collect())
 }
 
 fn fit(features: &dyn FeatureRows, labels: &[i64], config: &FitConfig) -> Fitted {
     let split = Split { features, labels };
-    Trainer::new(2, config).validation(Some(&split)).fit(&split).unwrap()
+    Trainer::new(config).fit_head(2, &split, Some(&split)).unwrap()
 }
 
 /// Everything from [`Given`], and first views that go 2, 1, 0, 2, …
@@ -118,8 +118,8 @@ fn each_epoch_is_one_of_the_naive_training_on_the_next_views() {
     let features = Views(values);
     let train = Split { features: &features, labels: &labels };
     let random = &mut Backwards(Given { seed: 11 });
-    let fitted = Trainer::new(2, &config).random(random).fit(&train).unwrap();
-    for (epoch, (found, expected)) in fitted.history.iter().zip(&losses).enumerate() {
+    let fitted = Trainer::new(&config).random(random).fit_head(2, &train, None).unwrap();
+    for (epoch, (found, expected)) in fitted.outcome.history.iter().zip(&losses).enumerate() {
         let close = (found.loss - expected).abs() <= NAIVE_TOLERANCE;
         assert!(close, "epoch {epoch}: expected {expected}, found {}", found.loss);
     }
@@ -151,8 +151,8 @@ fn threads_and_the_cache_change_no_bit_and_the_seed_does() {
         for cache in [0, 8_000, train::CACHE_BYTES] {
             let fitted = pool.install(|| {
                 let config = config();
-                let trainer = Trainer::new(2, &config).validation(Some(&split));
-                trainer.cache_bytes(cache).fit(&split).unwrap()
+                let trainer = Trainer::new(&config).cache_bytes(cache);
+                trainer.fit_head(2, &split, Some(&split)).unwrap()
             });
             assert!(bits(&fitted) == expected, "{threads} threads, {cache} bytes");
         }
@@ -172,7 +172,7 @@ fn validation_and_prediction_see_the_first_view() {
     let train = Split { features: &all, labels: &labels };
     let run = |features: &dyn FeatureRows| {
         let (split, config) = (Split { features, labels: &labels }, config());
-        Trainer::new(2, &config).validation(Some(&split)).fit(&train).unwrap()
+        Trainer::new(&config).fit_head(2, &train, Some(&split)).unwrap()
     };
     let fitted = run(&first);
     assert!(bits(&fitted) == bits(&run(&all)));
@@ -186,7 +186,7 @@ fn a_value_that_is_no_number_is_found_in_any_view() {
     values[(4 * VIEWS + 2) * WIDTH + 5] = f32::INFINITY;
     let features = Views(values);
     let split = Split { features: &features, labels: &labels };
-    let error = Trainer::new(2, &config()).fit(&split).unwrap_err();
+    let error = Trainer::new(&config()).fit_head(2, &split, None).unwrap_err();
     let HeadError::NotFinite { row, column, .. } = error else { panic!("{error}") };
     // The column of the stored row.
     assert_eq!((row, column), (4, 2 * WIDTH + 5));

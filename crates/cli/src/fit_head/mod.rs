@@ -116,8 +116,8 @@ impl Progress for Follower<'_> {
             Event::Trained { fitted, seconds } => {
                 let layers = layers(&fitted.head, config.dropout);
                 console.say(format!("trained {layers} in {seconds:.2} s"))?;
-                if fitted.restored_best {
-                    let best = fitted.best_epoch.unwrap_or_default();
+                if fitted.outcome.restored_best {
+                    let best = fitted.outcome.best_epoch.unwrap_or_default();
                     console.say(format!("kept the weights of epoch {best}"))?;
                 }
             }
@@ -249,10 +249,10 @@ fn json_result(args: &FitArgs, outcome: &FitOutcome<'_>) -> Value {
         "head": images::display_name(&args.head),
         "parameters": fitted.head.parameter_count(),
         "training_seconds": seconds,
-        "history": fitted.history,
-        "best_epoch": fitted.best_epoch,
-        "stopped_early": fitted.stopped_early,
-        "restored_best": fitted.restored_best,
+        "history": fitted.outcome.history,
+        "best_epoch": fitted.outcome.best_epoch,
+        "stopped_early": fitted.outcome.stopped_early,
+        "restored_best": fitted.outcome.restored_best,
         "metrics": metrics,
         "calibration": calibration,
         "repeats": repeats,

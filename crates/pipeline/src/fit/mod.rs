@@ -84,7 +84,7 @@ impl<'a> Fit<'a> {
             }
         })?;
         stop_on(failed)?;
-        if fitted.interrupted {
+        if fitted.outcome.interrupted {
             return Ok(None);
         }
         let seconds = started.elapsed().as_secs_f64();
@@ -108,7 +108,7 @@ impl<'a> Fit<'a> {
         seeds.add(config.seed, &fitted, test.map(|(_, result)| &result.metrics));
         self.further_seeds(&mut seeds, progress)?;
         let described = self.described.clone();
-        let mut manifest = HeadManifest::new(&fitted, config, classes.to_vec(), described);
+        let mut manifest = HeadManifest::of_head(&fitted, config, classes.to_vec(), described);
         manifest.calibration = calibrated.choice.as_ref().map(|choice| choice.calibration.clone());
         fitted.head.save(&self.folder, &manifest)?;
         Ok(Some(FitOutcome { fitted, seconds, evaluated, calibrated, repeats: seeds.summary() }))
@@ -120,9 +120,9 @@ impl<'a> Fit<'a> {
         on_epoch: &mut dyn FnMut(&train::EpochStats) -> ControlFlow<()>,
     ) -> Result<Fitted, Error> {
         let validation = self.features.validation.as_ref().map(Features::split);
-        let trainer = train::Trainer::new(self.features.classes().len(), config);
-        let trainer = trainer.validation(validation.as_ref()).cache_bytes(self.cache_bytes);
-        Ok(trainer.on_epoch(on_epoch).fit(&self.features.train.split())?)
+        let trainer = train::Trainer::new(config).cache_bytes(self.cache_bytes).on_epoch(on_epoch);
+        let (classes, train) = (self.features.classes().len(), self.features.train.split());
+        Ok(trainer.fit_head(classes, &train, validation.as_ref())?)
     }
 
     /// Trains with each further seed, until the caller stops it.
@@ -134,7 +134,7 @@ impl<'a> Fit<'a> {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             })?;
-            if fitted.interrupted {
+            if fitted.outcome.interrupted {
                 return Ok(());
             }
             let test = self.features.test.as_ref();

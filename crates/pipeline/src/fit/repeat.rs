@@ -47,13 +47,14 @@ impl Seeds {
     /// Takes one training's results in.
     pub(crate) fn add(&mut self, seed: u64, fitted: &Fitted, test: Option<&Metrics>) {
         self.seeds.push(seed);
-        let accuracies: Vec<f64> = fitted.history.iter().filter_map(|e| e.val_accuracy).collect();
+        let accuracies: Vec<f64> =
+            fitted.outcome.history.iter().filter_map(|e| e.val_accuracy).collect();
         if let Some(&last) = accuracies.last() {
             self.push("val_accuracy_last", "Validation accuracy, last epoch", last);
             let best = accuracies.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             self.push("val_accuracy_best", "Validation accuracy, best epoch", best);
         }
-        if let Some(loss) = fitted.history.last().and_then(|e| e.val_loss) {
+        if let Some(loss) = fitted.outcome.history.last().and_then(|e| e.val_loss) {
             self.push("val_loss_last", "Validation loss, last epoch", loss);
         }
         if let Some(test) = test {

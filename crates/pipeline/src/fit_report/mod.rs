@@ -74,7 +74,7 @@ impl FitReport<'_> {
                 .zip(calibrated.choice.clone())
                 .map(|(split, choice)| Chosen { split, choice }),
             classes: features.classes().to_vec(),
-            history: history(&fitted.history),
+            history: history(&fitted.outcome.history),
             mistakes: mistakes(&splits, thumbnails),
             splits,
             repeats: outcome.repeats.as_ref().map(repeats),
@@ -148,9 +148,11 @@ fn sections(name: &str, trained: &FitReport<'_>) -> Vec<Section> {
         ("optimizer", format!("{}, learning rate {}", config.optimizer, config.learning_rate)),
         (
             "epochs",
-            match fitted.stopped_early {
-                true => format!("{} of {} (stopped early)", fitted.history.len(), config.epochs),
-                false => fitted.history.len().to_string(),
+            match fitted.outcome.stopped_early {
+                true => {
+                    format!("{} of {} (stopped early)", fitted.outcome.history.len(), config.epochs)
+                }
+                false => fitted.outcome.history.len().to_string(),
             },
         ),
         ("batch size", config.batch_size.to_string()),
@@ -158,11 +160,11 @@ fn sections(name: &str, trained: &FitReport<'_>) -> Vec<Section> {
         ("seed", config.seed.to_string()),
         (
             "training time",
-            format!("{:.2} s", fitted.history.iter().map(|e| e.seconds).sum::<f64>()),
+            format!("{:.2} s", fitted.outcome.history.iter().map(|e| e.seconds).sum::<f64>()),
         ),
     ];
-    if fitted.restored_best {
-        let best = fitted.best_epoch.unwrap_or_default();
+    if fitted.outcome.restored_best {
+        let best = fitted.outcome.best_epoch.unwrap_or_default();
         training
             .push(("weights kept", format!("those of epoch {best}, the lowest validation loss")));
     }

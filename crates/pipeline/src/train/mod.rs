@@ -22,10 +22,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use train::convnet::{
-    CHECKPOINT, Checkpoint, ConvNet, FittedNet, Inputs, Labelled, NetTrainer, TensorCounts,
-    probabilities,
+    CHECKPOINT, Checkpoint, ConvNet, Inputs, Labelled, TensorCounts, probabilities,
 };
-use train::{FitConfig, HeadFolder, metrics};
+use train::{FitConfig, HeadFolder, Outcome, Trainer, metrics};
 
 use crate::error::Error;
 use crate::fit::Evaluated;
@@ -67,7 +66,7 @@ pub struct Training<'a> {
 /// What a training gave.
 pub struct TrainOutcome {
     /// Epochs, and how they ended.
-    pub fitted: FittedNet,
+    pub fitted: Outcome,
     /// How long the training took, without what an earlier run did.
     pub seconds: f64,
     /// Epochs that were done before.
@@ -84,7 +83,7 @@ impl Training<'_> {
     ///
     /// # Errors
     /// Training fails, or the checkpoint can't be read or written. A loss that is no number ends the training, see
-    /// [`FittedNet::diverged`].
+    /// [`Outcome::diverged`].
     pub fn run(
         &self,
         net: &mut ConvNet,
@@ -110,12 +109,11 @@ impl Training<'_> {
             }
         };
         let mut write = |made: Checkpoint| made.save(&checkpoint, &self.run);
-        let mut trainer =
-            NetTrainer::new(self.config).validation(watched).resume(resume).on_epoch(&mut on_epoch);
+        let mut trainer = Trainer::new(self.config).resume(resume).on_epoch(&mut on_epoch);
         if let Some(every) = self.checkpoint_every {
             trainer = trainer.on_checkpoint(every, &mut write);
         }
-        let fitted = trainer.fit(net, self.train.labelled())?;
+        let fitted = trainer.fit_network(net, self.train.labelled(), watched)?;
         if let Some(error) = failed {
             return Err(Error::Progress(error));
         }

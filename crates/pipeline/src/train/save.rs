@@ -37,7 +37,8 @@ pub(super) fn model(
         manifest.calibration = choice.map(|choice| choice.calibration.clone());
         net.save(folder, &manifest).map_err(Error::from)
     };
-    if let Some(detail) = diverged {
+    if let Some(divergence) = diverged {
+        let detail = HeadError::from(divergence).to_string();
         let saved = fitted.best_epoch.filter(|_| fitted.restored_best);
         if saved.is_some() {
             save(None)?;

@@ -1,7 +1,8 @@
 //! What a training run can be resumed from: one file.
 
-use super::fit::{Best, State};
+use super::fit::Tensors;
 use super::{ConvNet, Tensor};
+use crate::fit::{Best, State};
 use crate::{EpochStats, FitConfig, HeadError, optimizer};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub struct Checkpoint {
     /// Where it was read.
     path: Option<PathBuf>,
     tensors: Vec<Saved>,
-    state: State,
+    state: State<Tensors>,
 }
 
 /// One tensor.
@@ -51,7 +52,7 @@ struct Record {
 }
 
 impl Checkpoint {
-    pub(super) fn of(net: &ConvNet, state: &State) -> Self {
+    pub(super) fn of(net: &ConvNet, state: &State<Tensors>) -> Self {
         let save = |tensor: &Tensor| Saved {
             name: tensor.spec().path(),
             shape: tensor.spec().shape.clone(),
@@ -79,7 +80,7 @@ impl Checkpoint {
         net: &mut ConvNet,
         config: &FitConfig,
         rows: usize,
-    ) -> Result<State, HeadError> {
+    ) -> Result<State<Tensors>, HeadError> {
         let Self { path, tensors, state } = self;
         check(net, &tensors, &state, config, rows)
             .map_err(|detail| HeadError::Checkpoint { path, detail })?;
@@ -100,7 +101,7 @@ impl Checkpoint {
         let record = Record {
             format_version: FORMAT_VERSION,
             run: run.clone(),
-            step: self.state.step,
+            step: self.state.steps,
             history: self.state.history.clone(),
             best: self.state.best.as_ref().map(|best| (best.epoch, best.loss)),
         };
@@ -112,7 +113,7 @@ impl Checkpoint {
                 entries.push((format!("state{slot}/{}", saved.name), &saved.shape, state));
             }
             if let Some(best) = &self.state.best {
-                entries.push((format!("best/{}", saved.name), &saved.shape, &best.tensors[index]));
+                entries.push((format!("best/{}", saved.name), &saved.shape, &best.weights[index]));
             }
         }
         let bytes =
@@ -203,8 +204,8 @@ impl Checkpoint {
         if let Some(other) = tensors.names().into_iter().filter(|name| !is_known(name)).min() {
             return Err(bad(format!("expected tensors of the network, found {other}")));
         }
-        let best = record.best.map(|(epoch, loss)| Best { epoch, loss, tensors: best });
-        let state = State { best, history: record.history, step: record.step };
+        let best = record.best.map(|(epoch, loss)| Best { epoch, loss, weights: best });
+        let state = State { best, history: record.history, steps: record.step };
         Ok(Self { path: Some(path.to_owned()), tensors: saved, state })
     }
 }
@@ -233,7 +234,7 @@ fn check_record(record: &Record) -> Result<(), String> {
 fn check(
     net: &ConvNet,
     tensors: &[Saved],
-    state: &State,
+    state: &State<Tensors>,
     config: &FitConfig,
     rows: usize,
 ) -> Result<(), String> {
@@ -263,7 +264,7 @@ fn check(
     if found > expected {
         return Err(format!("expected at most {expected} epochs, found {found}"));
     }
-    let (expected, found) = (found * rows.div_ceil(config.batch_size), state.step);
+    let (expected, found) = (found * rows.div_ceil(config.batch_size), state.steps);
     if expected != found as usize {
         return Err(format!("expected {expected} steps, found {found}"));
     }

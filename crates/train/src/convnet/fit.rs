@@ -2,12 +2,10 @@
 
 use super::{Checkpoint, ConvNet, backward::Batch};
 use crate::data::check_labels;
-use crate::fit::{class_indices, class_weights};
+use crate::fit::{self, Model, State};
 use crate::network::{self, Sums};
-use crate::{EpochStats, FitConfig, HeadError, Randomness, Seeded, loss};
+use crate::{FitConfig, HeadError, Randomness, loss};
 use std::error::Error;
-use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// Where a network's inputs come from: pictures, or cached rows.
 pub trait Inputs: Sync {
@@ -40,202 +38,11 @@ pub struct Labelled<'a> {
     pub labels: &'a [i64],
 }
 
-/// The outcome of a training run. The network holds the weights of the last epoch, or of the best one where early stopping is
-/// set or the run diverged.
-#[derive(Clone, Debug)]
-pub struct FittedNet {
-    /// One entry an epoch.
-    pub history: Vec<EpochStats>,
-    /// Epoch (from 1) of the lowest validation loss, where there is validation data.
-    pub best_epoch: Option<usize>,
-    /// Early stopping ended the run before `epochs`.
-    pub stopped_early: bool,
-    /// `on_epoch` ended the run.
-    pub interrupted: bool,
-    /// The network holds the weights of `best_epoch`, not of the last.
-    pub restored_best: bool,
-    /// The epoch in which the loss left the finite numbers, and how it is said.
-    pub diverged: Option<String>,
-}
-
-/// Is told of each epoch, and may end the run.
-type OnEpoch<'a> = &'a mut dyn FnMut(&EpochStats) -> ControlFlow<()>;
-/// Takes what a run can be resumed from.
-type OnCheckpoint<'a> = &'a mut dyn FnMut(Checkpoint) -> Result<(), HeadError>;
-
-/// Trains a network; what is not set is the default.
-///
-/// Runs on the rayon pool it is called in. The result is bitwise the same whatever the number of its threads, and whether
-/// the run was resumed from a checkpoint.
-pub struct NetTrainer<'a> {
-    config: &'a FitConfig,
-    validation: Option<Labelled<'a>>,
-    random: Option<&'a mut dyn Randomness>,
-    on_epoch: Option<OnEpoch<'a>>,
-    on_checkpoint: Option<(usize, OnCheckpoint<'a>)>,
-    resume: Option<Checkpoint>,
-}
-
-impl<'a> NetTrainer<'a> {
-    /// With these settings: widths of hidden layers and dropout are the network's matter and not looked at.
-    pub fn new(config: &'a FitConfig) -> Self {
-        Self {
-            config,
-            validation: None,
-            random: None,
-            on_epoch: None,
-            on_checkpoint: None,
-            resume: None,
-        }
-    }
-
-    /// Evaluates this split after every epoch; without one there is no early stopping.
-    #[must_use]
-    pub fn validation(self, split: Option<Labelled<'a>>) -> Self {
-        Self { validation: split, ..self }
-    }
-
-    /// Takes random choices from here, instead of from the seed.
-    #[must_use]
-    pub fn random(self, random: &'a mut dyn Randomness) -> Self {
-        Self { random: Some(random), ..self }
-    }
-
-    /// Calls this after every epoch; it may end the run.
-    #[must_use]
-    pub fn on_epoch(self, call: OnEpoch<'a>) -> Self {
-        Self { on_epoch: Some(call), ..self }
-    }
-
-    /// Calls this after every `epochs` epochs (at least 1), before [`NetTrainer::on_epoch`], and after an epoch in which that ended
-    /// the run.
-    #[must_use]
-    pub fn on_checkpoint(self, epochs: usize, call: OnCheckpoint<'a>) -> Self {
-        Self { on_checkpoint: Some((epochs.max(1), call)), ..self }
-    }
-
-    /// Goes on from here.
-    #[must_use]
-    pub fn resume(self, checkpoint: Option<Checkpoint>) -> Self {
-        Self { resume: checkpoint, ..self }
-    }
-
-    /// Trains `net` on these inputs.
-    ///
-    /// # Errors
-    /// A setting or split that can't be used, inputs that can't be read, a checkpoint of another network. A loss that is no number
-    /// is not an error: it ends the run, see [`FittedNet::diverged`].
-    pub fn fit(self, net: &mut ConvNet, train: Labelled<'_>) -> Result<FittedNet, HeadError> {
-        let Self { config, validation, random, mut on_epoch, mut on_checkpoint, resume } = self;
-        let mut seeded = Seeded::new(config.seed);
-        let random = random.unwrap_or(&mut seeded);
-        crate::fit::check_config(config, validation.is_some())?;
-        check(net, "train", train, config)?;
-        if let Some(validation) = validation {
-            check(net, "validation", validation, config)?;
-        }
-        let labels = class_indices(train.labels);
-        let weights = class_weights(&labels, net.classes(), config.class_weight);
-        let mut state = State { best: None, history: Vec::new(), step: 0 };
-        if let Some(checkpoint) = resume {
-            state = checkpoint.restore(net, config, labels.len())?;
-        }
-        let mut run = Run { train, labels, weights, config, buffers: Default::default() };
-        // A run may have ended right after its last checkpoint.
-        let mut stopped_early = state.stops_early(config);
-        let (mut interrupted, mut diverged, mut written) = (false, None, 0);
-        while state.history.len() < config.epochs && !stopped_early && !interrupted {
-            let (epoch, start) = (state.history.len() + 1, Instant::now());
-            let sums = run.epoch(epoch, net, &mut state.step, random)?;
-            let seen =
-                validation.map(|split| evaluate(net, split, config.batch_size)).transpose()?;
-            let (loss, val_loss) = (sums.mean_loss(), seen.map(|sums| sums.mean_loss()));
-            let finite = |what, value: f64| match value.is_finite() {
-                true => None,
-                false => Some(HeadError::Diverged { epoch, what, value }.to_string()),
-            };
-            diverged = finite("training loss", loss)
-                .or(val_loss.and_then(|loss| finite("validation loss", loss)));
-            if diverged.is_some() {
-                break;
-            }
-            let stats = EpochStats {
-                epoch,
-                loss,
-                accuracy: sums.accuracy(),
-                val_loss,
-                val_accuracy: seen.map(|sums| sums.accuracy()),
-                seconds: start.elapsed().as_secs_f64(),
-            };
-            state.history.push(stats.clone());
-            if let Some(now) = val_loss
-                && state.best.as_ref().is_none_or(|best| now < best.loss)
-            {
-                state.best = Some(Best { epoch, loss: now, tensors: snapshot(net) });
-            }
-            stopped_early = state.stops_early(config);
-            if let Some((every, call)) = &mut on_checkpoint
-                && (epoch.is_multiple_of(*every) || epoch == config.epochs)
-            {
-                call(Checkpoint::of(net, &state))?;
-                written = epoch;
-            }
-            interrupted = on_epoch.as_mut().is_some_and(|call| call(&stats).is_break());
-            if let Some((_, call)) =
-                on_checkpoint.as_mut().filter(|_| interrupted && written != epoch)
-            {
-                call(Checkpoint::of(net, &state))?;
-            }
-        }
-        let best_epoch = state.best.as_ref().map(|best| best.epoch);
-        let wants_best = config.early_stopping.is_some() || diverged.is_some();
-        let restored_best = match state.best {
-            Some(best)
-                if wants_best && (best.epoch != state.history.len() || diverged.is_some()) =>
-            {
-                net.set_tensors(&best.tensors)?;
-                true
-            }
-            _ => false,
-        };
-        let history = state.history;
-        Ok(FittedNet { history, best_epoch, stopped_early, interrupted, restored_best, diverged })
-    }
-}
-
-/// What lasts from epoch to epoch beside the network.
-#[derive(Clone, Debug)]
-pub(super) struct State {
-    /// The epoch of the lowest validation loss.
-    pub(super) best: Option<Best>,
-    pub(super) history: Vec<EpochStats>,
-    /// Steps of the optimizer so far.
-    pub(super) step: u32,
-}
-
-impl State {
-    /// Whether early stopping ends the run here.
-    fn stops_early(&self, config: &FitConfig) -> bool {
-        let epoch = self.history.len();
-        let waited = self.best.as_ref().map_or(0, |best| epoch.saturating_sub(best.epoch));
-        epoch < config.epochs && config.early_stopping.is_some_and(|p| waited > 0 && waited >= p)
-    }
-}
-
-/// Weights of the best epoch.
-#[derive(Clone, Debug)]
-pub(super) struct Best {
-    pub(super) epoch: usize,
-    pub(super) loss: f64,
-    pub(super) tensors: Vec<Vec<f32>>,
-}
-
-fn snapshot(net: &ConvNet) -> Vec<Vec<f32>> {
-    net.tensors().iter().map(|tensor| tensor.values().to_vec()).collect()
-}
-
-struct Run<'a> {
+/// A network and its inputs.
+pub(crate) struct OnInputs<'a> {
+    net: &'a mut ConvNet,
     train: Labelled<'a>,
+    validation: Option<Labelled<'a>>,
     labels: Vec<usize>,
     weights: Vec<f64>,
     config: &'a FitConfig,
@@ -243,15 +50,52 @@ struct Run<'a> {
     buffers: [Vec<f32>; 2],
 }
 
-impl Run<'_> {
+impl ConvNet {
+    /// This network with inputs to train and to validate it on, if they fit it and each other.
+    pub(crate) fn on_inputs<'a>(
+        &'a mut self,
+        config: &'a FitConfig,
+        train: Labelled<'a>,
+        validation: Option<Labelled<'a>>,
+    ) -> Result<OnInputs<'a>, HeadError> {
+        fit::check_config(config, validation.is_some())?;
+        check(self, "train", train, config)?;
+        if let Some(validation) = validation {
+            check(self, "validation", validation, config)?;
+        }
+        let labels = fit::class_indices(train.labels);
+        let weights = fit::class_weights(&labels, self.classes(), config.class_weight);
+        let buffers = Default::default();
+        Ok(OnInputs { net: self, train, validation, labels, weights, config, buffers })
+    }
+}
+
+impl OnInputs<'_> {
+    /// The state to start from: a checkpoint's, whose tensors the network takes, or that of a new run.
+    pub(crate) fn resume(
+        &mut self,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<State<Tensors>, HeadError> {
+        match checkpoint {
+            Some(made) => made.restore(self.net, self.config, self.labels.len()),
+            None => Ok(State::default()),
+        }
+    }
+}
+
+/// The values of all tensors, in their order.
+pub(crate) type Tensors = Vec<Vec<f32>>;
+
+impl Model for OnInputs<'_> {
+    type Weights = Tensors;
+
     fn epoch(
         &mut self,
         epoch: usize,
-        net: &mut ConvNet,
-        step: &mut u32,
+        steps: &mut u32,
         random: &mut dyn Randomness,
     ) -> Result<Sums, HeadError> {
-        let Self { train, labels, weights, config, buffers: [now, next] } = self;
+        let Self { net, train, labels, weights, config, buffers: [now, next], .. } = self;
         let mut order: Vec<u32> = (0..labels.len() as u32).collect();
         random.order(epoch - 1, &mut order);
         let rate = config.schedule.rate(config.learning_rate, epoch, config.epochs);
@@ -270,9 +114,9 @@ impl Run<'_> {
             of_batch.extend(rows.iter().map(|row| labels[*row as usize]));
             let batch = Batch { input: now, labels: &of_batch, weights };
             let mut train = || {
-                let sums = net.gradients(&batch, *step as usize, random)?;
-                *step += 1;
-                net.update(config.optimizer, rate, *step)?;
+                let sums = net.gradients(&batch, *steps as usize, random)?;
+                *steps += 1;
+                net.update(config.optimizer, rate, *steps)?;
                 Ok::<Sums, HeadError>(sums)
             };
             // The next batch is read while this one is trained on: threads that wait for one help with the other.
@@ -285,6 +129,18 @@ impl Run<'_> {
             std::mem::swap(now, next);
         }
         Ok(sums)
+    }
+    fn validate(&mut self) -> Result<Option<Sums>, HeadError> {
+        let Self { net, validation, config, .. } = self;
+        validation.map(|split| evaluate(net, split, config.batch_size)).transpose()
+    }
+
+    fn weights(&self) -> Tensors {
+        self.net.tensors().iter().map(|tensor| tensor.values().to_vec()).collect()
+    }
+
+    fn checkpoint(&self, state: &State<Tensors>) -> Option<Checkpoint> {
+        Some(Checkpoint::of(self.net, state))
     }
 }
 
@@ -304,7 +160,7 @@ fn join<A, B: Send>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send
 
 /// Loss and hits of a network on a split, without dropout, unweighted; `batch_size` rows at a time.
 fn evaluate(net: &mut ConvNet, split: Labelled<'_>, batch_size: usize) -> Result<Sums, HeadError> {
-    let labels = class_indices(split.labels);
+    let labels = fit::class_indices(split.labels);
     let mut sums = Sums::default();
     each_batch(net, split.inputs, batch_size, |first, logits, outputs| {
         let rows = logits.len() / outputs;

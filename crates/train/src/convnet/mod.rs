@@ -19,7 +19,7 @@ use kernels::{Isa, Precision};
 use step::Step;
 
 pub use checkpoint::{CHECKPOINT, Checkpoint};
-pub use fit::{FittedNet, Inputs, Labelled, NetTrainer, probabilities};
+pub use fit::{Inputs, Labelled, probabilities};
 pub use rows::RowInputs;
 pub use tensor::Tensor;
 

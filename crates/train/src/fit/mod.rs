@@ -1,32 +1,27 @@
 //! Training.
 
 mod check;
-mod epoch;
+mod head;
+mod run;
 mod validation;
 
-use crate::network::{self, Network};
-use crate::sparse::RowStore;
-use crate::views::{Schedule, Unrolled};
-use crate::{
-    ClassWeight, EpochStats, FitConfig, Head, HeadError, Randomness, Seeded, Split, check_split,
-};
+use crate::convnet::{Checkpoint, ConvNet, Labelled};
+use crate::views::Unrolled;
+use crate::{ClassWeight, EpochStats, FitConfig, Head, HeadError, Randomness, Seeded, Split};
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 pub(crate) use check::check_config;
-use epoch::Run;
-use validation::ValidationSet;
+pub(crate) use run::{Best, Model, State};
+use run::{Listeners, run};
 
 /// Memory for features without their zeros, where nothing else is said. What does not fit is read again every epoch.
 pub const CACHE_BYTES: usize = 512 << 20;
 /// Rows a forward pass takes at once outside training.
 pub(crate) const EVALUATION_BATCH: usize = 64;
 
-/// The outcome of a training run.
-#[derive(Clone, Debug)]
-pub struct Fitted {
-    /// With the weights of the last epoch, or of the best one where early stopping is set.
-    pub head: Head,
+/// What a training run did.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
     /// One entry an epoch.
     pub history: Vec<EpochStats>,
     /// Epoch (from 1) of the lowest validation loss, where there is validation data.
@@ -35,14 +30,42 @@ pub struct Fitted {
     pub stopped_early: bool,
     /// `on_epoch` ended the run.
     pub interrupted: bool,
-    /// The head holds the weights of `best_epoch`, not of the last.
+    /// The weights are those of `best_epoch`, not of the last.
     pub restored_best: bool,
+    /// How the run ended, where the loss left the finite numbers.
+    pub diverged: Option<Divergence>,
 }
 
-/// Trains a head; what is not set is the default.
+/// A loss that is no finite number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Divergence {
+    /// From 1.
+    pub epoch: usize,
+    /// Which loss.
+    pub what: &'static str,
+    /// It.
+    pub value: f64,
+}
+
+impl From<Divergence> for HeadError {
+    fn from(Divergence { epoch, what, value }: Divergence) -> Self {
+        Self::Diverged { epoch, what, value }
+    }
+}
+
+/// A trained head, and how it was trained.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// With the weights of the last epoch, or of the best one where early stopping is set.
+    pub head: Head,
+    /// The run.
+    pub outcome: Outcome,
+}
+
+/// Trains any model, a head on cached rows or a network; what is not set is the default.
 ///
-/// Runs on the rayon pool it is called in. The result is bitwise the same whatever the number of its threads, and
-/// whether the rows fit in the cache or are read again every epoch.
+/// Runs on the rayon pool it is called in. The result is bitwise the same whatever the number of its threads, whether the rows
+/// fit in the cache or are read again every epoch, and whether the run was resumed from a checkpoint.
 ///
 /// ```
 /// use train::{DenseRows, FitConfig, Split, Trainer};
@@ -51,36 +74,32 @@ pub struct Fitted {
 /// let features = DenseRows::new(vec![0.1, 0.9, 0.8, 0.2, 0.0, 0.7, 0.6, 0.1], 2);
 /// let train = Split { features: &features, labels: &[1, 0, 1, 0] };
 /// let config = FitConfig { hidden: vec![8], dropout: 0.0, learning_rate: 0.05, ..FitConfig::default() };
-/// let fitted = Trainer::new(2, &config).fit(&train)?;
-/// assert_eq!(fitted.history.len(), 30);
-/// assert_eq!(fitted.history[29].accuracy, 1.0);
+/// let fitted = Trainer::new(&config).fit_head(2, &train, None)?;
+/// assert_eq!(fitted.outcome.history.len(), 30);
+/// assert_eq!(fitted.outcome.history[29].accuracy, 1.0);
 /// # Ok::<(), train::HeadError>(())
 /// ```
 pub struct Trainer<'a> {
-    classes: usize,
     config: &'a FitConfig,
-    validation: Option<&'a Split<'a>>,
     cache: usize,
     random: Option<&'a mut dyn Randomness>,
-    on_epoch: Option<OnEpoch<'a>>,
+    listeners: Listeners<'a>,
+    resume: Option<Checkpoint>,
 }
 
 /// Hears of each epoch, and may end the run.
 type OnEpoch<'a> = &'a mut dyn FnMut(&EpochStats) -> ControlFlow<()>;
+/// Takes what a run can be resumed from.
+type OnCheckpoint<'a> = &'a mut dyn FnMut(Checkpoint) -> Result<(), HeadError>;
 
 impl<'a> Trainer<'a> {
-    /// Of heads with so many classes.
-    pub fn new(classes: usize, config: &'a FitConfig) -> Self {
-        Self { classes, config, validation: None, cache: CACHE_BYTES, random: None, on_epoch: None }
+    /// With these settings.
+    pub fn new(config: &'a FitConfig) -> Self {
+        let listeners = Listeners { on_epoch: None, on_checkpoint: None };
+        Self { config, cache: CACHE_BYTES, random: None, listeners, resume: None }
     }
 
-    /// Evaluates this split after every epoch; without one there is no early stopping.
-    #[must_use]
-    pub fn validation(self, split: Option<&'a Split<'a>>) -> Self {
-        Self { validation: split, ..self }
-    }
-
-    /// Keeps features in at most so many bytes, instead of [`CACHE_BYTES`].
+    /// Keeps the features of a head in at most so many bytes, instead of [`CACHE_BYTES`].
     #[must_use]
     pub fn cache_bytes(self, bytes: usize) -> Self {
         Self { cache: bytes, ..self }
@@ -94,87 +113,75 @@ impl<'a> Trainer<'a> {
 
     /// Calls this after every epoch; it may end the run.
     #[must_use]
-    pub fn on_epoch(self, call: &'a mut dyn FnMut(&EpochStats) -> ControlFlow<()>) -> Self {
-        Self { on_epoch: Some(call), ..self }
+    pub fn on_epoch(mut self, call: OnEpoch<'a>) -> Self {
+        self.listeners.on_epoch = Some(call);
+        self
     }
 
-    /// Trains on these rows. Of rows that have several views, another is taken each epoch: row i begins with one that the seed
-    /// draws, and takes the next in each further epoch, the first after the last. Validation sees view 0.
+    /// Calls this after every `epochs` epochs (at least 1) of a network, before [`Trainer::on_epoch`], and after an epoch in which
+    /// that ended the run.
+    #[must_use]
+    pub fn on_checkpoint(mut self, epochs: usize, call: OnCheckpoint<'a>) -> Self {
+        self.listeners.on_checkpoint = Some((epochs.max(1), call));
+        self
+    }
+
+    /// Goes on from here, with a network.
+    #[must_use]
+    pub fn resume(self, checkpoint: Option<Checkpoint>) -> Self {
+        Self { resume: checkpoint, ..self }
+    }
+
+    /// Trains a head of dense layers for so many classes on rows, whose zeros cost nothing, and evaluates it on `validation`
+    /// after every epoch; without that there is no early stopping. Of rows that have several views, another is taken each epoch:
+    /// row i begins with one that the seed draws, and takes the next in each further epoch, the first after the last. Validation
+    /// sees view 0.
     ///
     /// # Errors
     /// A setting or split that can't be used, or a loss that is no number.
-    pub fn fit(self, train: &Split<'_>) -> Result<Fitted, HeadError> {
-        let Self { classes, config, validation, mut cache, random, mut on_epoch } = self;
+    pub fn fit_head(
+        self,
+        classes: usize,
+        train: &Split<'_>,
+        validation: Option<&Split<'_>>,
+    ) -> Result<Fitted, HeadError> {
+        let Self { config, cache, random, listeners, resume: _ } = self;
         let mut seeded = Seeded::new(config.seed);
         let random = random.unwrap_or(&mut seeded);
-        check_config(config, validation.is_some())?;
-        check_split("train", train, classes, &config.class_names)?;
-        let width = train.features.width();
-        if let Some(v) = validation {
-            check_split("validation", v, classes, &config.class_names)?;
-            if v.features.width() != width {
-                return Err(HeadError::Width {
-                    what: "validation features".to_owned(),
-                    expected: width,
-                    found: v.features.width(),
-                });
-            }
-        }
-        let widths = network::widths(width, &config.hidden, classes);
-        let views = train.features.views();
-        check::check_sizes(train.features.len(), views, &widths, config)?;
-
-        let labels = class_indices(train.labels);
-        let weights = class_weights(&labels, classes, config.class_weight);
         let all = Unrolled(train.features);
-        let rows = RowStore::read("train", &all, &mut cache).map_err(|e| all.error_of_row(e))?;
-        let views = Schedule::new(train.features.len(), views, random);
-        let mut validation = validation.map(|v| ValidationSet::read(v, cache)).transpose()?;
-        let mut network = Network::random(&widths, config.optimizer, random);
-        let mut run =
-            Run { rows, views, labels, weights, config, width, step: 0, mask: Vec::new() };
-
-        let mut history: Vec<EpochStats> = Vec::with_capacity(config.epochs.min(4096));
-        let mut best: Option<(usize, f64, Option<Head>)> = None;
-        let (mut stopped_early, mut interrupted) = (false, false);
-        for epoch in 1..=config.epochs {
-            let start = Instant::now();
-            let sums = run.epoch(epoch, &mut network, random);
-            let diverged = |what, value: f64| match value.is_finite() {
-                true => Ok(value),
-                false => Err(HeadError::Diverged { epoch, what, value }),
-            };
-            let loss = diverged("training loss", sums.mean_loss())?;
-            let seen = validation.as_mut().map(|w| w.evaluate(&mut network));
-            let val_loss = seen.map(|s| diverged("validation loss", s.mean_loss())).transpose()?;
-            let stats = EpochStats {
-                epoch,
-                loss,
-                accuracy: sums.accuracy(),
-                val_loss,
-                val_accuracy: seen.map(|s| s.accuracy()),
-                seconds: start.elapsed().as_secs_f64(),
-            };
-            interrupted = on_epoch.as_mut().is_some_and(|call| call(&stats).is_break());
-            history.push(stats);
-            if let Some(now) = val_loss {
-                if best.as_ref().is_none_or(|(_, lowest, _)| now < *lowest) {
-                    best = Some((epoch, now, config.early_stopping.map(|_| network.head())));
-                }
-                let waited = best.as_ref().map_or(0, |(at, ..)| epoch - at);
-                // Keras: `wait` is raised by an epoch without improvement and only then held against the patience.
-                stopped_early = epoch < config.epochs
-                    && config.early_stopping.is_some_and(|p| waited > 0 && waited >= p);
-            }
-            if interrupted || stopped_early {
-                break;
-            }
+        let mut rows =
+            head::OnRows::new(classes, config, cache, random, (train, &all), validation)?;
+        let (mut outcome, restored) = run(&mut rows, State::default(), config, random, listeners)?;
+        match outcome.diverged.take() {
+            Some(divergence) => Err(divergence.into()),
+            None => Ok(Fitted { head: restored.flatten().unwrap_or_else(|| rows.head()), outcome }),
         }
-        let best_epoch = best.as_ref().map(|b| b.0);
-        let restored = best.and_then(|b| b.2);
-        let restored_best = restored.is_some() && best_epoch != Some(history.len());
-        let head = restored.unwrap_or_else(|| network.head());
-        Ok(Fitted { head, history, best_epoch, stopped_early, interrupted, restored_best })
+    }
+
+    /// Trains the layers of `net` that are to be trained, and evaluates it on `validation` after every epoch; without that there
+    /// is no early stopping. The widths of hidden layers and the dropout of the settings are not looked at: they are the
+    /// network's. It holds the weights of the last epoch then, or of the best one where early stopping is set or the run
+    /// diverged.
+    ///
+    /// # Errors
+    /// A setting or split that can't be used, inputs that can't be read, a checkpoint of another network. A loss that is no number
+    /// is not an error: it ends the run, see [`Outcome::diverged`].
+    pub fn fit_network(
+        self,
+        net: &mut ConvNet,
+        train: Labelled<'_>,
+        validation: Option<Labelled<'_>>,
+    ) -> Result<Outcome, HeadError> {
+        let Self { config, cache: _, random, listeners, resume } = self;
+        let mut seeded = Seeded::new(config.seed);
+        let random = random.unwrap_or(&mut seeded);
+        let mut model = net.on_inputs(config, train, validation)?;
+        let state = model.resume(resume)?;
+        let (outcome, restored) = run(&mut model, state, config, random, listeners)?;
+        if let Some(tensors) = restored {
+            net.set_tensors(&tensors)?;
+        }
+        Ok(outcome)
     }
 }
 
@@ -193,10 +200,6 @@ pub(crate) fn class_weights(labels: &[usize], classes: usize, kind: ClassWeight)
             counts.iter().map(|&c| labels.len() as f64 / (classes as f64 * c as f64)).collect()
         }
     }
-}
-
-fn order(rows: usize) -> Vec<u32> {
-    (0..rows as u32).collect()
 }
 
 #[cfg(test)]

@@ -14,9 +14,10 @@ fn history_and_head(cache: usize) -> (Vec<(u64, Option<u64>)>, Head) {
     let split = Split { features: &features, labels: &labels };
     let config = FitConfig { hidden: vec![40], epochs: 3, ..FitConfig::default() };
     let random = &mut Seeded::new(1);
-    let trainer = Trainer::new(2, &config).validation(Some(&split)).cache_bytes(cache);
-    let fitted = trainer.random(random).fit(&split).unwrap();
-    let bits = fitted.history.iter().map(|e| (e.loss.to_bits(), e.val_loss.map(f64::to_bits)));
+    let trainer = Trainer::new(&config).cache_bytes(cache);
+    let fitted = trainer.random(random).fit_head(2, &split, Some(&split)).unwrap();
+    let bits =
+        fitted.outcome.history.iter().map(|e| (e.loss.to_bits(), e.val_loss.map(f64::to_bits)));
     (bits.collect(), fitted.head)
 }
 

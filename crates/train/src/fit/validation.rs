@@ -1,6 +1,6 @@
 //! The validation split during training.
 
-use super::{EVALUATION_BATCH, class_indices, order};
+use super::{EVALUATION_BATCH, class_indices};
 use crate::network::{self, Network, Sums};
 use crate::sparse::{BatchColumns, RowStore};
 use crate::{HeadError, Split};
@@ -19,7 +19,7 @@ impl<'a> ValidationSet<'a> {
         let rows = RowStore::read("validation", split.features, &mut cache)?;
         let labels = class_indices(split.labels);
         let mut laid_out = Vec::new();
-        for batch in order(labels.len()).chunks(EVALUATION_BATCH) {
+        for batch in all(labels.len()).chunks(EVALUATION_BATCH) {
             let mut columns = BatchColumns::new(split.features.width());
             rows.columns(batch, &mut columns);
             match cache.checked_sub(columns.bytes()) {
@@ -33,7 +33,7 @@ impl<'a> ValidationSet<'a> {
 
     pub(super) fn evaluate(&mut self, network: &mut Network) -> Sums {
         let mut sums = Sums::default();
-        let order = order(self.labels.len());
+        let order = all(self.labels.len());
         for (i, (batch, labels)) in
             order.chunks(EVALUATION_BATCH).zip(self.labels.chunks(EVALUATION_BATCH)).enumerate()
         {
@@ -49,4 +49,9 @@ impl<'a> ValidationSet<'a> {
         }
         sums
     }
+}
+
+/// All rows in order.
+fn all(rows: usize) -> Vec<u32> {
+    (0..rows as u32).collect()
 }

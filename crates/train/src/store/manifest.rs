@@ -2,9 +2,8 @@
 
 use super::{HEAD_JSON, NetworkRecord, refuse};
 use crate::calibration::Calibration;
-use crate::convnet::FittedNet;
 use crate::data::class_names_problem;
-use crate::{Activation, EpochStats, FitConfig, Fitted, HeadError, Layer, network};
+use crate::{Activation, EpochStats, FitConfig, Fitted, HeadError, Layer, Outcome, network};
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, Value};
@@ -100,29 +99,21 @@ pub struct HeadManifest {
 }
 
 impl HeadManifest {
-    /// The manifest of a training run.
-    pub fn new(fitted: &Fitted, config: &FitConfig, classes: Vec<String>, features: Value) -> Self {
-        Self {
-            format_version: FORMAT_VERSION,
-            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-            classes,
-            layers: fitted.head.layers.iter().map(LayerRecord::of).collect(),
-            network: None,
-            tensors: None,
-            training: TrainingRecord {
-                config: FitConfig { class_names: Vec::new(), ..config.clone() },
-                history: fitted.history.clone(),
-                best_epoch: fitted.best_epoch,
-                restored_best: fitted.restored_best,
-            },
-            calibration: None,
-            features,
-        }
+    /// The manifest of a head's training.
+    pub fn of_head(
+        fitted: &Fitted,
+        config: &FitConfig,
+        classes: Vec<String>,
+        features: Value,
+    ) -> Self {
+        let layers = fitted.head.layers.iter().map(LayerRecord::of).collect();
+        let manifest = Self::of_network(&fitted.outcome, config, classes, features);
+        Self { format_version: FORMAT_VERSION, layers, ..manifest }
     }
 
     /// The manifest of a network's training; the network itself comes with [`ConvNet::save`](crate::convnet::ConvNet::save).
     pub fn of_network(
-        fitted: &FittedNet,
+        outcome: &Outcome,
         config: &FitConfig,
         classes: Vec<String>,
         features: Value,
@@ -136,9 +127,9 @@ impl HeadManifest {
             tensors: None,
             training: TrainingRecord {
                 config: FitConfig { class_names: Vec::new(), ..config.clone() },
-                history: fitted.history.clone(),
-                best_epoch: fitted.best_epoch,
-                restored_best: fitted.restored_best,
+                history: outcome.history.clone(),
+                best_epoch: outcome.best_epoch,
+                restored_best: outcome.restored_best,
             },
             calibration: None,
             features,

@@ -162,7 +162,7 @@ fn failed<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Hea
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activation, EpochStats, FitConfig, Fitted, Head, Layer};
+    use crate::{Activation, EpochStats, FitConfig, Fitted, Head, Layer, Outcome};
 
     /// A head whose weights and history tell which one it is.
     fn numbered(n: u8) -> (Head, HeadManifest) {
@@ -185,15 +185,11 @@ mod tests {
         };
         let fitted = Fitted {
             head: head.clone(),
-            history: vec![epoch],
-            best_epoch: None,
-            stopped_early: false,
-            interrupted: false,
-            restored_best: false,
+            outcome: Outcome { history: vec![epoch], ..Outcome::default() },
         };
         let classes = ["a", "b"].map(str::to_owned).to_vec();
         let manifest =
-            HeadManifest::new(&fitted, &FitConfig::default(), classes, serde_json::Value::Null);
+            HeadManifest::of_head(&fitted, &FitConfig::default(), classes, serde_json::Value::Null);
         (head, manifest)
     }
 
