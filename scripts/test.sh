@@ -39,6 +39,8 @@ cargo test --workspace --locked
 if [ -z "$quick" ]; then
   step 'AMX kernels, in software where the processor lacks it'
   scripts/check_amx.sh
+  step 'the same bits with tiles of another shape'
+  cargo test --locked -p kernels --features fused-portable --test bits --test same_bits
   step 'dependencies'
   scripts/dependencies.sh
   step 'Python interop'

@@ -48,6 +48,37 @@ fn shards_of_other_settings_or_counts_are_refused() {
     assert!(!parts.join("train_features.npy").exists());
 }
 
+/// What a cluster of old and new machines needs.
+#[test]
+fn shards_of_other_instruction_sets_are_one_cache_in_highest_alone() {
+    let root = temp();
+    let data = root.path().join("data");
+    split(&data, "train", &TWO, 5);
+    let (whole, parts) = (root.path().join("whole"), root.path().join("parts"));
+    let run = |features: &std::path::Path, isa: &str, flags: &str| {
+        quick(&data, features).flags(&format!("--device cpu --isa {isa} {flags}")).run()
+    };
+    if run(&whole, "avx2", "--precision highest").err.contains("is not available here")
+        || run(&parts, "avx512", "--precision highest --shard 1/2").err.contains("is not available")
+    {
+        println!("skipped: this machine has not both AVX2 and AVX-512");
+        return;
+    }
+    run(&parts, "avx2", "--precision highest --shard 2/2").exits(0);
+    cache("merge", &parts).run().exits(0);
+    let rows = |features| crate::npy::Npy::features(features, "train").data;
+    assert!(rows(&whole) == rows(&parts));
+    // Nothing is left to do, on either.
+    run(&parts, "avx512", "--precision highest").exits(0).says(&["train: up to date"]);
+    run(&parts, "avx2", "--precision highest").exits(0).says(&["train: up to date"]);
+    // The portable kernels round otherwise, and `high` promises each instruction set alone.
+    run(&parts, "portable", "--precision highest").refuses(&["isa_or_gpu", "portable"]);
+    let parts = root.path().join("high");
+    run(&parts, "avx512", "--precision high --shard 1/2").exits(0);
+    run(&parts, "avx2", "--precision high --shard 2/2").exits(0);
+    cache("merge", &parts).run().refuses(&["isa_or_gpu"]);
+}
+
 #[test]
 fn more_shards_than_images_is_allowed() {
     let root = temp();

@@ -107,7 +107,7 @@ pub enum OnError {
 util::named!(OnError, "the treatment of bad files", { Skip = "skip", Fail = "fail" });
 
 /// How to open a split for writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct OpenOptions {
     /// What to do with what is in the folder.
     pub existing: Existing,

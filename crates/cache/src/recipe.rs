@@ -28,6 +28,7 @@ impl OpaqueRecipe {
     pub fn digest(&self, rules: Rules) -> String {
         let mut leaves = BTreeMap::new();
         flatten("", &Value::Object(self.0.clone()), &mut leaves);
+        (rules.alike)(&mut leaves);
         let lines = leaves.iter().filter(|(field, _)| rules.of(field).stale);
         let text: String = lines.map(|(field, value)| format!("{field}={value}\n")).collect();
         Hex(sha256(text.as_bytes())).to_string()
@@ -48,13 +49,29 @@ pub struct Rule {
 }
 
 /// Rules for fields by name. What is not listed counts for everything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rules(pub &'static [Rule]);
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Of each field.
+    pub fields: &'static [Rule],
+    /// Puts one value for all that mean the same beside the other fields, before fields are compared. Names are dotted.
+    pub alike: fn(&mut BTreeMap<String, Value>),
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::new(&[])
+    }
+}
 
 impl Rules {
+    /// Of fields of which no two values mean the same.
+    pub const fn new(fields: &'static [Rule]) -> Self {
+        Self { fields, alike: |_| () }
+    }
+
     pub(crate) fn of(self, field: &str) -> Rule {
         let strict = Rule { field: "", stale: true, merge: true, together: true };
-        self.0.iter().copied().find(|rule| rule.field == field).unwrap_or(strict)
+        self.fields.iter().copied().find(|rule| rule.field == field).unwrap_or(strict)
     }
 }
 
@@ -86,7 +103,7 @@ mod tests {
     #[test]
     fn the_digest_is_of_what_makes_stale_whatever_the_order() {
         const RULES: Rules =
-            Rules(&[Rule { field: "by", stale: false, merge: false, together: false }]);
+            Rules::new(&[Rule { field: "by", stale: false, merge: false, together: false }]);
         let digest = |value| recipe(value).digest(RULES);
         let one = digest(json!({ "a": 1, "b": { "c": "x", "d": null }, "by": "me" }));
         assert_eq!(one, digest(json!({ "by": "you", "b": { "d": null, "c": "x" }, "a": 1 })));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::changes::Difference;
 use crate::error::CacheError;
-use crate::recipe::{OpaqueRecipe, Rules, flatten};
+use crate::recipe::{OpaqueRecipe, Rule, Rules, flatten};
 
 /// Largest accepted row, in elements (1 GiB as f32): a guard against hostile manifests.
 pub const MAX_ROW_ELEMENTS: usize = 1 << 28;
@@ -110,33 +110,44 @@ impl Settings {
 
     /// Differences that make an old cache stale, in the order of the fields' names.
     pub fn stale(&self, other: &Self, rules: Rules) -> Vec<Difference> {
-        self.differences(other, |field| rules.of(field).stale)
+        self.differences(other, rules, |rule| rule.stale)
     }
 
     /// Differences for which shards can't be merged.
     pub fn unmergeable(&self, other: &Self, rules: Rules) -> Vec<Difference> {
-        self.differences(other, |field| rules.of(field).merge)
+        self.differences(other, rules, |rule| rule.merge)
     }
 
     /// Differences for which two splits can't be used together.
     pub fn incompatible(&self, other: &Self, rules: Rules) -> Vec<Difference> {
-        self.differences(other, |field| rules.of(field).together)
+        self.differences(other, rules, |rule| rule.together)
     }
 
     /// Differences with which two splits can be used together, although they are not of the same bits.
     pub fn harmless(&self, other: &Self, rules: Rules) -> Vec<Difference> {
-        self.differences(other, |field| rules.of(field).stale && !rules.of(field).together)
+        self.differences(other, rules, |rule| rule.stale && !rule.together)
     }
 
-    fn differences(&self, other: &Self, counts: impl Fn(&str) -> bool) -> Vec<Difference> {
+    fn differences(
+        &self,
+        other: &Self,
+        rules: Rules,
+        counts: impl Fn(Rule) -> bool,
+    ) -> Vec<Difference> {
         if self == other {
             return Vec::new();
         }
         let (first, second) = (self.fields(), other.fields());
         let names: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
-        let different = names.into_iter().filter(|name| first.get(*name) != second.get(*name));
+        let meaning = |fields: &BTreeMap<_, _>| {
+            let mut fields = fields.clone();
+            (rules.alike)(&mut fields);
+            fields
+        };
+        let means = [meaning(&first), meaning(&second)];
+        let different = names.into_iter().filter(|name| means[0].get(*name) != means[1].get(*name));
         different
-            .filter(|name| counts(name))
+            .filter(|name| counts(rules.of(name)))
             .map(|name| Difference {
                 field: name.clone(),
                 first: short(first.get(name)),

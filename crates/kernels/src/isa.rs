@@ -45,6 +45,16 @@ impl Isa {
         detected().first().copied().unwrap_or(Self::Portable)
     }
 
+    /// Names what gives the same bits at this precision: the same name, the same bits.
+    ///
+    /// In [`Precision::Highest`] all that fuse products and sums are one: each output is one chain of fused multiply-adds in an
+    /// order that no vector's width or tile's shape changes, and algorithms are chosen without asking for them. At other
+    /// precisions units for bf16 add pairs in their own order, so each instruction set is held to itself alone.
+    pub fn bits(self, precision: Precision) -> &'static str {
+        let is_fused = self != Self::Portable || cfg!(feature = "fused-portable");
+        if precision == Precision::Highest && is_fused { "f32-fma" } else { self.name() }
+    }
+
     /// The fastest that is available for this precision. One whose units for bf16 would stay idle gives way to the same
     /// without them, so that machines with and without such units name alike what gives the same bits.
     pub fn best_for(precision: Precision) -> Self {

@@ -1,8 +1,9 @@
 //! The bits of every algorithm on every instruction set and at every precision, as this version computes them.
 //!
-//! They depend on instruction set and precision alone: not on the machine, its caches or its threads. bf16 units are
+//! They depend on precision and instruction set alone, in `highest` not even on that (`Isa::bits`): not on the machine, its
+//! caches or its threads. bf16 units are
 //! compared with a model of theirs in `src/bf16/avx512.rs`; tiles in software are that model (`src/bf16/emulator.rs`).
-//! What other bits mean for caches says `NUMERICS` in crates/cli/src/extract/config.rs.
+//! What other bits mean for caches says `NUMERICS` in crates/pipeline/src/recipe.rs.
 
 mod reference;
 
@@ -12,7 +13,7 @@ use kernels::{Isa, Layer, Network, Precision};
 use reference::Random;
 use sha2::{Digest as _, Sha256};
 
-/// `instruction-set precision case digest`, a line each.
+/// `bits precision case digest`, a line each; bits are an instruction set, or `f32-fma` for all that are equal in `highest`.
 const PINS: &str = include_str!("bits.txt");
 
 /// Images of each case.
@@ -75,11 +76,17 @@ fn every_algorithm_gives_the_bits_of_this_version() {
     }
     let mut others = String::new();
     for isa in Isa::available() {
+        // Fused portable kernels are for `highest`.
+        let only_highest = isa == Isa::Portable && cfg!(feature = "fused-portable");
         for precision in Precision::ALL {
+            if only_highest && *precision != Precision::Highest {
+                continue;
+            }
             for (name, layers, shape) in cases() {
                 let input = Random(12).values(IMAGES * shape.iter().product::<usize>());
                 let network = Network::new(&layers, shape, isa, *precision).expect("sound");
-                let line = format!("{isa} {precision} {name} {}", digest(&network, &input));
+                let bits = isa.bits(*precision);
+                let line = format!("{bits} {precision} {name} {}", digest(&network, &input));
                 if !PINS.lines().any(|pin| pin == line) {
                     writeln!(others, "{line}").expect("a string takes all");
                 }

@@ -1,6 +1,6 @@
 //! How a feature row is made from a file: what a head must know of its features to predict, and `predict` to make them.
 
-use backbone::{Base, Device, EngineOptions, Extractor, Hardware};
+use backbone::{Base, Device, EngineOptions, Extractor, Hardware, Isa};
 use cache::{Dtype, Settings};
 use images::{ImageSize, MAX_SIDE};
 use serde::{Deserialize, Serialize};
@@ -80,9 +80,11 @@ impl FeatureSource {
         let recipe = &self.recipe;
         let (base, weights) = self.base(weights_spec, find)?;
         let (device, isa) = match (&recipe.hardware, device) {
-            // The same instruction set where it exists, for the same bits.
+            // The fastest that gives the same bits, where there is one.
             (Hardware::Cpu(isa), Device::Auto | Device::Cpu) => {
-                (Device::Cpu, Some(*isa).filter(|isa| isa.is_available()))
+                let best = Isa::best_for(recipe.precision);
+                let same = best.bits(recipe.precision) == isa.bits(recipe.precision);
+                (Device::Cpu, Some(if same { best } else { *isa }).filter(|isa| isa.is_available()))
             }
             (Hardware::Other { engine, .. }, Device::Auto) if engine == "cpu" => {
                 (Device::Cpu, None)

@@ -7,6 +7,8 @@ use cache::{Dtype, OpaqueRecipe, Rule, Rules, Settings};
 use images::augment::Augmentation;
 use images::{ImageSize, Interpolation, LoadSpec, Preprocess};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use thiserror::Error;
 use weights::PreprocessHint;
 
@@ -119,35 +121,50 @@ const fn ignored(field: &'static str) -> Rule {
     Rule { field, stale: false, merge: false, together: false }
 }
 
+const FIELDS: &[Rule] = &[
+    rounding("numerics"),
+    meaning("backbone"),
+    meaning("variant"),
+    meaning("layer"),
+    meaning("pooling"),
+    // The name alone is where the same tensors came from.
+    rounding("weights.name"),
+    meaning("weights.sha256"),
+    meaning("weights.preprocess"),
+    meaning("image_size"),
+    meaning("interpolation"),
+    meaning("preprocess"),
+    meaning("precision"),
+    rounding("engine"),
+    rounding("isa_or_gpu"),
+    meaning("dtype"),
+    of_train("views"),
+    of_train("augmentation.transforms"),
+    of_train("augmentation.seed"),
+    ignored("tool_version"),
+    // Written by earlier versions, always null and 0. What is in `augmentation` now has names of its own.
+    ignored("augmentation"),
+    ignored("seed"),
+];
+
+/// One name for all instruction sets that give the same bits at the recipe's precision.
+fn same_bits(fields: &mut BTreeMap<String, Value>) {
+    let read = |name: &str| fields.get(name).cloned();
+    let [Some(engine), Some(on), Some(precision)] = ["engine", "isa_or_gpu", "precision"].map(read)
+    else {
+        return;
+    };
+    let hardware: Result<Hardware, _> =
+        serde_json::from_value(json!({ "engine": engine, "isa_or_gpu": on }));
+    if let (Ok(Hardware::Cpu(isa)), Ok(precision)) = (hardware, serde_json::from_value(precision)) {
+        fields.insert("isa_or_gpu".to_owned(), isa.bits(precision).into());
+    }
+}
+
 impl Recipe {
     /// For each field, by its name in JSON: whether a difference makes an old cache stale, whether `merge` refuses it in
     /// one shard, and whether it forbids two splits to be used together.
-    pub const RULES: Rules = Rules(&[
-        rounding("numerics"),
-        meaning("backbone"),
-        meaning("variant"),
-        meaning("layer"),
-        meaning("pooling"),
-        // The name alone is where the same tensors came from.
-        rounding("weights.name"),
-        meaning("weights.sha256"),
-        meaning("weights.preprocess"),
-        meaning("image_size"),
-        meaning("interpolation"),
-        meaning("preprocess"),
-        meaning("precision"),
-        rounding("engine"),
-        rounding("isa_or_gpu"),
-        meaning("dtype"),
-        of_train("views"),
-        of_train("augmentation.transforms"),
-        of_train("augmentation.seed"),
-        ignored("tool_version"),
-        // Written by earlier versions, always null and 0. What is in `augmentation` now has names of its own.
-        ignored("augmentation"),
-        ignored("seed"),
-    ]);
-
+    pub const RULES: Rules = Rules { fields: FIELDS, alike: same_bits };
     /// Whether a difference in this field between train and another split is as it should be.
     pub fn is_of_train(field: &str) -> bool {
         field == "views" || field.starts_with("augmentation.")
@@ -219,7 +236,6 @@ mod sides {
 mod tests {
     use super::*;
     use backbone::Isa;
-    use serde_json::{Value, json};
 
     fn recipe() -> Recipe {
         Recipe {
@@ -284,7 +300,8 @@ mod tests {
         names("", &serde_json::to_value(whole).unwrap(), &mut found);
         found.extend(["tool_version", "augmentation", "seed"].map(str::to_owned));
         found.sort();
-        let mut ruled: Vec<_> = Recipe::RULES.0.iter().map(|rule| rule.field.to_owned()).collect();
+        let mut ruled: Vec<_> =
+            Recipe::RULES.fields.iter().map(|rule| rule.field.to_owned()).collect();
         ruled.sort();
         assert_eq!(found, ruled);
     }
@@ -350,13 +367,10 @@ mod tests {
         let one = |name: &str| vec![name.to_owned()];
         let rounded: [Change; 3] = [
             ("numerics", |r| r.numerics = 2),
-            ("isa_or_gpu", |r| r.hardware = Hardware::Cpu(Isa::best())),
+            ("isa_or_gpu", |r| r.hardware = Hardware::Cpu(Isa::Avx2)),
             ("weights.name", |r| r.weights.name = "./vgg16.pth".to_owned()),
         ];
         for (name, change) in rounded {
-            if name == "isa_or_gpu" && Isa::best() == Isa::Portable {
-                continue;
-            }
             assert_eq!(differs(change), (one(name), one(name), Vec::new()), "{name}");
         }
         let meant: [Change; 5] = [
@@ -374,6 +388,33 @@ mod tests {
         assert!(names.iter().all(|name| Recipe::is_of_train(name)));
         let (stale, merge, together) = differs(|r| *r = with_views());
         assert_eq!((stale, merge, together), (names.to_vec(), names.to_vec(), Vec::new()));
+    }
+
+    #[test]
+    fn instruction_sets_of_the_same_bits_are_one_recipe() {
+        let of = |isa, precision| {
+            settings(&Recipe { hardware: Hardware::Cpu(isa), precision, ..recipe() })
+        };
+        let differ = |[a, b]: [Isa; 2], precision| {
+            let (a, b) = (of(a, precision), of(b, precision));
+            let found = [
+                !a.stale(&b, Recipe::RULES).is_empty(),
+                !a.unmergeable(&b, Recipe::RULES).is_empty(),
+                !a.harmless(&b, Recipe::RULES).is_empty(),
+                a.recipe.digest(Recipe::RULES) != b.recipe.digest(Recipe::RULES),
+            ];
+            assert!(found.iter().all(|one| *one == found[0]), "{found:?}");
+            found[0]
+        };
+        for isa in [Isa::Amx, Isa::Avx512Bf16, Isa::Avx512, Isa::Neon] {
+            assert!(!differ([isa, Isa::Avx2], Precision::Highest), "{isa}");
+            assert!(differ([isa, Isa::Avx2], Precision::High), "{isa}");
+            assert!(differ([isa, Isa::Avx2], Precision::Medium), "{isa}");
+        }
+        assert!(differ([Isa::Portable, Isa::Avx2], Precision::Highest));
+        // What computed is told all the same.
+        let told = |isa| of(isa, Precision::Highest).recipe.fields()["isa_or_gpu"].clone();
+        assert_eq!([told(Isa::Neon), told(Isa::Avx2)], ["neon", "avx2"]);
     }
 
     #[test]

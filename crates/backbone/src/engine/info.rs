@@ -48,6 +48,14 @@ impl Hardware {
         }
     }
 
+    /// Whether both give the same bits at this precision.
+    pub fn same_bits(&self, other: &Self, precision: Precision) -> bool {
+        match (self, other) {
+            (Self::Cpu(a), Self::Cpu(b)) => a.bits(precision) == b.bits(precision),
+            _ => self == other,
+        }
+    }
+
     /// The instruction set on a CPU, the GPU elsewhere.
     pub fn isa_or_gpu(&self) -> &str {
         match self {

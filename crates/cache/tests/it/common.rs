@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// What a difference means here: `by` decides nothing, `numerics` only how rows are rounded.
-pub const RULES: Rules = Rules(&[
+pub const RULES: Rules = Rules::new(&[
     Rule { field: "by", stale: false, merge: false, together: false },
     Rule { field: "numerics", stale: true, merge: true, together: false },
 ]);

@@ -123,7 +123,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
 
 /// What differs between the features that the head was trained on and those that are computed here.
 fn warn_of_differences(recipe: &Recipe, hardware: &Hardware, console: Console) {
-    if *hardware != recipe.hardware {
+    if !hardware.same_bits(&recipe.hardware, recipe.precision) {
         console.warn(format!(
             "the head's features were made by {}, here runs {hardware}: probabilities may differ in their last digits",
             recipe.hardware

@@ -25,6 +25,12 @@ fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
     out
 }
 
+/// `a * b + c`, as the other instruction sets round it where the feature for tests is on.
+#[inline(always)]
+fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(feature = "fused-portable") { a.mul_add(b, c) } else { a * b + c }
+}
+
 // SAFETY: loads and stores touch 8 f32 at the pointer; the rest is safe code.
 unsafe impl Simd for Portable {
     type V = V;
@@ -60,11 +66,19 @@ unsafe impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn mul_add(a: V, b: V, c: V) -> V {
-        zip(zip(a, b, |x, y| x * y), c, |x, y| x + y)
+        let mut out = c;
+        for lane in 0..8 {
+            out[lane] = mul_add(a[lane], b[lane], c[lane]);
+        }
+        out
     }
     #[inline(always)]
     unsafe fn neg_mul_add(a: V, b: V, c: V) -> V {
-        zip(c, zip(a, b, |x, y| x * y), |x, y| x - y)
+        let mut out = c;
+        for lane in 0..8 {
+            out[lane] = mul_add(-a[lane], b[lane], c[lane]);
+        }
+        out
     }
     #[inline(always)]
     unsafe fn relu(v: V) -> V {
