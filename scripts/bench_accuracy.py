@@ -35,7 +35,7 @@ def arguments():
     p.add_argument("--seeds", type=int, default=5)
     p.add_argument("--keras-seeds", type=int, default=1)
     p.add_argument("--runs", default=",".join(RUNS))
-    p.add_argument("--epochs", default="scratch=30,augmented=50,frozen=10,tuned=6,views=30", help="of each run")
+    p.add_argument("--epochs", default="scratch=20,augmented=30,frozen=5,tuned=3,views=30", help="of each run")
     p.add_argument("--bin", type=pathlib.Path, default=ROOT / "target" / "release")
     p.add_argument("--table", action="store_true", help="only print what is there")
     p.add_argument("--worker", nargs=2, metavar=("RUN", "SEED"), help=argparse.SUPPRESS)

@@ -24,6 +24,7 @@ FULL = len(sys.argv) == 4 and sys.argv[1] == "--full"
 SIZE, ROWS, VALID, EPOCHS, BATCH = ((16, 14), 44, 20, 3, 8)
 if FULL:
     OUT = pathlib.Path(sys.argv[3])
+    OUT.mkdir(parents=True, exist_ok=True)
     SIZE, ROWS, VALID, EPOCHS, BATCH = ((150, 150), 150, 50, 3, 20)
 rng = np.random.default_rng(11)
 
