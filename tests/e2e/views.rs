@@ -225,3 +225,51 @@ fn a_head_sees_another_view_each_epoch_and_is_judged_by_the_pictures() {
         "{found:?} {expected:?}"
     );
 }
+
+#[test]
+fn a_head_on_the_first_views_is_that_of_a_cache_which_has_no_more() {
+    let root = temp();
+    let path = |name: &str| root.path().join(name);
+    let data = path("data");
+    for (name, n) in [("train", 5), ("validation", 2)] {
+        split(&data, name, &TWO, n);
+    }
+    let four = path("four");
+    quick(&data, &four).flags("--augment --views 4 --seed 5").run().exits(0);
+    // Some epochs more than there are views, so that each is taken and the first comes again.
+    let fit = |from: &Path, name: &str, flags: &str| {
+        let tool = fit_head(from, &path(name)).flags("--hidden 16 --epochs 7 --lr 1e-3");
+        let run = tool.flags(flags).run().exits(0);
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(path(name).join("head.json")).unwrap()).unwrap();
+        for epoch in json["training"]["history"].as_array_mut().unwrap() {
+            epoch.as_object_mut().unwrap().remove("seconds").unwrap();
+        }
+        (run, (fs::read(path(name).join("head.safetensors")).unwrap(), json))
+    };
+    let (_, all) = fit(&four, "all", "");
+    assert!(all == fit(&four, "all-four", "--views 4").1);
+    for (count, flags) in [(2, "--augment --views 2 --seed 5"), (0, "")] {
+        let fewer = path(&count.to_string());
+        quick(&data, &fewer).flags(flags).run().exits(0);
+        let (_, expected) = fit(&fewer, "fewer", "");
+        let (run, found) = fit(&four, "first", &format!("--views {count}"));
+        assert!(found == expected && found != all, "{count} views");
+        assert_eq!(run.out.contains("views    3 of each picture of train"), count == 2);
+        assert_eq!(run.out.contains("views    "), count == 2);
+        let page = fs::read_to_string(path("first/report.html")).unwrap();
+        assert_eq!(page.contains("3 of each picture of train"), count == 2);
+        assert!(!page.contains("5 of each picture of train"));
+        let refused = fit_head(&fewer, &path("refused")).flags("--views 3").run();
+        let found = if count == 2 { "2 views" } else { "no view" };
+        let hint = format!("--views {count} or fewer, or run extract with --augment --views 3");
+        refused.refuses(&[
+            &format!("3 views of each picture of train beside itself, found {found}"),
+            &hint,
+        ]);
+        assert!(!path("refused").exists());
+    }
+    let huge = usize::MAX.to_string();
+    fit_head(&four, &path("huge")).flags("--views").arg(huge).run().refuses(&["found 4 views"]);
+    fit_head(&four, &path("minus")).flags("--views=-1").run().exits(2);
+}

@@ -99,6 +99,11 @@ fn of_pipeline(error: &Error) -> Option<String> {
             "leave out --threshold: of more than two classes the most probable is predicted"
         }
         Error::NoTrain { .. } => "run extract first, or give the folder with --features DIR",
+        Error::Views { expected, found } => {
+            return Some(format!(
+                "give --views {found} or fewer, or run extract with --augment --views {expected}"
+            ));
+        }
         Error::HeadFolder { source, .. } => {
             let other = "choose another folder with --head DIR";
             return Some(match of_head(source) {

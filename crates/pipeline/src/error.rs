@@ -169,6 +169,17 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
+    /// More views are asked for than each row of train has.
+    #[error(
+        "expected features with {} of each picture of train beside itself, found {}",
+        drawn(*.expected), drawn(*.found)
+    )]
+    Views {
+        /// How many are asked for.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// The head's folder can't be written.
     #[error("head '{}': {source}", .path.display())]
     HeadFolder {
@@ -424,6 +435,14 @@ fn count(number: u64) -> String {
     util::thousands(usize::try_from(number).unwrap_or(usize::MAX))
 }
 
+fn drawn(views: usize) -> String {
+    match views {
+        0 => "no view".to_owned(),
+        1 => "1 view".to_owned(),
+        n => format!("{} views", util::thousands(n)),
+    }
+}
+
 fn refused(skipped: &Option<(usize, String)>) -> String {
     match skipped {
         None => String::new(),
@@ -469,6 +488,7 @@ impl Hint for Error {
                 "leave the threshold out: the most probable class is predicted"
             }
             Self::NoTrain { .. } => "extract the split first",
+            Self::Views { .. } => "take fewer views, or extract features with more",
             Self::WeightsDiffer { .. } | Self::PinnedWeightsDiffer { .. } => {
                 "give the weights that the features were made with"
             }

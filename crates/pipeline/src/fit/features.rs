@@ -20,6 +20,8 @@ pub(crate) fn is_validation(split: &str) -> bool {
 pub struct Features {
     /// Its files.
     pub reader: SplitReader,
+    /// Views of each row that are used, from the first on: the picture itself, then those that are drawn.
+    views: usize,
 }
 
 impl FeatureRows for Features {
@@ -32,7 +34,7 @@ impl FeatureRows for Features {
     }
 
     fn views(&self) -> usize {
-        self.reader.views()
+        self.views
     }
 
     fn read_row(&self, i: usize, out: &mut [f32]) {
@@ -99,14 +101,34 @@ impl AllFeatures {
         Ok(all)
     }
 
-    /// How the rows were made, and their shape.
+    /// Uses the first `views` drawn views of each row of train beside the picture itself: since a view is the same whatever their
+    /// number, all is as with features that have only these. 0 leaves the pictures alone.
+    ///
+    /// # Errors
+    /// [`Error::Views`] where there are fewer.
+    pub fn limit_views(&mut self, views: usize) -> Result<(), Error> {
+        let found = self.train.reader.views() - 1;
+        if views > found {
+            return Err(Error::Views { expected: views, found });
+        }
+        self.train.views = views + 1;
+        Ok(())
+    }
+
+    /// How the rows that are used were made, and their shape.
     ///
     /// # Errors
     /// [`Error::Recipe`] where this version does not know it.
     pub fn source(&self) -> Result<FeatureSource, Error> {
-        FeatureSource::of(&self.train.manifest().settings)
+        let mut source = FeatureSource::of(&self.train.manifest().settings)
             .map_err(Error::from)
-            .map_err(Error::of_split("train"))
+            .map_err(Error::of_split("train"))?;
+        let views = FeatureRows::views(&self.train);
+        source.recipe.views = views;
+        if views == 1 {
+            source.recipe.augmentation = None;
+        }
+        Ok(source)
     }
 
     /// What differs between train and each other split although they may be used together, but for train's views.
@@ -133,7 +155,10 @@ impl AllFeatures {
 /// A split that may be absent, but not broken.
 fn optional(dir: &Path, split: &str) -> Result<Option<Features>, Error> {
     match SplitReader::open(dir, split) {
-        Ok(reader) => Ok(Some(Features { reader })),
+        Ok(reader) => {
+            let views = reader.views();
+            Ok(Some(Features { reader, views }))
+        }
         Err(CacheError::Missing { .. }) if !unfinished(dir, split) => Ok(None),
         Err(error) => Err(Error::Features { split: split.to_owned(), source: Box::new(error) }),
     }
