@@ -7,25 +7,32 @@ use std::sync::{Mutex, PoisonError};
 
 /// f32 values that begin on a cache line.
 pub(crate) struct Buffer {
+    /// Within what was allocated, which begins up to a cache line before it.
     start: NonNull<f32>,
+    allocated: NonNull<u8>,
     len: usize,
 }
 
 const ALIGN: usize = 64;
+/// What every allocator gives without asking. With more, zeroed memory is no longer the system's fresh pages, which cost
+/// nothing until they are touched, but is written with zeros.
+const SMALL_ALIGN: usize = 16;
 
 impl Buffer {
     /// `len` zeros.
     pub(crate) fn zeroed(len: usize) -> Self {
         if len == 0 {
-            return Self { start: NonNull::dangling(), len };
+            return Self { start: NonNull::dangling(), allocated: NonNull::dangling(), len };
         }
         let layout = layout(len);
-        // SAFETY: `len` is not 0 here, so neither is the layout's size.
-        let start = unsafe { alloc_zeroed(layout) }.cast::<f32>();
-        match NonNull::new(start) {
-            Some(start) => Self { start, len },
-            None => handle_alloc_error(layout),
-        }
+        // SAFETY: the layout's size is not 0.
+        let Some(allocated) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        // SAFETY: the first place on a cache line is less than `ALIGN` bytes on, and the layout has `ALIGN` bytes more than `len`
+        // f32 take.
+        let start = unsafe { allocated.add(allocated.align_offset(ALIGN)) }.cast::<f32>();
+        Self { start, allocated, len }
     }
 
     pub(crate) fn as_slice(&self) -> &[f32] {
@@ -57,8 +64,8 @@ impl Buffer {
 
 /// A length whose layout is impossible stands for an allocation that no machine can serve.
 fn layout(len: usize) -> Layout {
-    let bytes = len.saturating_mul(size_of::<f32>());
-    match Layout::from_size_align(bytes, ALIGN) {
+    let bytes = len.saturating_mul(size_of::<f32>()).saturating_add(ALIGN);
+    match Layout::from_size_align(bytes, SMALL_ALIGN) {
         Ok(layout) => layout,
         Err(_) => handle_alloc_error(Layout::new::<f32>()),
     }
@@ -68,7 +75,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if self.len > 0 {
             // SAFETY: allocated in `zeroed` with this very layout.
-            unsafe { dealloc(self.start.as_ptr().cast(), layout(self.len)) }
+            unsafe { dealloc(self.allocated.as_ptr(), layout(self.len)) }
         }
     }
 }

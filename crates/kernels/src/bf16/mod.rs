@@ -19,7 +19,7 @@ mod operand;
 mod panels;
 
 pub(crate) use operand::{Bf16, Bf16Pair, F32, Operand, round, upper};
-pub(crate) use panels::Panels16;
+pub(crate) use panels::{Panel16, Panels16};
 
 use crate::{Isa, Precision};
 

@@ -1,6 +1,7 @@
 use super::NR;
 use super::operand::{round, upper};
 use crate::memory::Buffer;
+use rayon::prelude::*;
 
 /// A matrix of `depth` rows and `columns` columns in bf16, cut into panels of [`NR`] columns: panel, pair of rows,
 /// column within the panel, row of the pair. The last panel and an odd last pair are filled up with zeros. Where
@@ -15,36 +16,37 @@ pub(crate) struct Panels16 {
 }
 
 impl Panels16 {
-    /// Packs `value(row, column)`.
+    /// Packs `value(row, column)`, panels side by side.
     pub(crate) fn pack(
         depth: usize,
         columns: usize,
         split: bool,
-        value: impl Fn(usize, usize) -> f32,
+        value: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
+        let mut packed = Self::zeroed(depth, columns, split);
+        packed.panels_mut().into_par_iter().enumerate().for_each(|(panel, mut to)| {
+            let first = panel * NR;
+            to.fill(NR.min(columns - first), |row, column| {
+                if row < depth { value(row, first + column) } else { 0.0 }
+            });
+        });
+        packed
+    }
+
+    /// Of zeros, to be filled by panels.
+    pub(crate) fn zeroed(depth: usize, columns: usize, split: bool) -> Self {
         let (pairs, count) = (depth.div_ceil(2), columns.div_ceil(NR));
         let plane = count * pairs * NR;
-        let mut values = Buffer::zeroed(if split { 2 * plane } else { plane });
-        let (high, low) = values.as_mut_slice().split_at_mut(plane);
-        let half = |x: f32| u32::from(upper(round(x)));
-        for column in 0..columns {
-            for pair in 0..pairs {
-                let at = (column / NR * pairs + pair) * NR + column % NR;
-                let mut two = [value(2 * pair, column), 0.0];
-                if 2 * pair + 1 < depth {
-                    two[1] = value(2 * pair + 1, column);
-                }
-                let word = |[first, second]: [f32; 2]| {
-                    // The first of the pair is first in memory.
-                    f32::from_bits(half(first) | half(second) << 16)
-                };
-                high[at] = word(two);
-                if split {
-                    low[at] = word(two.map(|x| x - round(x)));
-                }
-            }
-        }
+        let values = Buffer::zeroed(if split { 2 * plane } else { plane });
         Self { values, pairs, count, split }
+    }
+
+    /// Each panel.
+    pub(crate) fn panels_mut(&mut self) -> Vec<Panel16<'_>> {
+        let len = (self.pairs * NR).max(1);
+        let (high, low) = self.values.as_mut_slice().split_at_mut(self.count * self.pairs * NR);
+        let low = low.chunks_exact_mut(len).map(Some).chain(std::iter::repeat_with(|| None));
+        high.chunks_exact_mut(len).zip(low).map(|(high, low)| Panel16 { high, low }).collect()
     }
 
     /// Where row `row` of a panel begins; even rows only.
@@ -60,5 +62,30 @@ impl Panels16 {
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.values.bytes()
+    }
+}
+
+/// One panel: pair of rows, column, row of the pair.
+#[derive(Debug)]
+pub(crate) struct Panel16<'a> {
+    high: &'a mut [f32],
+    low: Option<&'a mut [f32]>,
+}
+
+impl Panel16<'_> {
+    /// Fills the first `columns` columns with `value(row, column within the panel)`, which is asked for an even number of rows.
+    pub(crate) fn fill(&mut self, columns: usize, value: impl Fn(usize, usize) -> f32) {
+        let half = |x: f32| u32::from(upper(round(x)));
+        // The first of the pair is first in memory.
+        let word = |[first, second]: [f32; 2]| f32::from_bits(half(first) | half(second) << 16);
+        for pair in 0..self.high.len() / NR {
+            for column in 0..columns {
+                let two = [value(2 * pair, column), value(2 * pair + 1, column)];
+                self.high[pair * NR + column] = word(two);
+                if let Some(low) = &mut self.low {
+                    low[pair * NR + column] = word(two.map(|x| x - round(x)));
+                }
+            }
+        }
     }
 }

@@ -4,9 +4,10 @@ mod panels;
 mod product;
 mod transposed;
 
+use rayon::prelude::*;
 use std::ops::Range;
 
-use crate::bf16::{Bf16Product, Blocks, NR, Panels16};
+use crate::bf16::{Bf16Product, Blocks, NR, Panel16, Panels16};
 use crate::simd::tile::BLOCK;
 use crate::simd::{self, dispatch};
 use crate::{Isa, Products};
@@ -32,6 +33,48 @@ enum Matrices {
     Bf16(Bf16Product, Vec<Panels16>),
 }
 
+/// How matrices are filled: panels of `width` columns side by side, each in all matrices at once.
+struct Filling {
+    depth: usize,
+    columns: usize,
+    width: usize,
+}
+
+impl Filling {
+    /// `panels` are those of each matrix; `pack` gets one of them with its columns of that matrix: row, column, of so many.
+    fn each<P: Send>(
+        &self,
+        panels: Vec<Vec<P>>,
+        fill: &(impl Fn(Range<usize>, &mut [f32]) + Sync),
+        pack: impl Fn(&mut P, &[f32], usize) + Sync,
+    ) {
+        let Self { depth, columns, width } = *self;
+        let count = panels.len();
+        let mut all: Vec<Vec<P>> = Vec::new();
+        for (panel, of_matrix) in
+            panels.into_iter().flat_map(|panels| panels.into_iter().enumerate())
+        {
+            match all.get_mut(panel) {
+                Some(panels) => panels.push(of_matrix),
+                None => all.push(vec![of_matrix]),
+            }
+        }
+        all.into_par_iter().enumerate().for_each_init(
+            Vec::new,
+            |values: &mut Vec<f32>, (panel, panels)| {
+                let first = panel * width;
+                let used = width.min(columns - first);
+                values.resize(count * depth * used, 0.0);
+                fill(first..first + used, values);
+                for (mut panel, values) in panels.into_iter().zip(values.chunks_exact(depth * used))
+                {
+                    pack(&mut panel, values, used);
+                }
+            },
+        );
+    }
+}
+
 /// Where a product's left operand is, and where its sums go.
 ///
 /// The caller promises: `from` holds a matrix of `stored_rows` rows, whole register tiles of them, in the weights'
@@ -53,28 +96,55 @@ pub(crate) struct Product {
 }
 
 impl PackedWeights {
-    /// Packs `count` matrices of `depth` rows and `columns` columns, of `value(matrix, row, column)`.
+    /// Packs a matrix of `depth` rows and `columns` columns, of `value(row, column)`.
     pub(crate) fn pack(
         isa: Isa,
         bf16: Option<Bf16Product>,
+        [depth, columns]: [usize; 2],
+        value: impl Fn(usize, usize) -> f32 + Sync,
+    ) -> Self {
+        Self::pack_many(isa, bf16, [1, depth, columns], |columns, to| {
+            let width = columns.len();
+            for (row, line) in to.chunks_exact_mut(width).enumerate() {
+                line.iter_mut()
+                    .zip(columns.clone())
+                    .for_each(|(to, column)| *to = value(row, column));
+            }
+        })
+    }
+
+    /// Packs `count` matrices of `depth` rows and `columns` columns. `fill` writes some columns of all of them: matrix, row, column
+    /// among those.
+    pub(crate) fn pack_many(
+        isa: Isa,
+        bf16: Option<Bf16Product>,
         [count, depth, columns]: [usize; 3],
-        value: impl Fn(usize, usize, usize) -> f32,
+        fill: impl Fn(Range<usize>, &mut [f32]) + Sync,
     ) -> Self {
         let Some(bf16) = bf16 else {
             let nr = simd::shape(isa).nr;
-            let pack =
-                |matrix| Panels::pack(depth, columns, nr, |row, col| value(matrix, row, col));
-            let matrices = Matrices::F32((0..count).map(pack).collect());
+            let mut matrices: Vec<_> =
+                (0..count).map(|_| Panels::zeroed(depth, columns, nr)).collect();
+            let panels = matrices.iter_mut().map(Panels::panels_mut).collect();
+            let filling = Filling { depth, columns, width: nr };
+            filling.each(panels, &fill, |panel: &mut &mut [f32], from, width| {
+                for (to, from) in panel.chunks_exact_mut(nr).zip(from.chunks_exact(width)) {
+                    to[..width].copy_from_slice(from);
+                }
+            });
+            let matrices = Matrices::F32(matrices);
             let stride = if depth <= BLOCK / 2 { BLOCK / 2 } else { BLOCK };
             return Self { isa, matrices, blocks: Blocks { depth: BLOCK, stride }, depth, columns };
         };
         let whole = depth.next_multiple_of(bf16.unit.step());
-        let pack = |matrix| {
-            Panels16::pack(whole, columns, bf16.is_split, |row, column| {
-                if row < depth { value(matrix, row, column) } else { 0.0 }
-            })
-        };
-        let matrices = Matrices::Bf16(bf16, (0..count).map(pack).collect());
+        let mut matrices: Vec<_> =
+            (0..count).map(|_| Panels16::zeroed(whole, columns, bf16.is_split)).collect();
+        let panels = matrices.iter_mut().map(Panels16::panels_mut).collect();
+        let filling = Filling { depth, columns, width: NR };
+        filling.each(panels, &fill, |panel: &mut Panel16<'_>, from, width| {
+            panel.fill(width, |row, column| from.get(row * width + column).copied().unwrap_or(0.0));
+        });
+        let matrices = Matrices::Bf16(bf16, matrices);
         Self { isa, matrices, blocks: bf16.unit.blocks(whole), depth: whole, columns }
     }
 

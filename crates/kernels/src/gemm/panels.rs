@@ -1,6 +1,7 @@
 //! Weights of f32 products, packed in the order in which the register tile reads them.
 
 use crate::memory::Buffer;
+use rayon::prelude::*;
 
 /// A matrix of `depth` rows and `columns` columns cut into panels of `nr` columns: panel, row, column within the
 /// panel. The last panel is filled up with zeros.
@@ -13,27 +14,35 @@ pub(crate) struct Panels {
 }
 
 impl Panels {
-    /// Packs `value(row, column)`.
+    /// Packs `value(row, column)`, panels side by side.
     pub(crate) fn pack(
         depth: usize,
         columns: usize,
         nr: usize,
-        value: impl Fn(usize, usize) -> f32,
+        value: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        let count = columns.div_ceil(nr);
-        let mut values = Buffer::zeroed(count * depth * nr);
-        for (panel, chunk) in
-            values.as_mut_slice().chunks_exact_mut((depth * nr).max(1)).take(count).enumerate()
-        {
-            for (row, line) in chunk.chunks_exact_mut(nr).enumerate() {
-                for (column, to) in line.iter_mut().enumerate() {
-                    if panel * nr + column < columns {
-                        *to = value(row, panel * nr + column);
-                    }
+        let mut packed = Self::zeroed(depth, columns, nr);
+        packed.panels_mut().into_par_iter().enumerate().for_each(|(panel, lines)| {
+            let first = panel * nr;
+            for (row, line) in lines.chunks_exact_mut(nr).enumerate() {
+                for (column, to) in (first..columns).zip(line) {
+                    *to = value(row, column);
                 }
             }
-        }
+        });
+        packed
+    }
+
+    /// Of zeros, to be filled by panels.
+    pub(crate) fn zeroed(depth: usize, columns: usize, nr: usize) -> Self {
+        let values = Buffer::zeroed(columns.div_ceil(nr) * depth * nr);
         Self { values, depth, columns, nr }
+    }
+
+    /// Each panel: row, column within it.
+    pub(crate) fn panels_mut(&mut self) -> Vec<&mut [f32]> {
+        let len = (self.depth * self.nr).max(1);
+        self.values.as_mut_slice().chunks_exact_mut(len).collect()
     }
 
     /// Number of panels.

@@ -109,7 +109,7 @@ impl Im2col {
     ) -> Self {
         let (ic, oc) = (conv.in_channels, conv.out_channels);
         let taps = conv.kernel[0] * conv.kernel[1];
-        let weights = PackedWeights::pack(isa, Some(bf16), [1, taps * ic, oc], |_, row, column| {
+        let weights = PackedWeights::pack(isa, Some(bf16), [taps * ic, oc], |row, column| {
             conv.weight[(column * ic + row % ic) * taps + row / ic]
         });
         let mut bias = Buffer::zeroed(weights.panels() * weights.tile_columns());

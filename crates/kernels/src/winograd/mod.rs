@@ -155,17 +155,12 @@ impl Winograd {
         isa: Isa,
         bf16: Option<Bf16Product>,
     ) -> Self {
-        let matrices = match tile {
-            Tile::Two => transform::<F2>(conv),
-            Tile::Three => transform::<F3>(conv),
-            Tile::Four => transform::<F4>(conv),
-            Tile::Six => transform::<F6>(conv),
+        let weights = match tile {
+            Tile::Two => weights::pack::<F2>(conv, isa, bf16),
+            Tile::Three => weights::pack::<F3>(conv, isa, bf16),
+            Tile::Four => weights::pack::<F4>(conv, isa, bf16),
+            Tile::Six => weights::pack::<F6>(conv, isa, bf16),
         };
-        let (ic, oc) = (conv.in_channels, conv.out_channels);
-        let size = [matrices.len(), ic, oc];
-        let weights = PackedWeights::pack(isa, bf16, size, |matrix, row, column| {
-            matrices[matrix][column * ic + row]
-        });
         let mut bias = Buffer::zeroed(conv.out_channels);
         bias.as_mut_slice().copy_from_slice(&conv.bias);
         let m = tile.outputs();
@@ -308,16 +303,4 @@ fn matrix_stride(length: usize, element: usize) -> usize {
     const SETS: usize = 64;
     let lines = (length * element).div_ceil(LINE);
     (lines + (SETS + 1 - lines % SETS) % SETS) * LINE / element
-}
-
-/// G g Gᵀ of all kernels: for each place of the transformed tile a matrix of output by input channels.
-fn transform<F: Scheme>(conv: &Conv2d) -> Vec<Vec<f32>> {
-    let kernels = conv.weight.chunks_exact(9);
-    let mut transformed: Vec<Vec<f32>> = vec![Vec::with_capacity(kernels.len()); F::N * F::N];
-    for kernel in kernels {
-        for (matrix, value) in transformed.iter_mut().zip(weights::transform::<F>(kernel)) {
-            matrix.push(value);
-        }
-    }
-    transformed
 }

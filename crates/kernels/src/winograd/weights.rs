@@ -2,8 +2,12 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::scheme::{MAX_N, Scheme};
+use crate::Isa;
+use crate::bf16::Bf16Product;
+use crate::gemm::PackedWeights;
+use crate::layer::Conv2d;
 use crate::memory::Shared;
-use crate::simd::{Job, Simd};
+use crate::simd::{Job, Simd, vectorise};
 
 /// G of a scheme: n rows of 3.
 fn g<F: Scheme>() -> Vec<[f64; 3]> {
@@ -29,23 +33,61 @@ pub(super) fn g_f32<F: Scheme>() -> [[f32; 3]; MAX_N] {
     rows
 }
 
-/// G g Gᵀ of one 3×3 kernel, in f64 and rounded once; n² values.
-pub(super) fn transform<F: Scheme>(kernel: &[f32]) -> Vec<f32> {
-    let g = g::<F>();
-    let at = |y: usize, x: usize| f64::from(kernel[y * 3 + x]);
-    let mut out = Vec::with_capacity(F::N * F::N);
-    for row in &g {
-        for column in &g {
-            let mut sum = 0.0;
-            for (y, a) in row.iter().enumerate() {
-                for (x, b) in column.iter().enumerate() {
-                    sum += a * b * at(y, x);
+/// Values of a transformed kernel, at most.
+const MAX_PLACES: usize = MAX_N * MAX_N;
+
+/// What each of a kernel's nine values counts in each place of the transformed tile: G ⊗ G.
+struct Factors {
+    of: [[f64; MAX_PLACES]; 9],
+    places: usize,
+}
+
+impl Factors {
+    fn new<F: Scheme>() -> Self {
+        let g = g::<F>();
+        let mut of = [[0.0; MAX_PLACES]; 9];
+        for (j, row) in g.iter().enumerate() {
+            for (i, column) in g.iter().enumerate() {
+                for (tap, factors) in of.iter_mut().enumerate() {
+                    factors[j * F::N + i] = row[tap / 3] * column[tap % 3];
                 }
             }
-            out.push(sum as f32);
         }
+        Self { of, places: F::N * F::N }
     }
-    out
+
+    /// G g Gᵀ of one 3×3 kernel, in f64 and to be rounded once.
+    #[inline(always)]
+    fn apply(&self, kernel: &[f32]) -> [f64; MAX_PLACES] {
+        let mut sums = [0.0; MAX_PLACES];
+        let places = &mut sums[..self.places];
+        for (factors, value) in self.of.iter().zip(kernel) {
+            for (sum, factor) in places.iter_mut().zip(factors) {
+                *sum += factor * f64::from(*value);
+            }
+        }
+        sums
+    }
+}
+
+/// G g Gᵀ of all kernels: for each place of the transformed tile a matrix of input by output channels.
+pub(super) fn pack<F: Scheme>(conv: &Conv2d, isa: Isa, bf16: Option<Bf16Product>) -> PackedWeights {
+    let (inputs, outputs) = (conv.in_channels, conv.out_channels);
+    let factors = Factors::new::<F>();
+    PackedWeights::pack_many(isa, bf16, [factors.places, inputs, outputs], |columns, to| {
+        let width = columns.len();
+        vectorise(isa, || {
+            for (place, output) in columns.enumerate() {
+                let kernels = conv.weight[output * inputs * 9..][..inputs * 9].chunks_exact(9);
+                for (row, kernel) in kernels.enumerate() {
+                    let sums = factors.apply(kernel);
+                    for (matrix, sum) in sums[..factors.places].iter().enumerate() {
+                        to[(matrix * inputs + row) * width + place] = *sum as f32;
+                    }
+                }
+            }
+        });
+    })
 }
 
 /// G g Gᵀ of some input channels' kernels, in f32, written into the packed matrices: for weights that change every step.
