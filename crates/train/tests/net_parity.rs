@@ -16,6 +16,8 @@ const LOSS_TOLERANCE: f64 = 1e-4;
 /// The same at full size, 30 steps of millions of weights, where RMSprop moves every weight whose gradients are nearly 0 by their
 /// sign alone.
 const FULL_LOSS_TOLERANCE: f64 = 1e-3;
+/// Pictures at full size whose probability of one half falls on another side by that much. One of 50 was found.
+const FULL_HITS_TOLERANCE: f64 = 1.0;
 /// Of single weights after 18 steps of up to 3e-3: rounding of gradients, magnified where RMSprop and Adam divide small ones
 /// by their size. The largest found is 4e-6.
 const WEIGHT_TOLERANCE: f32 = 2e-5;
@@ -194,6 +196,10 @@ impl<'a> Case<'a> {
         if is_full() { FULL_LOSS_TOLERANCE } else { LOSS_TOLERANCE }
     }
 
+    fn hits_tolerance() -> f64 {
+        if is_full() { FULL_HITS_TOLERANCE } else { 0.0 }
+    }
+
     /// Compares losses and accuracies; returns the largest difference of a loss.
     fn check_history(&self, found: &[EpochStats]) -> f64 {
         let rows = |split| self.golden.labels(split, 2).len() as f64;
@@ -210,10 +216,14 @@ impl<'a> Case<'a> {
             }
             // Counts of rows: Keras's shares are f32.
             let hits = |share: f64, split| (share * rows(split)).round();
-            assert_eq!(hits(found.accuracy, "train"), hits(of("accuracy"), "train"), "{context}");
-            let accuracy = found.val_accuracy.unwrap();
-            let expected = hits(of("val_accuracy"), "validation");
-            assert_eq!(hits(accuracy, "validation"), expected, "{context}");
+            let accuracies = [
+                (found.accuracy, "accuracy", "train"),
+                (found.val_accuracy.unwrap(), "val_accuracy", "validation"),
+            ];
+            for (accuracy, what, split) in accuracies {
+                let difference = (hits(accuracy, split) - hits(of(what), split)).abs();
+                assert!(difference <= Self::hits_tolerance(), "{what} of {context}");
+            }
         }
         worst
     }
