@@ -80,7 +80,9 @@ impl Hint for TableError {
                 K::FileTooLarge => "raise the limit on file sizes (ulimit -f)",
                 K::NotFound => "make the folder first",
                 K::ReadOnlyFilesystem | K::PermissionDenied => "choose a folder that you may write",
-                K::NotADirectory => "there is a file where a folder is needed; choose another",
+                K::NotADirectory | K::AlreadyExists => {
+                    "there is a file where a folder is needed; choose another"
+                }
                 K::IsADirectory => "there is a folder where a file is needed; choose another name",
                 _ => return None,
             },
