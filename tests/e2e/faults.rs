@@ -159,11 +159,11 @@ fn a_folder_that_may_not_be_written() {
 }
 
 /// A file system of its own; unmounted at the end.
-struct Mount<'a>(&'a Path);
+pub struct Mount<'a>(&'a Path);
 
 impl<'a> Mount<'a> {
     /// `None`, with a line that says so, where this may not be done.
-    fn tmpfs(at: &'a Path, size: &str) -> Option<Self> {
+    pub fn tmpfs(at: &'a Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         if !is_root() {
             println!("skipped: only root may mount");

@@ -33,6 +33,7 @@ mod shared;
 mod signals;
 mod strange_folders;
 mod support;
+mod tables;
 mod talk;
 mod train;
 mod train_refusals;

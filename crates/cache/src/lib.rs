@@ -25,11 +25,13 @@ mod settings;
 pub use changes::{Changes, Difference, Names};
 pub use error::CacheError;
 pub use finished::reader::SplitReader;
+pub use finished::row_entries::RowEntries;
 pub use finished::splits::{SplitInfo, State, info, list_splits};
 pub use format::index::IndexEntry;
 pub use format::manifest::{
     FORMAT_VERSION, FileRecord, Files, Manifest, Provenance, RunStats, Shard, check_compatible,
 };
+pub use format::npy::header as npy_header;
 pub use input::{Existing, Input, Judged, OnError, OpenOptions, RowSource, Skip};
 pub use recipe::{OpaqueRecipe, Rule, Rules};
 pub use run::merge::merge;

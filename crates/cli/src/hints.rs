@@ -7,6 +7,7 @@ use pipeline::{Error, MemoryUse};
 use report::ReportError;
 use std::error::Error as StdError;
 use std::io;
+use tables::TableError;
 use train::HeadError;
 use util::Hint;
 use weights::{Remedy, WeightsError};
@@ -61,6 +62,9 @@ fn of(cause: &(dyn StdError + 'static)) -> Option<String> {
     }
     if let Some(e) = cause.downcast_ref::<EngineError>() {
         return of_engine(e);
+    }
+    if let Some(e) = cause.downcast_ref::<TableError>() {
+        return of_table(e);
     }
     cause.downcast_ref::<HeadError>().and_then(of_head)
 }
@@ -148,6 +152,18 @@ fn of_pipeline(error: &Error) -> Option<String> {
         other => return other.hint(),
     };
     Some(text.to_owned())
+}
+
+fn of_table(error: &TableError) -> Option<String> {
+    match error {
+        TableError::Cache(e) => of_cache(e),
+        TableError::Header { .. } => Some("take --format parquet, or csv".to_owned()),
+        TableError::ForeignFolder { .. } => Some(
+            "choose another folder with --output: --overwrite replaces only what an export wrote"
+                .to_owned(),
+        ),
+        other => other.hint(),
+    }
 }
 
 fn of_weights(error: &WeightsError) -> Option<String> {

@@ -2,5 +2,6 @@
 
 pub(crate) mod complete;
 pub(crate) mod reader;
+pub(crate) mod row_entries;
 pub(crate) mod splits;
 pub(crate) mod staging;

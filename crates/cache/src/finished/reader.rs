@@ -11,6 +11,7 @@ use crate::disk;
 use crate::disk::mmap;
 use crate::error::CacheError;
 use crate::finished::complete::{load_manifest, open_features, read_labels};
+use crate::finished::row_entries::RowEntries;
 use crate::format::digest::{Hex, sha256, sha256_file};
 use crate::format::index::{self, IndexEntry};
 use crate::format::manifest::{Manifest, Shard};
@@ -134,8 +135,20 @@ impl SplitReader {
         Ok(entries)
     }
 
-    /// The stored bytes of one row.
-    pub(crate) fn row_bytes(&self, row: usize) -> Result<&[u8], CacheError> {
+    /// What the index says of each row, in order, read as it is asked for: memory does not grow with the rows. Checked against labels,
+    /// and at its end against the manifest: only what was read to the end without an error is whole.
+    ///
+    /// # Errors
+    /// [`CacheError::Damaged`] where it is not what the manifest says, [`CacheError::Io`]; the iterator's are the same.
+    pub fn row_entries(&self) -> Result<RowEntries<'_>, CacheError> {
+        RowEntries::open(&self.files.index, &self.manifest, &self.labels)
+    }
+
+    /// The stored bytes of one row, with all its views: little-endian, of the settings' dtype.
+    ///
+    /// # Errors
+    /// [`CacheError::Usage`] for a row that there is not.
+    pub fn row_bytes(&self, row: usize) -> Result<&[u8], CacheError> {
         let size = self.row_elements * self.manifest.settings.dtype.bytes();
         let start =
             size.checked_mul(row).and_then(|n| n.checked_add(self.manifest.data_offset as usize));

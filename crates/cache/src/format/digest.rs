@@ -75,7 +75,7 @@ pub(crate) fn row_hash(bytes: &[u8]) -> RowHash {
 }
 
 /// sha256 taken piece by piece.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Hasher(Sha256);
 
 impl Hasher {

@@ -1,5 +1,6 @@
 //! The index, `<split>_index.csv`: one line an input, in order.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -84,6 +85,12 @@ pub(crate) fn write_csv(
 
 /// Reads an index and checks it against the manifest: as many lines as inputs, rows 0, 1, 2 … in order, known classes.
 pub(crate) fn read(path: &Path, manifest: &Manifest) -> Result<Vec<IndexEntry>, CacheError> {
+    let file = open(path, manifest)?;
+    parse(file, manifest).map_err(|why| CacheError::damaged(path, why))
+}
+
+/// Opens an index of the size that the manifest says.
+pub(crate) fn open(path: &Path, manifest: &Manifest) -> Result<File, CacheError> {
     let file = regular::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             CacheError::damaged(path, "expected the file that the manifest names, found none")
@@ -95,7 +102,7 @@ pub(crate) fn read(path: &Path, manifest: &Manifest) -> Result<Vec<IndexEntry>, 
     if size != expected || size > MAX_INDEX {
         return Err(CacheError::damaged(path, format!("expected {expected} bytes, found {size}")));
     }
-    parse(file, manifest).map_err(|why| CacheError::damaged(path, why))
+    Ok(file)
 }
 
 fn parse(from: impl Read, manifest: &Manifest) -> Result<Vec<IndexEntry>, String> {
@@ -116,39 +123,79 @@ pub(crate) fn parse_lines(
     classes: &[String],
     most: u64,
 ) -> Result<(Vec<IndexEntry>, u64), String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(from);
-    let header = reader.headers().map_err(|e| e.to_string())?;
-    if header.iter().take(COLUMNS.len()).ne(COLUMNS) {
-        return Err(format!(
-            "expected the columns {}, found {}",
-            COLUMNS.join(","),
-            shorten(header)
-        ));
+    let mut lines = Lines::new(from, classes, most)?;
+    let entries = lines.by_ref().collect::<Result<_, _>>()?;
+    Ok((entries, lines.rows))
+}
+
+/// The lines of an index one by one, each checked: at most so many, rows 0, 1, 2 … in order, known classes. Ends with the first error.
+pub(crate) struct Lines<'a, R> {
+    records: csv::StringRecordsIntoIter<R>,
+    classes: &'a [String],
+    most: u64,
+    /// Lines so far.
+    pub(crate) lines: u64,
+    /// How many of them have a row.
+    pub(crate) rows: u64,
+    failed: bool,
+}
+
+impl<'a, R: Read> Lines<'a, R> {
+    pub(crate) fn new(from: R, classes: &'a [String], most: u64) -> Result<Self, String> {
+        let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(from);
+        let header = reader.headers().map_err(|e| e.to_string())?;
+        if header.iter().take(COLUMNS.len()).ne(COLUMNS) {
+            return Err(format!(
+                "expected the columns {}, found {}",
+                COLUMNS.join(","),
+                shorten(header)
+            ));
+        }
+        let records = reader.into_records();
+        Ok(Self { records, classes, most, lines: 0, rows: 0, failed: false })
     }
-    let mut entries: Vec<IndexEntry> = Vec::new();
-    let mut rows = 0;
-    for (i, record) in reader.records().enumerate() {
-        let line = i + 2;
+
+    /// What the lines are read from.
+    pub(crate) fn source(&self) -> &R {
+        self.records.reader().get_ref()
+    }
+
+    fn check(&mut self, record: csv::Result<csv::StringRecord>) -> Result<IndexEntry, String> {
+        let line = self.lines + 2;
         let record = record.map_err(|e| e.to_string())?;
-        if entries.len() as u64 == most {
-            return Err(format!("expected {most} lines, found more"));
+        if self.lines == self.most {
+            return Err(format!("expected {} lines, found more", self.most));
         }
         let entry = entry(&record).map_err(|what| format!("line {line}: {what}"))?;
-        if classes.get(entry.label) != Some(&entry.class) {
+        if self.classes.get(entry.label) != Some(&entry.class) {
             return Err(format!(
                 "line {line}: the label {} is not that of the class {:?}",
                 entry.label, entry.class
             ));
         }
         if let Some(row) = entry.row {
-            if row != rows {
-                return Err(format!("line {line}: expected row {rows}, found {row}"));
+            if row != self.rows {
+                return Err(format!("line {line}: expected row {}, found {row}", self.rows));
             }
-            rows += 1;
+            self.rows += 1;
         }
-        entries.push(entry);
+        self.lines += 1;
+        Ok(entry)
     }
-    Ok((entries, rows))
+}
+
+impl<R: Read> Iterator for Lines<'_, R> {
+    type Item = Result<IndexEntry, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let record = self.records.next()?;
+        let checked = self.check(record);
+        self.failed = checked.is_err();
+        Some(checked)
+    }
 }
 
 fn shorten(record: &csv::StringRecord) -> String {

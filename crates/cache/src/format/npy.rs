@@ -21,8 +21,8 @@ pub(crate) struct Header {
     pub(crate) data_offset: usize,
 }
 
-/// The bytes before the data of a C-order array.
-pub(crate) fn header(descr: &str, shape: &[u64]) -> Vec<u8> {
+/// The bytes before the data of a C-order `.npy` array of such a type, in numpy's name, and shape.
+pub fn header(descr: &str, shape: &[u64]) -> Vec<u8> {
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (");
     for (i, d) in shape.iter().enumerate() {
         if i > 0 {

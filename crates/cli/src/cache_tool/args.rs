@@ -2,6 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use tables::Format;
+
+use crate::choices::choice;
 
 /// Look at, check and join the arrays that `extract` writes.
 #[derive(Debug, Parser)]
@@ -26,6 +29,8 @@ pub(crate) enum Command {
     Recover(RecoverArgs),
     /// List pictures that are in two splits: the same file, or the picture re-encoded, resized or mirrored.
     Leaks(LeaksArgs),
+    /// Write features for other programs: a table of parquet or CSV, safetensors, or a folder for embedding-reader.
+    Export(ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +83,35 @@ pub(crate) struct LeaksArgs {
     /// Perceptual hashes that differ in at most this many of 64 bits count as one picture.
     #[arg(long, value_name = "BITS", default_value_t = cache::leaks::DEFAULT_DISTANCE)]
     pub(crate) distance: u32,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Parquet, CSV and embedding-reader have a line for each view of each row, with the columns split, row, view, file, class, label, \
+    sha256; safetensors has the array as it is. docs/tables.md says how to read them.\n\n\
+    Examples:\n  cache export --format parquet --output tables                 tables/train.parquet and so on\n  \
+    cache export --format csv --split test --output test.csv"
+)]
+pub(crate) struct ExportArgs {
+    /// What to write.
+    #[arg(long, value_name = "FORMAT", value_parser = choice(Format::ALL, Format::name))]
+    pub(crate) format: Format,
+    /// Folder for a file a split (embedding-reader: a folder a split), made where it is missing; or the file itself, if it ends as
+    /// the format's files do and there is one split.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+    /// Folder with the arrays.
+    #[arg(long, value_name = "DIR", default_value = "features")]
+    pub(crate) features: PathBuf,
+    /// A split to write; may be given several times [default: all].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Vec<String>,
+    /// Replace what an earlier export wrote there.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

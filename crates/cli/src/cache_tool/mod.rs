@@ -1,6 +1,7 @@
 //! `cache`: what is in a features folder, and whether it is whole.
 
 mod args;
+mod export;
 
 use anyhow::Result;
 use cache::{Existing, Manifest, Recovery, State};
@@ -20,6 +21,9 @@ use crate::{hints, progress, text};
 pub(crate) use args::CacheArgs;
 use args::{Command, LeaksArgs, MergeArgs, RecoverArgs};
 
+/// How long an export may take for the block of rows in hand.
+const EXPORT_GRACE: Duration = Duration::from_secs(5);
+
 /// Runs `cache` with the process's arguments.
 pub fn main() -> ExitCode {
     execute(parse())
@@ -28,14 +32,20 @@ pub fn main() -> ExitCode {
 /// Runs it with these arguments.
 pub(crate) fn execute(args: CacheArgs) -> ExitCode {
     exit_with(|| {
-        // Most write nothing, and merge and recover can be ended at any time: nothing is waited for.
-        Interrupt::listen(Duration::ZERO, "run the same command again")?;
+        let grace = match args.command {
+            // It removes what it has begun.
+            Command::Export(_) => EXPORT_GRACE,
+            // Most write nothing, and merge and recover can be ended at any time: nothing is waited for.
+            _ => Duration::ZERO,
+        };
+        let interrupt = Interrupt::listen(grace, "run the same command again")?;
         match args.command {
             Command::Info(args) => info(&args.features, args.json),
             Command::Verify(args) => verify(&args.features, args.json),
             Command::Merge(args) => merge(&args),
             Command::Recover(args) => recover(&args),
             Command::Leaks(args) => leaks(&args),
+            Command::Export(args) => export::run(&args, &interrupt),
         }
     })
 }

@@ -46,6 +46,9 @@ pub(crate) struct PredictArgs {
     /// Print CSV: file, rank, class, probability, error.
     #[arg(long)]
     pub(crate) csv: bool,
+    /// Write the table of --csv to this file as parquet instead of printing, when all is done. What is there is replaced.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv"])]
+    pub(crate) parquet: Option<PathBuf>,
     /// Where the base's weights are; they must be the same bits as when the features were made. Only known weights (such as
     /// the default ones of extract) and random ones are taken on the head's word alone.
     #[arg(long, value_name = "SPEC")]

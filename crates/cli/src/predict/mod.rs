@@ -39,9 +39,10 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
 
     let batch_size = args.batch_size as usize;
     let (files, ignored) = images::expand_inputs(&args.paths)?;
-    let form = match (args.json, args.csv) {
-        (true, _) => Form::Json,
-        (_, true) => Form::Csv,
+    let form = match (args.json, args.csv, &args.parquet) {
+        (true, ..) => Form::Json,
+        (_, true, _) => Form::Csv,
+        (.., Some(path)) => Form::Parquet(path.clone()),
         _ => Form::Text,
     };
     let mut output = Output::new(form)?;
@@ -50,7 +51,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         output.error(&one.path, &one.reason)?;
     }
     if files.is_empty() {
-        output.finish()?;
+        output.finish(true)?;
         return Err(hinted(
             "no image among the given paths",
             "give image files, or folders that hold some",
@@ -102,7 +103,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
             return Err(match error.downcast::<Error>() {
                 Ok(error @ Error::Machine(_)) => {
                     // What is known is printed.
-                    output.finish()?;
+                    output.finish(false)?;
                     short_of_something(error, "then run the command again")
                 }
                 Ok(error) => error.into(),
@@ -110,7 +111,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
             });
         }
     };
-    output.finish()?;
+    output.finish(finished)?;
     Ok(match (finished, good, bad) {
         (false, ..) => ExitCode::from(EXIT_INTERRUPTED),
         (true, _, 0) => ExitCode::SUCCESS,

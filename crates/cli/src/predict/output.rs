@@ -1,14 +1,15 @@
-//! The three forms of a prediction.
+//! The forms of a prediction.
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tables::{Predicted, PredictionTable};
 
 use crate::console::{error_line, out, out_json};
 
 /// Which form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// `photo.jpg: cats 0.9987` a file.
     Text,
@@ -16,6 +17,8 @@ pub(super) enum Form {
     Csv,
     /// One array at the end.
     Json,
+    /// The table as a file, at the end.
+    Parquet(PathBuf),
 }
 
 /// Writes predictions as they come (JSON: at the end).
@@ -23,6 +26,7 @@ pub(super) struct Output {
     form: Form,
     csv: csv::Writer<std::io::Stdout>,
     array: Vec<Value>,
+    table: PredictionTable,
     /// Whether people see the output at once.
     seen: bool,
 }
@@ -33,7 +37,11 @@ impl Output {
         if form == Form::Csv {
             csv.write_record(["file", "rank", "class", "probability", "error"])?;
         }
-        Ok(Self { form, csv, array: Vec::new(), seen: std::io::stdout().is_terminal() })
+        if let Form::Parquet(path) = &form {
+            PredictionTable::check(path)?;
+        }
+        let seen = std::io::stdout().is_terminal();
+        Ok(Self { form, csv, array: Vec::new(), table: PredictionTable::new()?, seen })
     }
 
     /// The most probable classes of one file, best first.
@@ -59,6 +67,13 @@ impl Output {
                     .collect();
                 self.array.push(json!({ "file": file, "predictions": best }));
             }
+            Form::Parquet(_) => {
+                for (rank, (class, probability)) in (1..).zip(best) {
+                    let (class, probability) = ((*class).to_owned(), *probability);
+                    let class = Predicted::Class { rank, class, probability };
+                    self.table.push(file.to_string(), class)?;
+                }
+            }
         }
         Ok(())
     }
@@ -73,6 +88,9 @@ impl Output {
                 self.csv.flush()?;
             }
             Form::Json => self.array.push(json!({ "file": file, "error": reason })),
+            Form::Parquet(_) => {
+                self.table.push(file.to_string(), Predicted::Error(reason.to_owned()))?;
+            }
         }
         error_line(&format!("warning: {file}: {reason}"));
         Ok(())
@@ -87,9 +105,15 @@ impl Output {
         Ok(self.csv.write_record(cells)?)
     }
 
-    pub(super) fn finish(mut self) -> Result<()> {
-        if self.form == Form::Json {
-            out_json(&Value::Array(std::mem::take(&mut self.array)))?;
+    /// Ends the output. A file is written only where nothing is missing, `whole`.
+    pub(super) fn finish(mut self, whole: bool) -> Result<()> {
+        match &self.form {
+            Form::Json => out_json(&Value::Array(std::mem::take(&mut self.array)))?,
+            Form::Parquet(path) if whole => self.table.save(path)?,
+            Form::Parquet(path) => {
+                error_line(&format!("warning: stopped; '{}' was not written", path.display()));
+            }
+            Form::Text | Form::Csv => {}
         }
         self.csv.flush()?;
         Ok(())
