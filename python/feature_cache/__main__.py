@@ -1,0 +1,8 @@
+"""`python -m feature_cache` is the program feature-cache."""
+
+import sys
+
+from ._shell import feature_cache
+
+sys.argv[0] = "feature-cache"
+sys.exit(feature_cache())
