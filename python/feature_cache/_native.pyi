@@ -5,6 +5,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__: list[str]
 __version__: str
 
 _Progress = Callable[[str, str, str, int, int | None], object]

@@ -6,6 +6,9 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Union
 
+# Where a flag is a word of Python's own.
+_FLAGS = {"start": "from"}
+
 PathLike = Union[str, "os.PathLike[str]"]
 Value = Union[None, bool, int, float, str, "os.PathLike[str]", Iterable[object]]
 
@@ -25,7 +28,7 @@ def words(command: str, options: Mapping[str, object]) -> list[str]:
     """
     out = [command]
     for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
+        flag = "--" + _FLAGS.get(name, name.replace("_", "-"))
         if value is None or value is False:
             continue
         if value is True:

@@ -82,10 +82,7 @@ impl Rows {
     ///
     /// # Errors
     /// Wrong words, and those of `extract` before it reads a picture.
-    pub fn new(
-        words: impl IntoIterator<Item = OsString>,
-        listener: &dyn Listener,
-    ) -> Result<Self> {
+    pub fn new(words: impl IntoIterator<Item = OsString>, listener: &dyn Listener) -> Result<Self> {
         let config = Config::without_data(parse::<ExtractArgs>(words)?.run)?;
         let options = &config.options;
         backbone::check_device(&options.engine)?;
@@ -118,10 +115,7 @@ impl Classifier {
     ///
     /// # Errors
     /// Wrong words, and those of `predict` before it reads a picture.
-    pub fn new(
-        words: impl IntoIterator<Item = OsString>,
-        listener: &dyn Listener,
-    ) -> Result<Self> {
+    pub fn new(words: impl IntoIterator<Item = OsString>, listener: &dyn Listener) -> Result<Self> {
         let args = parse::<PredictArgs>(words)?;
         let console = Console::embedded(listener);
         let pool = threads::pool(args.threads)?;

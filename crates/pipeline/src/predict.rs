@@ -145,7 +145,16 @@ impl Predictor {
             }
         };
         let model = Some((model, source));
-        Ok(Self { extractor, classes, spec, crop: None, model, calibration, temperature, threshold })
+        Ok(Self {
+            extractor,
+            classes,
+            spec,
+            crop: None,
+            model,
+            calibration,
+            temperature,
+            threshold,
+        })
     }
 
     /// A base's own classifier, of the classes of ImageNet. To be called in the pool that runs it.

@@ -13,7 +13,10 @@ pub(crate) fn splits(py: Python<'_>, dir: PathBuf) -> PyResult<Vec<String>> {
     worker::run(py, None, String::new(), move |_| {
         let all = cache::info(&dir)?;
         let finished = all.into_iter().filter(|one| one.shard.is_none());
-        Ok(finished.filter(|one| matches!(one.state, State::Complete(_))).map(|one| one.split).collect())
+        Ok(finished
+            .filter(|one| matches!(one.state, State::Complete(_)))
+            .map(|one| one.split)
+            .collect())
     })
 }
 

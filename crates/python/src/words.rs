@@ -3,6 +3,9 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::fmt;
 
+/// Flags without a value.
+const SWITCHES: [&str; 6] =
+    ["calibrated", "fail-on-leak", "offline", "overwrite", "resume", "update"];
 /// Words that follow a flag in messages and are its value.
 const VALUES: [&str; 8] = ["none", "auto", "skip", "cpu", "f32", "highest", "train", "random"];
 
@@ -41,7 +44,9 @@ impl fmt::Display for WordsError {
             }
             (ErrorKind::MissingRequiredArgument, ..) => {
                 let missing = match self.0.get(ContextKind::InvalidArg) {
-                    Some(ContextValue::Strings(all)) => all.iter().map(|arg| keyword(arg)).collect(),
+                    Some(ContextValue::Strings(all)) => {
+                        all.iter().map(|arg| keyword(arg)).collect()
+                    }
                     _ => Vec::new(),
                 };
                 write!(f, "expected {} beside what is given", missing.join(" and "))
@@ -69,7 +74,12 @@ pub(crate) fn hint(error: &WordsError) -> Option<String> {
 /// `--batch-size <N>` as `batch_size`.
 fn keyword(flag: &str) -> String {
     let name = flag.trim_start_matches('-').split([' ', '=', '[', '<']).next().unwrap_or_default();
-    name.replace('-', "_")
+    python(name)
+}
+
+/// A flag's name as Python has it. `from` is a word of the language.
+fn python(flag: &str) -> String {
+    if flag == "from" { "start".to_owned() } else { flag.replace('-', "_") }
 }
 
 /// The flags of a message as keyword arguments: `--batch-size 4` as `batch_size=4`. What is between backquotes is for the shell
@@ -96,7 +106,10 @@ fn outside(mut text: &str, out: &mut String) {
             text = &flag[2..];
             continue;
         }
-        out.push_str(&name.replace('-', "_"));
+        out.push_str(&python(name));
+        if SWITCHES.contains(&name) && !before.ends_with("leave out ") {
+            out.push_str("=True");
+        }
         let rest = &flag[2 + name.len()..];
         text = match rest.strip_prefix(' ') {
             Some(value) if is_value(value) => {

@@ -73,7 +73,10 @@ def shell(*words: object, ok: bool = True, cwd: Path | None = None) -> subproces
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw(tmp_path_factory.mktemp("data"), {"train": 8, "validation": 4, "test": 3})
+    folder = draw(tmp_path_factory.mktemp("data"), {"train": 8, "validation": 4, "test": 3})
+    # In the wrong folder: where nothing is wrong there is no temperature.
+    (folder / "validation" / "dark" / "odd.png").write_bytes(png(pixels(101)))
+    return folder
 
 
 @pytest.fixture(scope="session")

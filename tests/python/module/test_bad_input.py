@@ -103,7 +103,7 @@ def test_a_cache_of_other_settings_stays(data, copy):
     before = (copy / "train_features.npy").read_bytes()
     with pytest.raises(fc.CacheError) as caught:
         fc.extract(data, copy, progress=False, **{**BASE, "weights": "random:2"})
-    assert "overwrite" in caught.value.hint and "--" not in caught.value.hint
+    assert "overwrite=True computes" in caught.value.hint and "--" not in caught.value.hint
     assert (copy / "train_features.npy").read_bytes() == before
 
 

@@ -25,7 +25,8 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
 def test_an_interrupted_run_goes_on(tmp_path):
     data = draw(tmp_path / "data", {"train": 60})
-    options = {**BASE, "image_size": 96, "batch_size": 1}
+    # A base that takes its time.
+    options = {**BASE, "backbone": "vgg16", "image_size": 96, "batch_size": 1}
     features = tmp_path / "features"
     child = python(EXTRACT, data, features)
     assert child.stdout.readline() == "ready\n"
@@ -36,14 +37,14 @@ def test_an_interrupted_run_goes_on(tmp_path):
     with pytest.raises(fc.CacheError):
         fc.open(features)["train"]
     seen = []
-    fc_run(data, features, options, seen)
+    go_on(data, features, options, seen)
     done_before = next(number for kind, number in seen if kind == "start")
     assert 0 < done_before < 120, "some rows were kept"
     whole = fc.extract(data, tmp_path / "whole", progress=False, **options)["train"]
     assert fc.open(features)["train"].X.tobytes() == whole.X.tobytes()
 
 
-def fc_run(data, features, options, seen):
+def go_on(data, features, options, seen):
     from feature_cache import _native
     from feature_cache._words import words
 

@@ -42,11 +42,7 @@ pub(crate) fn execute(args: &FitArgs) -> ExitCode {
 }
 
 /// Trains and reports; in the pool that it is called in.
-pub(crate) fn run(
-    args: &FitArgs,
-    console: Console<'_>,
-    interrupt: &Interrupt,
-) -> Result<ExitCode> {
+pub(crate) fn run(args: &FitArgs, console: Console<'_>, interrupt: &Interrupt) -> Result<ExitCode> {
     if args.head.exists() && !args.head.is_dir() {
         return Err(hinted(
             format!("head '{}': expected a folder or nothing, found a file", args.head.display()),
@@ -214,7 +210,10 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console<'_>) -> Re
 }
 
 /// Says which mistakes the report shows without a picture.
-pub(crate) fn missing_pictures(thumbnails: &Thumbnails, console: Console<'_>) -> std::io::Result<()> {
+pub(crate) fn missing_pictures(
+    thumbnails: &Thumbnails,
+    console: Console<'_>,
+) -> std::io::Result<()> {
     let taken = thumbnails.taken();
     if taken > 0 && !thumbnails.has_folder() {
         console.say(format!(
