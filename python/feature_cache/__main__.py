@@ -4,5 +4,6 @@ import sys
 
 from ._shell import feature_cache
 
-sys.argv[0] = "feature-cache"
-sys.exit(feature_cache())
+if __name__ == "__main__":
+    sys.argv[0] = "feature-cache"
+    sys.exit(feature_cache())

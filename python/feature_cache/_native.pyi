@@ -5,7 +5,18 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__: list[str]
+__all__ = [
+    "Extractor",
+    "Head",
+    "__version__",
+    "files",
+    "open_split",
+    "panic_for_tests",
+    "run",
+    "shell",
+    "splits",
+]
+
 __version__: str
 
 _Progress = Callable[[str, str, str, int, int | None], object]
