@@ -6,6 +6,9 @@
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 
+use crate::arguments;
+use crate::embed::Listener;
+
 /// What is said of a run. Warnings and errors always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Verbosity {
@@ -18,13 +21,30 @@ enum Verbosity {
 }
 
 /// Where lines go.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Console {
+#[derive(Clone, Copy)]
+pub(crate) struct Console<'a> {
     verbosity: Verbosity,
     json: bool,
+    /// Instead of the terminal.
+    listener: Option<&'a dyn Listener>,
 }
 
-impl Console {
+impl<'a> Console<'a> {
+    /// All to a listener, which gets events instead of running text.
+    pub(crate) fn embedded(listener: &'a dyn Listener) -> Self {
+        Self { verbosity: Verbosity::Remarks, json: true, listener: Some(listener) }
+    }
+
+    /// Who listens instead of a terminal.
+    pub(crate) fn listener(self) -> Option<&'a dyn Listener> {
+        self.listener
+    }
+
+    /// The command as it was given.
+    pub(crate) fn command_line(self) -> String {
+        self.listener.map_or_else(arguments::command_line, Listener::command_line)
+    }
+
     /// By `--quiet` and `--json`. With the latter standard output carries one JSON value and nothing else.
     pub(crate) fn new(quiet: bool, json: bool) -> Self {
         let verbosity = match (quiet, json) {
@@ -32,13 +52,13 @@ impl Console {
             (_, true) => Verbosity::Remarks,
             _ => Verbosity::Full,
         };
-        Self { verbosity, json }
+        Self { verbosity, json, listener: None }
     }
 
     /// Where standard output carries results alone, which somebody else writes; by `--quiet`.
     pub(crate) fn beside_results(quiet: bool) -> Self {
         let verbosity = if quiet { Verbosity::Quiet } else { Verbosity::Remarks };
-        Self { verbosity, json: false }
+        Self { verbosity, json: false, listener: None }
     }
 
     /// Whether progress bars and running text are wanted.
@@ -58,12 +78,30 @@ impl Console {
 
     /// The JSON result, if `--json` was given.
     pub(crate) fn json(self, value: &serde_json::Value) -> io::Result<()> {
-        if self.json { unless_closed(out_json(value)) } else { Ok(()) }
+        match self.listener {
+            Some(listener) => {
+                listener.result(value);
+                Ok(())
+            }
+            None if self.json => unless_closed(out_json(value)),
+            None => Ok(()),
+        }
     }
 
     /// A warning; never suppressed.
     pub(crate) fn warn(self, line: impl AsRef<str>) {
-        error_line(&format!("warning: {}", line.as_ref()));
+        match self.listener {
+            Some(listener) => listener.warn(line.as_ref()),
+            None => error_line(&format!("warning: {}", line.as_ref())),
+        }
+    }
+
+    /// A remark beside the results.
+    pub(crate) fn note(self, line: &str) {
+        match self.listener {
+            Some(listener) => listener.note(line),
+            None => error_line(line),
+        }
     }
 }
 
@@ -107,7 +145,7 @@ pub(crate) fn parse_with<A: clap::Parser>(command: clap::Command) -> A {
         let matches = command.clone().try_get_matches_from(args)?;
         A::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))
     };
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let args: Vec<OsString> = arguments::all();
     read(args.clone()).unwrap_or_else(|error| {
         let shown = args.iter().map(|arg| util::visible(&arg.to_string_lossy()).into_owned());
         match read(shown.map(OsString::from).collect()) {
@@ -127,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_is_said_goes_by_the_flags() {
-        let said = |console: Console| (console.remarks(), console.talks(), console.json);
+        let said = |console: Console<'_>| (console.remarks(), console.talks(), console.json);
         assert_eq!(said(Console::new(false, false)), (true, true, false));
         assert_eq!(said(Console::new(true, false)), (false, false, false));
         assert_eq!(said(Console::new(false, true)), (true, false, true));

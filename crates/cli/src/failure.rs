@@ -31,7 +31,7 @@ pub(crate) fn exit_with(run: impl FnOnce() -> anyhow::Result<ExitCode>) -> ExitC
 }
 
 /// The chain of causes in one text. A cause that its parent already quotes is not said twice.
-fn message(error: &anyhow::Error) -> String {
+pub(crate) fn message(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();

@@ -52,6 +52,11 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// By a flag that somebody else sets.
+    pub(crate) fn by(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+
     /// Whether the run should stop.
     pub(crate) fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)

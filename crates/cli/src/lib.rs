@@ -4,10 +4,12 @@
 //! progress bars and prints.
 #![forbid(unsafe_code)]
 
+mod arguments;
 pub mod cache_tool;
 mod choices;
 mod compare;
 mod console;
+pub mod embed;
 pub mod extract;
 mod failure;
 pub mod fit_head;
@@ -20,4 +22,3 @@ mod progress;
 mod text;
 mod threads;
 mod train;
-mod typed;

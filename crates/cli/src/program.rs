@@ -25,13 +25,13 @@ const NAME: &str = "feature-cache";
 /// `feature-cache COMMAND --help` says more about each.
 #[derive(Debug, Parser)]
 #[command(name = NAME, version)]
-struct ProgramArgs {
+pub(crate) struct ProgramArgs {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     Extract(Box<ExtractArgs>),
     FitHead(FitArgs),
     Train(Box<TrainArgs>),
@@ -49,7 +49,7 @@ enum Command {
     feature-cache completions zsh > ~/.zfunc/_feature-cache\n  \
     feature-cache completions fish > ~/.config/fish/completions/feature-cache.fish"
 )]
-struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// Which shell.
     #[arg(value_name = "SHELL")]
     shell: Shell,
@@ -60,7 +60,7 @@ struct CompletionsArgs {
 #[command(
     after_help = "Example:\n  feature-cache man ~/.local/share/man/man1 && man feature-cache-extract"
 )]
-struct ManArgs {
+pub(crate) struct ManArgs {
     /// The folder; it is created where it is missing.
     #[arg(value_name = "DIR")]
     dir: PathBuf,

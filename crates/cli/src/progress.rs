@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Mutex;
 
 /// A bar over images: how many, how fast, how long still.
-pub(crate) fn images(console: Console, split: &str, total: usize, done: usize) -> ProgressBar {
+pub(crate) fn images(console: Console<'_>, split: &str, total: usize, done: usize) -> ProgressBar {
     let bar = counted(console, split, total, "images");
     // Images of an earlier run must not count in the rate.
     bar.set_position(done as u64);
@@ -14,11 +14,11 @@ pub(crate) fn images(console: Console, split: &str, total: usize, done: usize) -
 }
 
 /// A bar over rows that are read.
-pub(crate) fn rows(console: Console, split: &str, total: usize) -> ProgressBar {
+pub(crate) fn rows(console: Console<'_>, split: &str, total: usize) -> ProgressBar {
     counted(console, split, total, "rows")
 }
 
-fn counted(console: Console, split: &str, total: usize, unit: &str) -> ProgressBar {
+fn counted(console: Console<'_>, split: &str, total: usize, unit: &str) -> ProgressBar {
     let target = match console.talks() {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),
@@ -39,13 +39,13 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// Bars for the transfer of weights.
-pub(crate) struct Transfer {
-    console: Console,
+pub(crate) struct Transfer<'a> {
+    console: Console<'a>,
     bar: Mutex<Option<ProgressBar>>,
 }
 
-impl Transfer {
-    pub(crate) fn new(console: Console) -> Self {
+impl<'a> Transfer<'a> {
+    pub(crate) fn new(console: Console<'a>) -> Self {
         Self { console, bar: Mutex::new(None) }
     }
 
@@ -55,8 +55,11 @@ impl Transfer {
     }
 }
 
-impl weights::Progress for Transfer {
+impl weights::Progress for Transfer<'_> {
     fn start(&self, what: &str, total_bytes: Option<u64>) {
+        if let Some(listener) = self.console.listener() {
+            listener.transfer(what, total_bytes);
+        }
         if !self.console.talks() {
             return;
         }
@@ -71,6 +74,9 @@ impl weights::Progress for Transfer {
     }
 
     fn advance(&self, bytes: u64) {
+        if let Some(listener) = self.console.listener() {
+            listener.advance(bytes);
+        }
         self.with_bar(|slot| {
             if let Some(bar) = slot {
                 bar.inc(bytes);
@@ -79,6 +85,9 @@ impl weights::Progress for Transfer {
     }
 
     fn finish(&self) {
+        if let Some(listener) = self.console.listener() {
+            listener.finish();
+        }
         self.with_bar(|slot| {
             if let Some(bar) = slot.take() {
                 bar.finish_and_clear();
@@ -90,7 +99,7 @@ impl weights::Progress for Transfer {
         if self.console.remarks() {
             self.with_bar(|slot| match slot {
                 Some(bar) => bar.suspend(|| error_line(line)),
-                None => error_line(line),
+                None => self.console.note(line),
             });
         }
     }

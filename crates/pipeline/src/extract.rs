@@ -1,6 +1,6 @@
 //! Image folders through a frozen base into arrays, one split after the other.
 
-use backbone::{Base, EngineInfo, EngineOptions, Extractor, Pooling};
+use backbone::{Base, EngineInfo, EngineOptions, Pooling};
 use cache::{Dtype, Input, Manifest, OpenOptions, Opened, RowSource, RunStats, Skip, SplitWriter};
 use images::{Cause, ImageError, ImageSize, Interpolation, Memory, Preprocess};
 use rayon::ThreadPool;
@@ -15,7 +15,8 @@ use weights::Weights;
 use crate::batches::Batches;
 use crate::error::Error;
 use crate::progress::{Event, Progress};
-use crate::recipe::{Augmented, NUMERICS, Recipe, WeightsId, preprocess_of};
+use crate::recipe::{Augmented, NUMERICS, Recipe, WeightsId};
+use crate::row_maker::RowMaker;
 
 /// What to extract, and how.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ pub struct Views {
 }
 
 impl ExtractOptions {
-    fn recipe(&self, base: &Base, weights: WeightsId, engine: &EngineInfo) -> Recipe {
+    pub(crate) fn recipe(&self, base: &Base, weights: WeightsId, engine: &EngineInfo) -> Recipe {
         Recipe {
             numerics: NUMERICS,
             backbone: base.name.to_owned(),
@@ -84,10 +85,7 @@ impl ExtractOptions {
 /// A base with its weights on a device, ready for any split.
 pub struct Extraction<'a> {
     options: &'a ExtractOptions,
-    recipe: Recipe,
-    weights_source: String,
-    memory: Memory,
-    extractor: Extractor,
+    rows: RowMaker,
     pool: &'a ThreadPool,
 }
 
@@ -141,27 +139,17 @@ impl<'a> Extraction<'a> {
         weights: Weights,
         pool: &'a ThreadPool,
     ) -> Result<Self, Error> {
-        let ImageSize { width, height } = options.size;
-        let size = [height as usize, width as usize];
-        let base = options.base.for_variant(weights.variant)?;
-        let extractor = pool
-            .install(|| Extractor::new(&base, &weights, size, options.pooling, &options.engine))?;
-        // The engine has packed copies: the tensors themselves are dropped here.
-        let Weights { name, source, sha256, preprocess, .. } = weights;
-        let weights = WeightsId { name, sha256, preprocess: preprocess_of(preprocess) };
-        let recipe = options.recipe(&base, weights, &extractor.info());
-        let memory = Memory::default();
-        Ok(Self { options, recipe, weights_source: source, memory, extractor, pool })
+        Ok(Self { options, rows: RowMaker::new(options, weights, pool)?, pool })
     }
 
     /// How rows are computed, but for the views of train.
     pub fn recipe(&self) -> &Recipe {
-        &self.recipe
+        self.rows.recipe()
     }
 
     /// How rows of a split are computed.
     pub fn recipe_of(&self, split: &str) -> Recipe {
-        let recipe = self.recipe.clone();
+        let recipe = self.rows.recipe().clone();
         match self.options.views.clone().filter(|_| split == TRAIN) {
             None => recipe,
             Some(Views { count, augmented }) => {
@@ -172,7 +160,7 @@ impl<'a> Extraction<'a> {
 
     /// What computes them.
     pub fn info(&self) -> EngineInfo {
-        self.extractor.info()
+        self.rows.info()
     }
 
     /// Scans, opens, computes, completes one split.
@@ -186,7 +174,7 @@ impl<'a> Extraction<'a> {
         let scan = images::scan_split(&dir).map_err(Error::from).map_err(Error::of_split(split))?;
         progress.event(Event::Scanned { split, scan: &scan }).map_err(Error::Progress)?;
         let recipe = self.recipe_of(split);
-        let settings = recipe.settings(self.extractor.row_shape(), scan.classes)?;
+        let settings = recipe.settings(self.rows.row_shape(), scan.classes)?;
         let inputs = scan.files.into_iter().map(|file| Input {
             name: images::display_name(&file.relative),
             path: file.path,
@@ -215,7 +203,7 @@ impl<'a> Extraction<'a> {
             .event(Event::Computing { split, total, reused, pending })
             .map_err(Error::Progress)?;
         let batches = Batches {
-            extractor: &self.extractor,
+            extractor: self.rows.extractor(),
             pool: self.pool,
             batch_size: self.options.batch_size,
             views: recipe.views,
@@ -226,7 +214,7 @@ impl<'a> Extraction<'a> {
         let short = OnceCell::new();
         let finished = batches.run::<_, _, _, Error>(
             &pending,
-            |(_, input), pixels| load(input, &self.memory, recipe, pixels),
+            |(_, input), pixels| load(input, self.rows.memory(), recipe, pixels),
             || progress.stop() || short.get().is_some(),
             |&(position, input), outcome| {
                 match outcome {
@@ -266,11 +254,11 @@ impl<'a> Extraction<'a> {
 
     fn stats(&self, dir: &Path, time: Duration) -> RunStats {
         let data = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-        let info = self.extractor.info();
+        let info = self.rows.info();
         let extra = BTreeMap::from([
             ("data".to_owned(), json!(images::display_name(&data))),
             ("weights_spec".to_owned(), json!(self.options.weights_spec)),
-            ("weights_source".to_owned(), json!(self.weights_source)),
+            ("weights_source".to_owned(), json!(self.rows.weights_source())),
             ("algorithms".to_owned(), json!(info.method_counts())),
             ("device".to_owned(), json!(info.device)),
             ("threads".to_owned(), json!(self.pool.current_num_threads())),

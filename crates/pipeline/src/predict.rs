@@ -5,7 +5,7 @@ use backbone::{Base, Device, EngineInfo, EngineOptions, Extractor, Hardware, Isa
 use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Rgb8Image};
 use rayon::ThreadPool;
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use train::calibration::{Calibration, at_temperature};
 use train::convnet::{ConvNet, Machine};
@@ -16,6 +16,7 @@ use crate::batches::{Batches, Rows};
 use crate::error::Error;
 use crate::feature_source::{FeatureSource, WeightsSearch, round_to};
 use crate::memory;
+use crate::picture::Picture;
 use crate::recipe::{Recipe, preprocess_of};
 
 /// Pictures in, probabilities out: a base with a trained head or network, or with its own classifier, or a network alone.
@@ -28,6 +29,7 @@ pub struct Predictor {
     crop: Option<u32>,
     /// A base's own classifier gives probabilities by itself.
     model: Option<(Model, FeatureSource)>,
+    calibration: Option<Calibration>,
     temperature: Option<f64>,
     threshold: Option<Decided>,
 }
@@ -143,7 +145,16 @@ impl Predictor {
             }
         };
         let model = Some((model, source));
-        Ok(Self { extractor, classes, spec, crop: None, model, temperature, threshold })
+        Ok(Self {
+            extractor,
+            classes,
+            spec,
+            crop: None,
+            model,
+            calibration,
+            temperature,
+            threshold,
+        })
     }
 
     /// A base's own classifier, of the classes of ImageNet. To be called in the pool that runs it.
@@ -180,7 +191,18 @@ impl Predictor {
         let extractor = Extractor::new(&base, &weights, [side; 2], Pooling::None, &options)?;
         let extractor = Some(extractor);
         let classes = backbone::imagenet_classes().into_iter().map(str::to_owned).collect();
-        Ok(Self { extractor, classes, spec, crop, model: None, temperature: None, threshold: None })
+        let (model, calibration, temperature, threshold) = (None, None, None, None);
+        Ok(Self { extractor, classes, spec, crop, model, calibration, temperature, threshold })
+    }
+
+    /// Uses the probabilities in another way from here on.
+    ///
+    /// # Errors
+    /// A decision that the head can't make; then it stays as it was.
+    pub fn set_decision(&mut self, decision: Decision) -> Result<(), Error> {
+        (self.temperature, self.threshold) =
+            decision.of(self.calibration.as_ref(), self.classes.len())?;
+        Ok(())
     }
 
     /// The classes, in label order.
@@ -234,42 +256,40 @@ impl Predictor {
             .unwrap_or_else(|| predicted_class(probabilities))
     }
 
-    /// Predicts `files` in order until the end or until `stop` says so. `sink` gets every file, with its prediction, or why
-    /// there is none. Returns whether all files were done.
+    /// Predicts `pictures` in order until the end or until `stop` says so. `sink` gets every one, with its prediction, or why
+    /// there is none. Returns whether all were done.
     ///
     /// # Errors
     /// The engine's, what `sink` gives, and [`Error::Machine`] where the machine is short of something.
     pub fn run<E: From<Error>>(
         &self,
-        files: &[PathBuf],
+        pictures: &[Picture],
         pool: &ThreadPool,
         batch_size: usize,
         stop: impl Fn() -> bool,
-        mut sink: impl FnMut(&Path, Result<Prediction<'_>, ImageError>) -> Result<(), E>,
+        mut sink: impl FnMut(&Picture, Result<Prediction<'_>, ImageError>) -> Result<(), E>,
     ) -> Result<bool, E> {
         let batches = Batches { extractor: self, pool, batch_size, views: 1 };
         let memory = Memory::default();
         let short = OnceCell::new();
         let finished = batches.run(
-            files,
-            |path: &PathBuf, pixels| {
-                let bytes = memory.read(path)?;
-                let image = memory.decode(&bytes, &self.spec)?;
-                self.fill(&image, pixels)
+            pictures,
+            |picture: &Picture, pixels| {
+                picture.with(&memory, &self.spec, |image| self.fill(image, pixels))
             },
             || stop() || short.get().is_some(),
-            |path, outcome| match outcome {
+            |picture, outcome| match outcome {
                 Ok(((), row)) => {
                     let mut probabilities = self.probabilities(row)?;
                     let class = self.decide(&mut probabilities);
-                    sink(path, Ok(Prediction { probabilities: &probabilities, class }))
+                    sink(picture, Ok(Prediction { probabilities: &probabilities, class }))
                 }
                 Err(error) if error.cause() == Cause::Machine => {
                     // The first such error is the one that is reported.
                     let _ = short.set(error);
                     Ok(())
                 }
-                Err(error) => sink(path, Err(error)),
+                Err(error) => sink(picture, Err(error)),
             },
         )?;
         match short.into_inner() {

@@ -10,7 +10,7 @@ use backbone::{Base, Device, EngineOptions, Pooling};
 use images::{ImageSize, Interpolation};
 use pipeline::predict::{Decision, Predictor};
 use pipeline::train::{Architecture, PictureTraining, TrainOptions};
-use pipeline::{Error, Silent, WeightsSearch};
+use pipeline::{Error, Picture, Silent, WeightsSearch};
 use train::{FitConfig, SavedModel};
 use weights::{NoProgress, Weights};
 
@@ -132,10 +132,11 @@ fn bases_of_every_kind_are_fine_tuned() {
             let decision = Decision::default();
             Predictor::with_head(&model, decision, 2, Some("random:3"), &find, Device::Cpu).unwrap()
         });
+        let pictures: Vec<Picture> = files.iter().cloned().map(Picture::File).collect();
         let mut found: Vec<f32> = Vec::new();
         predictor
             .run(
-                &files,
+                &pictures,
                 &pool,
                 2,
                 || false,

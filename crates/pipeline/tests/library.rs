@@ -12,7 +12,9 @@ use pipeline::extract::{ExtractOptions, Extraction, SplitOutcome, Views};
 use pipeline::fit::{AllFeatures, Fit};
 use pipeline::folder::{self, Verifying};
 use pipeline::predict::{Decision, Predictor, most_probable};
-use pipeline::{Augmented, BoxError, Error, Event, Progress, Recipe, Silent, WeightsSearch};
+use pipeline::{
+    Augmented, BoxError, Error, Event, Picture, Progress, Recipe, RowMaker, Silent, WeightsSearch,
+};
 use rayon::ThreadPool;
 use train::FitConfig;
 use weights::NoProgress;
@@ -155,6 +157,7 @@ fn from_pictures_to_predictions() {
         })
         .collect();
     files.push(root.path().join("none.png"));
+    let files: Vec<Picture> = files.into_iter().map(Picture::File).collect();
     let mut rows = Vec::new();
     let mut missing = 0;
     let done = predictor.run::<Error>(
@@ -162,11 +165,12 @@ fn from_pictures_to_predictions() {
         &pool,
         4,
         || false,
-        |path, outcome| {
+        |picture, outcome| {
             match outcome {
                 Ok(prediction) => {
                     let best = most_probable(prediction, predictor.classes(), 1);
-                    assert!(path.to_string_lossy().contains(best[0].0), "{}", path.display());
+                    let name = picture.name().unwrap();
+                    assert!(name.contains(best[0].0), "{name}");
                     rows.extend_from_slice(prediction.probabilities);
                 }
                 Err(_) => missing += 1,
@@ -177,6 +181,53 @@ fn from_pictures_to_predictions() {
     assert!(done.unwrap());
     // Bitwise what the report of the training has.
     assert_eq!((rows, missing), (evaluated.probabilities.clone(), 1));
+}
+
+#[test]
+fn rows_of_files_and_of_their_pixels_are_those_of_the_cache() {
+    let root = tempfile::tempdir().unwrap();
+    let options = ExtractOptions { dtype: Dtype::F32, ..options(root.path()) };
+    let pool = pool();
+    draw(&options.data, "train");
+    extraction(&options, root.path(), &pool).extract("train", &Silent).unwrap();
+    let stored = cache::SplitReader::open(&options.features, "train").unwrap();
+    let files: Vec<_> = (stored.index().unwrap().iter())
+        .map(|entry| options.data.join("train").join(&entry.file))
+        .collect();
+    let pixels = files.iter().map(|path| {
+        let image = images::decode_rgb(&std::fs::read(path).unwrap()).unwrap();
+        let size = images::ImageSize { width: image.width, height: image.height };
+        Picture::of_pixels(size, image.data).unwrap()
+    });
+    let mut pictures: Vec<Picture> = pixels.collect();
+    pictures.extend(files.into_iter().map(Picture::File));
+    pictures.push(Picture::File(root.path().join("none.png")));
+
+    let weights = search(root.path()).resolve(&options.base, &options.weights_spec).unwrap();
+    let maker = RowMaker::new(&options, weights, &pool).unwrap();
+    assert_eq!(maker.row_shape(), stored.manifest().settings.row_shape);
+    let (mut places, mut missing) = (Vec::new(), Vec::new());
+    let done = maker.run::<Error>(
+        &pictures,
+        &pool,
+        4,
+        || false,
+        |place, row| {
+            match row {
+                Ok(row) => {
+                    assert_eq!(row, &*stored.row(place % stored.len()).unwrap(), "{place}");
+                    places.push(place);
+                }
+                Err(_) => missing.push(place),
+            }
+            Ok(())
+        },
+    );
+    let last = 2 * stored.len();
+    assert_eq!((done.unwrap(), missing), (true, vec![last]));
+    assert_eq!(places, (0..last).collect::<Vec<_>>());
+    let stopped = maker.run::<Error>(&pictures, &pool, 1, || true, |_, _| Ok(()));
+    assert!(!stopped.unwrap());
 }
 
 #[test]

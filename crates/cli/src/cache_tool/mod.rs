@@ -50,7 +50,7 @@ pub(crate) fn execute(args: CacheArgs) -> ExitCode {
     })
 }
 
-fn console(json: bool) -> Console {
+fn console(json: bool) -> Console<'static> {
     Console::new(false, json)
 }
 

@@ -8,17 +8,17 @@ use std::process::ExitCode;
 
 use crate::console::Console;
 use crate::failure::exit_with;
-use crate::{text, typed};
+use crate::text;
 pub(crate) use args::CompareArgs;
 
 /// Runs it with these arguments.
 pub(crate) fn execute(args: &CompareArgs) -> ExitCode {
-    exit_with(|| run(args))
+    exit_with(|| run(args, Console::new(args.quiet, args.json)))
 }
 
-fn run(args: &CompareArgs) -> Result<ExitCode> {
-    let console = Console::new(args.quiet, args.json);
-    let comparison = pipeline::compare::compare(&args.models, &args.split, typed::command_line())?;
+/// Compares and reports.
+pub(crate) fn run(args: &CompareArgs, console: Console<'_>) -> Result<ExitCode> {
+    let comparison = pipeline::compare::compare(&args.models, &args.split, console.command_line())?;
     for reason in comparison.reasons() {
         console.warn(reason);
     }

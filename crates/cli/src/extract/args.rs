@@ -126,7 +126,7 @@ pub(crate) enum Profile {
     Lesson,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct RunArgs {
     /// Folder with a folder a split.
     #[arg(long, value_name = "DIR", default_value = "data")]

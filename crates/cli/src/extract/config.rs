@@ -16,15 +16,15 @@ const VIEWS: u32 = 8;
 
 /// What `extract` will do.
 #[derive(Debug)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Split names, at least one.
-    pub(super) splits: Vec<String>,
-    pub(super) models: PathBuf,
-    pub(super) offline: bool,
-    pub(super) index_url: Option<weights::Url>,
-    pub(super) threads: Option<usize>,
+    pub(crate) splits: Vec<String>,
+    pub(crate) models: PathBuf,
+    pub(crate) offline: bool,
+    pub(crate) index_url: Option<weights::Url>,
+    pub(crate) threads: Option<usize>,
     /// What the library needs.
-    pub(super) options: ExtractOptions,
+    pub(crate) options: ExtractOptions,
 }
 
 impl Config {
@@ -32,13 +32,9 @@ impl Config {
     ///
     /// # Errors
     /// A layer or size that the base does not have, a data folder or split that is not there.
-    pub(super) fn new(args: RunArgs) -> Result<Self> {
-        let base = Base::ending_at(&args.base.backbone, args.base.layer.as_deref())?;
-        let weights = args.weights.clone().or_else(|| base.default_weights.map(str::to_owned));
-        let weights_spec = weights.ok_or(Error::NoWeights { base: base.name })?;
-        let size = args.base.image_size(&base);
-        base.output_shape(size.height as usize, size.width as usize)?;
-        let splits = splits(&args)?;
+    pub(crate) fn new(args: RunArgs) -> Result<Self> {
+        let mut config = Self::without_data(args.clone())?;
+        config.splits = splits(&args)?;
         if args.features.exists() && !args.features.is_dir() {
             return Err(hinted(
                 format!(
@@ -48,6 +44,19 @@ impl Config {
                 "choose another folder with --features DIR",
             ));
         }
+        Ok(config)
+    }
+
+    /// The same without a folder of pictures: no splits.
+    ///
+    /// # Errors
+    /// A layer or size that the base does not have.
+    pub(crate) fn without_data(args: RunArgs) -> Result<Self> {
+        let base = Base::ending_at(&args.base.backbone, args.base.layer.as_deref())?;
+        let weights = args.weights.clone().or_else(|| base.default_weights.map(str::to_owned));
+        let weights_spec = weights.ok_or(Error::NoWeights { base: base.name })?;
+        let size = args.base.image_size(&base);
+        base.output_shape(size.height as usize, size.width as usize)?;
         let lesson = args.profile == Some(Profile::Lesson);
         let interpolation = if lesson { Interpolation::Nearest } else { Interpolation::Bilinear };
         let preprocess = match args.preprocess {
@@ -84,7 +93,7 @@ impl Config {
             },
         };
         Ok(Self {
-            splits,
+            splits: Vec::new(),
             models: args.models,
             offline: args.offline,
             index_url: args.index_url,

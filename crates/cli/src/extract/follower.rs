@@ -13,13 +13,13 @@ use crate::{progress, text};
 const SHOWN: usize = 10;
 
 pub(super) struct Follower<'a> {
-    console: Console,
+    console: Console<'a>,
     interrupt: &'a Interrupt,
     bar: Mutex<Option<ProgressBar>>,
 }
 
 impl<'a> Follower<'a> {
-    pub(super) fn new(console: Console, interrupt: &'a Interrupt) -> Self {
+    pub(super) fn new(console: Console<'a>, interrupt: &'a Interrupt) -> Self {
         Self { console, interrupt, bar: Mutex::new(None) }
     }
 
@@ -46,6 +46,9 @@ impl Progress for Follower<'_> {
     }
 
     fn event(&self, event: Event<'_>) -> Result<(), BoxError> {
+        if let Some(listener) = self.console.listener() {
+            listener.event(&event, 0);
+        }
         match event {
             Event::Scanned { split, scan } => {
                 let ignored = scan.ignored.iter();

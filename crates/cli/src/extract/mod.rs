@@ -22,7 +22,7 @@ use crate::text;
 use crate::threads;
 use args::{Command, RunArgs};
 pub(crate) use args::{ExtractArgs, PreprocessChoice, Profile, preprocess_parser};
-use config::Config;
+pub(crate) use config::Config;
 use follower::Follower;
 
 /// How long a run may take to finish the batch in hand. What is finished is on disk, so no more than that batch is lost.
@@ -39,15 +39,24 @@ pub(crate) fn execute(args: ExtractArgs) -> ExitCode {
         Some(Command::Summary(args)) => summary::print(&args),
         Some(Command::Bases(args)) => bases::print(&args),
         Some(Command::Preview(args)) => preview::run(&args),
-        None => run(args.run),
+        None => {
+            let console = Console::new(args.run.quiet, args.run.json);
+            let interrupt =
+                || Interrupt::listen(GRACE, "run the same command again to go on from there");
+            run(args.run, console, interrupt)
+        }
     })
 }
 
-fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let console = Console::new(args.quiet, args.json);
+/// Extracts every split that was asked for. Who interrupts is asked for once there is something to interrupt.
+pub(crate) fn run(
+    args: RunArgs,
+    console: Console<'_>,
+    interrupt: impl FnOnce() -> anyhow::Result<Interrupt>,
+) -> anyhow::Result<ExitCode> {
     let config = Config::new(args)?;
     backbone::check_device(&config.options.engine)?;
-    let interrupt = Interrupt::listen(GRACE, "run the same command again to go on from there")?;
+    let interrupt = interrupt()?;
     let pool = threads::pool(config.threads)?;
 
     let started = Instant::now();

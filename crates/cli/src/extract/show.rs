@@ -8,7 +8,7 @@ use pipeline::{Augmented, WeightsId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::console::{Console, error_line};
+use crate::console::Console;
 use crate::leaks::describe_leak;
 use crate::text;
 
@@ -20,7 +20,7 @@ pub(super) fn announce(
     extraction: &Extraction<'_>,
     splits: &[String],
     threads: usize,
-    console: Console,
+    console: Console<'_>,
 ) -> Result<()> {
     let recipe = extraction.recipe();
     let WeightsId { name, sha256, .. } = &recipe.weights;
@@ -69,7 +69,7 @@ pub(super) fn outcome(
     split: &str,
     outcome: &SplitOutcome,
     options: &ExtractOptions,
-    console: Console,
+    console: Console<'_>,
 ) -> Result<()> {
     let features = options.features.display();
     match outcome {
@@ -93,7 +93,7 @@ pub(super) fn outcome(
         }
         SplitOutcome::Interrupted { split, rows, total } => {
             console.warn(format!("{split}: stopped after {rows} of {total} images"));
-            error_line("hint: run the same command again to go on from there");
+            console.note("hint: run the same command again to go on from there");
         }
     }
     Ok(())
@@ -103,7 +103,7 @@ pub(super) fn outcome(
 pub(super) fn leaks(
     outcomes: &[SplitOutcome],
     options: &ExtractOptions,
-    console: Console,
+    console: Console<'_>,
 ) -> Result<Vec<Leak>> {
     // A shard's index is not the split's.
     if options.open.shard.is_some() || !outcomes.iter().all(|one| one.manifest().is_some()) {

@@ -18,7 +18,7 @@ use crate::failure::exit_with;
 use crate::hints::hinted;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::leaks::describe_leak;
-use crate::{text, threads, typed};
+use crate::{text, threads};
 pub(crate) use args::FitArgs;
 pub(crate) use print::{
     calibration as calibration_lines, epoch as epoch_line, metrics as metrics_line,
@@ -37,12 +37,12 @@ pub(crate) fn execute(args: &FitArgs) -> ExitCode {
     exit_with(|| {
         let interrupt = Interrupt::listen(GRACE, "run the command again")?;
         let pool = threads::pool(args.threads)?;
-        pool.install(|| run(args, &interrupt))
+        pool.install(|| run(args, Console::new(args.quiet, args.json), &interrupt))
     })
 }
 
-fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
-    let console = Console::new(args.quiet, args.json);
+/// Trains and reports; in the pool that it is called in.
+pub(crate) fn run(args: &FitArgs, console: Console<'_>, interrupt: &Interrupt) -> Result<ExitCode> {
     if args.head.exists() && !args.head.is_dir() {
         return Err(hinted(
             format!("head '{}': expected a folder or nothing, found a file", args.head.display()),
@@ -88,7 +88,7 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
         recipe: &source.recipe,
         config: &config,
         outcome: &outcome,
-        command_line: typed::command_line(),
+        command_line: console.command_line(),
         notes,
     };
     let written = report.write(&args.head, &mut thumbnails)?;
@@ -101,7 +101,7 @@ fn run(args: &FitArgs, interrupt: &Interrupt) -> Result<ExitCode> {
 
 /// Follows a training: what it says, and Ctrl-C.
 struct Follower<'a> {
-    console: Console,
+    console: Console<'a>,
     interrupt: &'a Interrupt,
     config: &'a FitConfig,
     classes: &'a [String],
@@ -114,6 +114,9 @@ impl Progress for Follower<'_> {
 
     fn event(&self, event: Event<'_>) -> Result<(), BoxError> {
         let Self { console, config, .. } = self;
+        if let Some(listener) = console.listener() {
+            listener.event(&event, config.epochs);
+        }
         match event {
             Event::Epoch(stats) => console.say(print::epoch(stats, config.epochs))?,
             Event::Trained { fitted, seconds } => {
@@ -161,7 +164,7 @@ impl Follower<'_> {
 }
 
 /// Pictures that two splits share make validation and test look better than they are.
-fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
+fn check_leaks(args: &FitArgs, console: Console<'_>) -> Result<Vec<String>> {
     let leaks = pipeline::shared_pictures(&args.features, cache::leaks::DEFAULT_DISTANCE)?;
     let lines: Vec<String> = leaks.iter().map(describe_leak).collect();
     if args.fail_on_leak
@@ -187,7 +190,7 @@ fn check_leaks(args: &FitArgs, console: Console) -> Result<Vec<String>> {
     Ok(vec![format!("Splits share pictures, so results may look better than they are: {note}.")])
 }
 
-fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result<()> {
+fn announce(features: &AllFeatures, recipe: &Recipe, console: Console<'_>) -> Result<()> {
     let rows =
         features.iter().map(|one| format!("{} {}", one.name(), text::thousands(one.reader.len())));
     let s = &features.train.manifest().settings;
@@ -210,7 +213,10 @@ fn announce(features: &AllFeatures, recipe: &Recipe, console: Console) -> Result
 }
 
 /// Says which mistakes the report shows without a picture.
-pub(crate) fn missing_pictures(thumbnails: &Thumbnails, console: Console) -> std::io::Result<()> {
+pub(crate) fn missing_pictures(
+    thumbnails: &Thumbnails,
+    console: Console<'_>,
+) -> std::io::Result<()> {
     let taken = thumbnails.taken();
     if taken > 0 && !thumbnails.has_folder() {
         console.say(format!(

@@ -14,7 +14,6 @@ use crate::console::Console;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
 use crate::train::{Follower, result};
-use crate::typed;
 
 /// Trains and reports.
 pub(super) fn run(
@@ -23,7 +22,7 @@ pub(super) fn run(
     features: &AllFeatures,
     config: &FitConfig,
     thumbnails: &mut Thumbnails,
-    console: Console,
+    console: Console<'_>,
     interrupt: &Interrupt,
 ) -> Result<ExitCode> {
     let transfer = Transfer::new(console);
@@ -48,7 +47,7 @@ pub(super) fn run(
     result::say(outcome, calibrated, console)?;
     let more = [("head", json!(images::display_name(&args.head)))];
     let json = result::to_json(training.network(), outcome, calibrated, more);
-    let report = TrainReport::of_rows(&training, features, config, &done, typed::command_line())?;
+    let report = TrainReport::of_rows(&training, features, config, &done, console.command_line())?;
     let written = report.write(&args.head, thumbnails)?;
     missing_pictures(thumbnails, console)?;
     console.say(format!("head   {}", args.head.display()))?;

@@ -77,7 +77,7 @@ pub(crate) struct PredictArgs {
 }
 
 /// `auto`, or a number from 0 to 1.
-fn threshold(text: &str) -> Result<Threshold, String> {
+pub(crate) fn threshold(text: &str) -> Result<Threshold, String> {
     if text == "auto" {
         return Ok(Threshold::Chosen);
     }

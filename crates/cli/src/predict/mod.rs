@@ -6,7 +6,7 @@ mod output;
 use anyhow::Result;
 use backbone::Hardware;
 use pipeline::predict::{Decision, Predictor, most_probable};
-use pipeline::{Error, NUMERICS, Recipe, WeightsSearch};
+use pipeline::{Error, NUMERICS, Picture, Recipe, WeightsSearch};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::hints::{hinted, short_of_something};
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
 use crate::threads;
-pub(crate) use args::PredictArgs;
+pub(crate) use args::{PredictArgs, threshold};
 use output::{Form, Output};
 
 /// Nothing is written, so there is little to wait for: the batch in hand, if it takes no longer.
@@ -58,43 +58,30 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
         ));
     }
 
+    let pictures: Vec<Picture> = files.into_iter().map(Picture::File).collect();
+
     let transfer = Transfer::new(console);
-    let search = WeightsSearch {
-        models_dir: &args.models,
-        offline: args.offline,
-        index_url: args.index_url.as_ref(),
-        progress: &transfer,
-    };
-    let weights = args.weights.as_deref();
-    let predictor = pool.install(|| match &args.backbone {
-        Some(name) => Predictor::with_classifier(name, weights, &search, args.device),
-        None => {
-            let decision = Decision { calibrated: args.calibrated, threshold: args.threshold };
-            Predictor::with_head(&args.head, decision, batch_size, weights, &search, args.device)
-        }
-    })?;
-    if let (Some(recipe), Some(info), true) =
-        (predictor.recipe(), predictor.info(), console.remarks())
-    {
-        warn_of_differences(recipe, &info.hardware, console);
-    }
+    let predictor = pool.install(|| args.predictor(&transfer))?;
+    differences(&predictor, console);
     let mut good = 0;
     let classes = predictor.classes();
     let outcome = predictor.run(
-        &files,
+        &pictures,
         &pool,
         batch_size,
         || interrupt.requested(),
-        |path, outcome| match outcome {
-            Ok(prediction) => {
+        |picture, outcome| match (picture, outcome) {
+            (Picture::File(path), Ok(prediction)) => {
                 good += 1;
                 let best = most_probable(prediction, classes, args.top as usize);
                 output.prediction(path, &best)
             }
-            Err(error) => {
+            (Picture::File(path), Err(error)) => {
                 bad += 1;
                 output.error(path, &error.reason())
             }
+            // There is none but files.
+            (Picture::Pixels(_), _) => Ok(()),
         },
     );
     let finished = match outcome {
@@ -122,8 +109,38 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
     })
 }
 
+impl PredictArgs {
+    /// The head or the classifier that is asked for. To be called in the pool that runs it.
+    pub(crate) fn predictor(&self, progress: &dyn weights::Progress) -> Result<Predictor> {
+        let search = WeightsSearch {
+            models_dir: &self.models,
+            offline: self.offline,
+            index_url: self.index_url.as_ref(),
+            progress,
+        };
+        let weights = self.weights.as_deref();
+        Ok(match &self.backbone {
+            Some(name) => Predictor::with_classifier(name, weights, &search, self.device)?,
+            None => {
+                let decision = Decision { calibrated: self.calibrated, threshold: self.threshold };
+                let batch = self.batch_size as usize;
+                Predictor::with_head(&self.head, decision, batch, weights, &search, self.device)?
+            }
+        })
+    }
+}
+
+/// Warns where the head's features were not made as they are made here.
+pub(crate) fn differences(predictor: &Predictor, console: Console<'_>) {
+    if let (Some(recipe), Some(info), true) =
+        (predictor.recipe(), predictor.info(), console.remarks())
+    {
+        warn_of_differences(recipe, &info.hardware, console);
+    }
+}
+
 /// What differs between the features that the head was trained on and those that are computed here.
-fn warn_of_differences(recipe: &Recipe, hardware: &Hardware, console: Console) {
+fn warn_of_differences(recipe: &Recipe, hardware: &Hardware, console: Console<'_>) {
     if !hardware.same_bits(&recipe.hardware, recipe.precision) {
         console.warn(format!(
             "the head's features were made by {}, here runs {hardware}: probabilities may differ in their last digits",

@@ -8,13 +8,13 @@ use crate::interrupt::Interrupt;
 use crate::text;
 
 pub(crate) struct Follower<'a> {
-    console: Console,
+    console: Console<'a>,
     interrupt: &'a Interrupt,
     epochs: usize,
 }
 
 impl<'a> Follower<'a> {
-    pub(crate) fn new(console: Console, interrupt: &'a Interrupt, epochs: usize) -> Self {
+    pub(crate) fn new(console: Console<'a>, interrupt: &'a Interrupt, epochs: usize) -> Self {
         Self { console, interrupt, epochs }
     }
 }
@@ -25,6 +25,9 @@ impl Progress for Follower<'_> {
     }
 
     fn event(&self, event: Event<'_>) -> Result<(), BoxError> {
+        if let Some(listener) = self.console.listener() {
+            listener.event(&event, self.epochs);
+        }
         match event {
             Event::Scanned { split, scan } => {
                 for one in &scan.ignored {

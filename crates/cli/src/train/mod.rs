@@ -25,7 +25,7 @@ use crate::fit_head::missing_pictures;
 use crate::hints::hinted;
 use crate::interrupt::{EXIT_INTERRUPTED, Interrupt};
 use crate::progress::Transfer;
-use crate::{text, threads, typed};
+use crate::{text, threads};
 pub(crate) use args::TrainArgs;
 pub(crate) use follower::Follower;
 
@@ -41,12 +41,16 @@ pub(crate) fn execute(args: &TrainArgs) -> ExitCode {
     exit_with(|| {
         let interrupt = Interrupt::listen(GRACE, "run the command again with --resume")?;
         let pool = threads::pool(args.threads)?;
-        pool.install(|| run(args, &interrupt))
+        pool.install(|| run(args, Console::new(args.quiet, args.json), &interrupt))
     })
 }
 
-fn run(args: &TrainArgs, interrupt: &Interrupt) -> Result<ExitCode> {
-    let console = Console::new(args.quiet, args.json);
+/// Trains and reports; in the pool that it is called in.
+pub(crate) fn run(
+    args: &TrainArgs,
+    console: Console<'_>,
+    interrupt: &Interrupt,
+) -> Result<ExitCode> {
     let options = options(args)?;
     backbone::check_device(&options.engine)?;
     let transfer = Transfer::new(console);
@@ -76,7 +80,7 @@ fn run(args: &TrainArgs, interrupt: &Interrupt) -> Result<ExitCode> {
     result::say(&outcome.outcome, &outcome.calibrated, console)?;
     let json = json_result(args, &training, &outcome);
     let mut thumbnails = Thumbnails::new(Some(&args.data))?;
-    let report = TrainReport::of_pictures(&training, &outcome, typed::command_line());
+    let report = TrainReport::of_pictures(&training, &outcome, console.command_line());
     let written = report.write(&args.model, &mut thumbnails)?;
     missing_pictures(&thumbnails, console)?;
     console.say(format!("model  {}", args.model.display()))?;
@@ -181,7 +185,7 @@ fn own_network(args: &TrainArgs) -> Result<graph::Graph> {
 }
 
 /// Says what is trained on what; gives the number of files that are left out.
-fn announce(training: &PictureTraining, console: Console) -> Result<usize> {
+fn announce(training: &PictureTraining, console: Console<'_>) -> Result<usize> {
     let mut skipped = 0;
     for split in training.splits() {
         for (file, reason) in &split.skipped {

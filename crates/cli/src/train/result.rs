@@ -11,7 +11,7 @@ use crate::fit_head::{calibration_lines, metrics_line};
 pub(crate) fn say(
     outcome: &TrainOutcome,
     calibrated: &Calibrated,
-    console: Console,
+    console: Console<'_>,
 ) -> std::io::Result<()> {
     for (name, result) in &outcome.evaluated {
         console.say(metrics_line(name, &result.metrics))?;
