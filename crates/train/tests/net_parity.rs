@@ -205,6 +205,12 @@ impl<'a> Case<'a> {
         let rows = |split| self.golden.labels(split, 2).len() as f64;
         let mut worst = 0.0_f64;
         assert_eq!(found.len(), self.history().len());
+        if is_full() {
+            // All at once: they take minutes.
+            for (found, keras) in found.iter().zip(self.history()) {
+                println!("{}: {found:?}\n    Keras {keras}", self.text("name"));
+            }
+        }
         for (found, keras) in found.iter().zip(self.history()) {
             let of = |what: &str| keras[what].as_f64().unwrap();
             let context =
