@@ -163,3 +163,73 @@ pub fn shell(program: &str, arguments: Vec<OsString>) -> Option<ExitCode> {
 fn parse<A: clap::Parser>(words: impl IntoIterator<Item = OsString>) -> Result<A> {
     Ok(A::try_parse_from(words)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Listener for Heard {
+        fn command_line(&self) -> String {
+            "as called".to_owned()
+        }
+        fn warn(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+        fn note(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+        fn event(&self, _: &Event<'_>, _: usize) {}
+        fn transfer(&self, _: &str, _: Option<u64>) {}
+        fn advance(&self, _: u64) {}
+        fn finish(&self) {}
+        fn result(&self, _: &Value) {}
+    }
+
+    fn error(line: &str) -> anyhow::Error {
+        let words = line.split_whitespace().map(OsString::from);
+        run(words, &Heard::default(), &Arc::default()).unwrap_err()
+    }
+
+    #[test]
+    fn wrong_words_are_errors_and_end_no_process() {
+        for line in ["feature-cache extract --nonsense", "feature-cache", "feature-cache --help"] {
+            assert!(error(line).is::<clap::Error>(), "{line}");
+        }
+        // What prints to a terminal is not for a listener.
+        for line in ["feature-cache extract bases", "feature-cache cache info features"] {
+            assert!(error(line).to_string().starts_with("expected extract, fit-head"), "{line}");
+        }
+    }
+
+    #[test]
+    fn errors_have_the_hints_of_the_shell() {
+        let error = error("feature-cache extract --data /nowhere/at/all");
+        assert_eq!(hint(&error).as_deref(), Some("give its path with --data DIR"));
+        assert!(message(&error).contains("/nowhere/at/all"));
+    }
+
+    #[test]
+    fn what_is_said_goes_to_the_listener() {
+        let heard = Heard::default();
+        let console = Console::embedded(&heard);
+        console.warn("one");
+        console.note("two");
+        console.say("not this").unwrap();
+        assert_eq!(*heard.0.lock().unwrap(), ["one", "two"]);
+        assert_eq!(console.command_line(), "as called");
+    }
+
+    #[test]
+    fn thresholds_are_those_of_the_shell() {
+        use pipeline::predict::Threshold;
+        let decision = |at| decision(true, at).map(|decision| decision.threshold);
+        assert_eq!(decision(None), Ok(None));
+        assert_eq!(decision(Some("auto")), Ok(Some(Threshold::Chosen)));
+        assert_eq!(decision(Some("0.25")), Ok(Some(Threshold::At(0.25))));
+        assert!(decision(Some("2")).is_err());
+    }
+}

@@ -1,7 +1,6 @@
-"""Ctrl-C ends a call with KeyboardInterrupt, and the next one goes on; other threads run meanwhile."""
+"""Ctrl-C ends a call with KeyboardInterrupt, a kill and a full disk end it too, and the next one goes on; other threads run meanwhile."""
 
 import signal
-import sys
 import threading
 import time
 
@@ -22,24 +21,26 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are another thing there")
-def test_an_interrupted_run_goes_on(tmp_path):
-    data = draw(tmp_path / "data", {"train": 60})
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed kernel"])
+def test_an_interrupted_run_goes_on(tmp_path, how):
+    data = draw(tmp_path / "data", {"train": 20})
     # A base that takes its time.
     options = {**BASE, "backbone": "vgg16", "image_size": 96, "batch_size": 1}
     features = tmp_path / "features"
     child = python(EXTRACT, data, features)
     assert child.stdout.readline() == "ready\n"
     rows_at_work(features, child)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(how)
     out, err = child.communicate(timeout=60)
-    assert child.returncode == 7 and out == "interrupted\n", (child.returncode, out, err)
+    expected = (7, "interrupted\n") if how == signal.SIGINT else (-how, "")
+    assert (child.returncode, out) == expected, err
     with pytest.raises(fc.CacheError):
         fc.open(features)["train"]
     seen = []
     go_on(data, features, options, seen)
     done_before = next(number for kind, number in seen if kind == "start")
-    assert 0 < done_before < 120, "some rows were kept"
+    # A kill takes what was not yet on the disk.
+    assert (1 if how == signal.SIGINT else 0) <= done_before < 40
     whole = fc.extract(data, tmp_path / "whole", progress=False, **options)["train"]
     assert fc.open(features)["train"].X.tobytes() == whole.X.tobytes()
 
@@ -61,6 +62,24 @@ def rows_at_work(features, child):
             return
         time.sleep(0.01)
     pytest.fail(f"no rows: {child.communicate()}")
+
+
+def test_a_disk_that_is_full(data, tmp_path):
+    code = """
+import resource, sys, feature_cache as fc
+limit = 4096
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    fc.extract(sys.argv[1], sys.argv[2], "mobilenet-0.25", weights="random:1", image_size=32, precision="highest", progress=False)
+except fc.CacheError as error:
+    print(error.message)
+    sys.exit(7)
+"""
+    child = python(code, data, tmp_path / "features")
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 7 and "File too large" in out, (out, err)
+    whole = fc.extract(data, tmp_path / "features", progress=False, **BASE)
+    assert len(whole["train"]) == 16
 
 
 def test_a_training_that_is_interrupted_writes_no_head(features, tmp_path):
