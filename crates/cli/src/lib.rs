@@ -8,6 +8,7 @@ pub mod cache_tool;
 mod choices;
 mod compare;
 mod console;
+mod export;
 pub mod extract;
 mod failure;
 pub mod fit_head;
