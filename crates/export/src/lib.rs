@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod keras;
 mod model;
 
 pub use error::ExportError;

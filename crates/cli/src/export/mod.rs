@@ -36,9 +36,10 @@ fn run(args: &ExportArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(args: &ExportArgs, _model: &Model) -> Result<()> {
+fn write(args: &ExportArgs, model: &Model) -> Result<()> {
     match args.format {
-        Format::Keras | Format::Onnx | Format::Web => {
+        Format::Keras => Ok(export::keras::write(model, &args.output)?),
+        Format::Onnx | Format::Web => {
             Err(hinted(format!("format {} is not there yet", args.format), "use another --format"))
         }
     }
