@@ -8,6 +8,7 @@
 
 mod error;
 mod model;
+pub mod onnx;
 
 pub use error::ExportError;
 pub use model::{BaseOrigin, Model, Part, Remark};
