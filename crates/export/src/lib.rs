@@ -9,6 +9,7 @@
 mod error;
 pub mod keras;
 mod model;
+pub mod onnx;
 
 pub use error::ExportError;
 pub use model::{BaseOrigin, Model, Part, Remark};

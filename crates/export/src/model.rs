@@ -1,6 +1,6 @@
 //! What is written, whatever the format.
 
-use graph::{Graph, Op, ParamSpec, Shape};
+use graph::{Activation, Graph, Op, ParamSpec, Shape};
 use images::LoadSpec;
 use std::fmt;
 
@@ -121,6 +121,16 @@ impl Model {
         let shape = self.graph.output_shape([height, width])?;
         if self.classes.len() < 2 || shape != (Shape::Vector { len: outputs }) {
             return wrong(format!("{outputs} outputs"), format!("an output of {shape}"));
+        }
+        let activation = match self.graph.output().op {
+            Op::Dense(dense) => dense.activation,
+            Op::Act(activation) => Some(activation),
+            _ => None,
+        };
+        let expected = if outputs == 1 { Activation::Sigmoid } else { Activation::Softmax };
+        if activation != Some(expected) {
+            let last = &self.graph.output().name;
+            return wrong(format!("a {expected:?} at the end"), format!("the layer '{last}'"));
         }
         Ok(())
     }

@@ -3,8 +3,10 @@
 mod args;
 
 use anyhow::Result;
-use export::Model;
+use export::{Model, onnx};
 use pipeline::WeightsSearch;
+use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::console::Console;
@@ -32,15 +34,60 @@ fn run(args: &ExportArgs) -> Result<ExitCode> {
     for remark in &model.remarks {
         console.warn(remark.to_string());
     }
-    write(args, &model)?;
+    let files = write(args, &model)?;
+    let files: Vec<(String, u64)> = files
+        .iter()
+        .map(|file| {
+            let bytes = std::fs::metadata(file).map_or(0, |meta| meta.len());
+            (images::display_name(file), bytes)
+        })
+        .collect();
+    console.say(described(&model))?;
+    for (file, bytes) in &files {
+        console.say(format!("wrote {file} ({})", indicatif::DecimalBytes(*bytes)))?;
+    }
+    console.json(&result(args, &model, &files))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(args: &ExportArgs, model: &Model) -> Result<()> {
+/// Writes the files and names them, the one to open first.
+fn write(args: &ExportArgs, model: &Model) -> Result<Vec<PathBuf>> {
     match args.format {
-        Format::Keras => Ok(export::keras::write(model, &args.output)?),
-        Format::Onnx | Format::Web => {
+        Format::Onnx => {
+            let options = onnx::Options::default();
+            let written = onnx::write(model, &args.output, &options);
+            Ok(written.map_err(pipeline::Error::from)?)
+        }
+        Format::Keras => {
+            export::keras::write(model, &args.output).map_err(pipeline::Error::from)?;
+            Ok(vec![args.output.clone()])
+        }
+        Format::Web => {
             Err(hinted(format!("format {} is not there yet", args.format), "use another --format"))
         }
     }
+}
+
+/// What goes in and comes out, in a line.
+fn described(model: &Model) -> String {
+    let classes = model.classes.join(", ");
+    let axes = util::shape(&model.input_axes);
+    match model.pixels {
+        Some(_) => format!("pixels {axes}, RGB, 0 to 255, to the probabilities of {classes}"),
+        None => format!("features {axes} to the probabilities of {classes}"),
+    }
+}
+
+fn result(args: &ExportArgs, model: &Model, files: &[(String, u64)]) -> Value {
+    let files: Vec<Value> =
+        files.iter().map(|(file, bytes)| json!({ "file": file, "bytes": bytes })).collect();
+    let remarks: Vec<String> = model.remarks.iter().map(ToString::to_string).collect();
+    json!({
+        "format": args.format.name(),
+        "part": args.part.name(),
+        "input_shape": model.input_axes,
+        "classes": model.classes,
+        "files": files,
+        "remarks": remarks,
+    })
 }
