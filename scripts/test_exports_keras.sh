@@ -40,7 +40,7 @@ read -ra pythons <<<"${PYTHONS-}"
 if [[ ${#pythons[@]} -eq 0 ]]; then
   for version in "${versions[@]}"; do
     venv=$work/venv-${#pythons[@]}
-    read -ra packages <<<"$version h5py"
+    read -ra packages <<<"$version h5py safetensors"
     if ! { "${PYTHON:-python3}" -m venv "$venv" && "$venv/bin/pip" install --quiet "${packages[@]}"; } >"$work/pip.log" 2>&1; then
       tail -n 5 "$work/pip.log" >&2
       if [[ -n ${CI-} ]]; then

@@ -1,6 +1,6 @@
 """Keras loads what `feature-cache export --format keras` writes, and predicts what `predict` predicts.
 
-usage: check_keras.py make BIN WORK [MODEL...]     draws pictures, trains, exports and predicts; needs numpy
+usage: check_keras.py make BIN WORK [MODEL...]     draws pictures, trains, exports and predicts; needs numpy, safetensors
        check_keras.py check WORK                   holds the installed Keras to that; needs keras with jax
 MODEL is a base, such as resnet50, or scratch, tuned, pooled. Pictures are PNGs of exactly the size that the model sees, so that
 resizing is not compared. `check` prints a line a file, then `N passed, M failed`.
@@ -22,6 +22,11 @@ sys.path[:0] = [str(ROOT / "tests" / "python")]
 
 # Probabilities are at most 1, and both sides compute in f32.
 TOLERANCE = 1e-6
+# Of a base's output, as part of its largest value.
+FEATURE_TOLERANCE = 1e-5
+# With random weights some bases make so much of a rounding that f32 itself is farther off. Then `predict` must be as near to what
+# Keras computes in f64 as Keras's own f32 is, but for this factor.
+AS_NEAR = 2
 CLASSES = {"train": 4, "validation": 3}
 PREPROCESS = {"vgg16": "caffe", "mobilenet": "tf"}
 # Base: side of the pictures. Even and odd sides pad differently.
@@ -145,22 +150,62 @@ def compare(model, inputs, expected):
     return np.max(np.abs(found - expected))
 
 
-def check(keras, path, inputs, expected):
+def outputs(keras, model, inputs, base):
+    """What the base in a whole model gives, and what the model does."""
+    ends = [model.outputs[0]]
+    if base:
+        names = [layer.name for layer in model.layers]
+        pooled = "global_average_pooling2d"
+        ends.insert(0, model.get_layer(pooled if pooled in names else base["layer"]).output)
+    found = keras.Model(model.inputs, ends).predict(inputs, verbose=0)
+    return [np.asarray(one, np.float64) for one in (found if isinstance(found, list) else [found])]
+
+
+def in_f64(keras, path):
+    """The model with all of its layers in f64."""
+    other = path.with_name("f64.tmp.keras")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, data.replace(b'"float32"', b'"float64"') if name == "config.json" else data)
+    try:
+        return keras.models.load_model(other)
+    finally:
+        other.unlink()
+
+
+def check(keras, path, inputs, expected, base):
+    """The largest difference of a probability, of a feature, and a remark."""
     model = keras.models.load_model(path)
     worst = compare(model, inputs, expected)
-    assert worst <= TOLERANCE, f"{worst:.2e} > {TOLERANCE}"
+    base = base if path.stem == "whole" else None
+    wanted, bounds, remark = [expected[:, 1:] if expected.shape[1] == 2 else expected], [TOLERANCE], ""
+    if base:
+        wanted.insert(0, np.load(path.parent / "features" / "validation_features.npy"))
+        bounds.insert(0, FEATURE_TOLERANCE * np.max(np.abs(wanted[0])))
+    found = outputs(keras, model, inputs, base)
+    wanted = [one.reshape(other.shape) for one, other in zip(wanted, found)]
+    largest = lambda a, b: [np.max(np.abs(x - y)) for x, y in zip(a, b)]  # noqa: E731
+    differences = largest(found, wanted)
+    if any(one > bound for one, bound in zip(differences, bounds)):
+        exact = outputs(keras, in_f64(keras, path), inputs.astype(np.float64), base)
+        theirs, ours = largest(found, exact), largest(wanted, exact)
+        remark = f"to f64: predict {ours[-1]:.1e}, Keras {theirs[-1]:.1e}"
+        for own, other, bound in zip(ours, theirs, bounds):
+            assert own <= max(bound, AS_NEAR * other), f"{own:.2e} > {bound:.2e}, and Keras is at {other:.2e}"
+    of_features = differences[0] / np.max(np.abs(wanted[0])) if base else 0.0
     # Training goes on: the weights of the head change, those of the base do not.
     classes = expected.shape[1]
     loss = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
     model.compile(optimizer=keras.optimizers.RMSprop(1e-3), loss=loss, metrics=["accuracy"])
-    values = lambda variables: [np.array(variable) for variable in variables]  # noqa: E731
-    before, frozen = values(model.trainable_variables), values(model.non_trainable_variables)
+    before = [np.array(variable) for variable in model.trainable_variables]
+    frozen = [np.array(variable) for variable in model.non_trainable_variables]
     labels = np.arange(len(inputs)) % classes
     history = model.fit(inputs, labels, batch_size=len(inputs), epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][0])
-    after = values(model.trainable_variables)
+    after = [np.array(variable) for variable in model.trainable_variables]
     assert any(np.any(a != b) for a, b in zip(before, after)), "fit changed no weight"
-    if path.name == "whole.keras" and path.parent.name != "scratch":
+    if base:
         for variable, old in zip(model.non_trainable_variables, frozen):
             # The state of dropout's generator moves.
             assert "seed" in variable.path or np.array_equal(np.array(variable), old), f"{variable.path} moved"
@@ -170,11 +215,12 @@ def check(keras, path, inputs, expected):
     again = keras.models.load_model(saved)
     saved.unlink()
     assert np.array_equal(np.asarray(again.predict(inputs, verbose=0)), trained), "saved and loaded, it predicts otherwise"
-    return worst
+    return worst, of_features, remark
 
 
 def check_all(work):
     os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ["JAX_ENABLE_X64"] = "1"
     import keras
 
     print(f"keras {keras.__version__}, {keras.backend.backend()}")
@@ -183,15 +229,17 @@ def check_all(work):
         folder = path.parent
         expected = np.load(folder / "probabilities.npy")
         stored = json.loads(zipfile.ZipFile(path).read("metadata.json"))
-        assert len(stored["feature_cache"]["classes"]) == expected.shape[1]
+        stored = stored["feature_cache"]
+        assert len(stored["classes"]) == expected.shape[1]
         if path.stem == "whole":
             inputs = np.load(folder / "pixels.npy")
         else:
             inputs = np.load(folder / "features" / "validation_features.npy")
         start = time.time()
         try:
-            worst = check(keras, path, inputs, expected)
-            print(f"ok   {folder.name:22} {path.stem:6} {worst:.1e}  {time.time() - start:.0f} s", flush=True)
+            worst, of_features, remark = check(keras, path, inputs, expected, stored["base"])
+            told = f"{worst:.1e} features {of_features:.1e} {remark}"
+            print(f"ok   {folder.name:22} {path.stem:6} {told}  {time.time() - start:.0f} s", flush=True)
             passed += 1
         except Exception:
             traceback.print_exc(limit=-3)
