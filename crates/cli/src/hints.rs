@@ -93,6 +93,7 @@ fn of_pipeline(error: &Error) -> Option<String> {
         Error::Report(ReportError::NoPredictions { .. }) => {
             "run fit-head on features with that split, or give another one with --split"
         }
+        Error::NoFeatures { .. } => "leave out --part head",
         Error::NoTemperature => {
             "leave out --calibrated, or run fit-head again on features with a validation split (fit-head says why one gives no temperature)"
         }

@@ -10,6 +10,7 @@ mod choices;
 mod compare;
 mod console;
 pub mod embed;
+mod export;
 pub mod extract;
 mod failure;
 pub mod fit_head;

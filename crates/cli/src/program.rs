@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use crate::cache_tool::{self, CacheArgs};
 use crate::compare::{self, CompareArgs};
 use crate::console::{out_bytes, parse_with};
+use crate::export::{self, ExportArgs};
 use crate::extract::{self, ExtractArgs};
 use crate::failure::exit_with;
 use crate::fit_head::{self, FitArgs};
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     FitHead(FitArgs),
     Train(Box<TrainArgs>),
     Predict(PredictArgs),
+    Export(ExportArgs),
     Cache(CacheArgs),
     Compare(CompareArgs),
     Completions(CompletionsArgs),
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::FitHead(args) => fit_head::execute(&args),
         Command::Train(args) => train::execute(&args),
         Command::Predict(args) => predict::execute(&args),
+        Command::Export(args) => export::execute(&args),
         Command::Cache(args) => cache_tool::execute(args),
         Command::Compare(args) => compare::execute(&args),
         Command::Completions(args) => exit_with(|| completions(args.shell)),
@@ -143,7 +146,9 @@ mod tests {
 
     #[test]
     fn each_command_says_how_it_is_used() {
-        for name in ["extract", "fit-head", "train", "predict", "compare", "completions", "man"] {
+        for name in
+            ["extract", "fit-head", "train", "predict", "export", "compare", "completions", "man"]
+        {
             let all = command();
             let one = all.find_subcommand(name).unwrap();
             assert!(one.get_about().is_some(), "{name}");

@@ -84,8 +84,8 @@ impl Builder {
     }
 }
 
-/// `MaxPooling2D` as `max_pooling2d`, `ReLU` as `re_lu`.
-fn snake_case(class: &str) -> String {
+/// Keras's name for a layer of a class that nobody named: `MaxPooling2D` as `max_pooling2d`, `ReLU` as `re_lu`.
+pub fn snake_case(class: &str) -> String {
     let mut name = String::with_capacity(class.len() + 4);
     let mut before: Option<char> = None;
     let mut letters = class.chars().peekable();

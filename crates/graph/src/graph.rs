@@ -36,7 +36,7 @@ impl Graph {
     /// # Errors
     /// [`GraphError::DuplicateName`], [`GraphError::Inputs`].
     pub(crate) fn new(nodes: &[Node], output: usize) -> Result<Self, GraphError> {
-        let order = order::layers(nodes, output);
+        let order = order::layer_order(|position| nodes[position].inputs.as_slice(), output);
         let mut position = vec![0; nodes.len()];
         for (new, &old) in order.iter().enumerate() {
             position[old] = new;

@@ -39,10 +39,11 @@ mod split;
 mod summary;
 
 pub use self::graph::{Graph, Node};
-pub use builder::{Builder, NodeId};
+pub use builder::{Builder, NodeId, snake_case};
 pub use conv::{Conv, Depthwise, Separable};
 pub use error::GraphError;
 pub use op::{Activation, Dense, Norm, Op, Pad};
+pub use order::layer_order;
 pub use padding::{Padding, Window};
 pub use params::{ParamSpec, Role};
 pub use pool::{Pool, PoolKind};

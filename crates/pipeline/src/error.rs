@@ -119,6 +119,15 @@ pub enum Error {
         /// Expected and found.
         detail: String,
     },
+    /// The features of a network that takes pixels: there are none.
+    #[error("model '{}' takes pixels: it has no part that takes features", .path.display())]
+    NoFeatures {
+        /// The model's folder.
+        path: PathBuf,
+    },
+    /// A model can't be written for another program.
+    #[error(transparent)]
+    Export(#[from] ::export::ExportError),
     /// A model to start from can't be read.
     #[error("model '{}' to start from: {source}", .path.display())]
     StartModel {
@@ -474,6 +483,8 @@ impl Hint for Error {
             Self::Split { source, .. } | Self::HeadFeatures { source, .. } => return source.hint(),
             Self::Weights { source, .. } => return source.hint(),
             Self::Report(e) => return e.hint(),
+            Self::Export(e) => return e.hint(),
+            Self::NoFeatures { .. } => "export the whole model",
             Self::Pictures { .. } => {
                 "give the folder that the features were extracted from, or none"
             }

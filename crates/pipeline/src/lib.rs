@@ -5,7 +5,7 @@
 //! [`RowMaker`] gives rows without a cache, and
 //! [`compare::compare`] puts trained models side by side. [`Recipe`] is everything that decides a row's bits: the cache stores
 //! it, a head keeps it, and [`FeatureSource`] makes the same extractor of it again. [`shared_pictures()`] finds what two
-//! splits share; [`folder`] checks and joins what was extracted. A caller follows a command through [`Progress`].
+//! splits share; [`folder`] checks and joins what was extracted; [`export::model`] makes a head ready for other programs. A caller follows a command through [`Progress`].
 //!
 //! It is not a program: it knows no flags and prints nothing.
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@
 mod batches;
 pub mod compare;
 mod error;
+pub mod export;
 pub mod extract;
 mod feature_source;
 pub mod fit;

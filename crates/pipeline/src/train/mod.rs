@@ -10,6 +10,7 @@ mod save;
 mod start;
 
 pub use lesson::lesson_network;
+pub(crate) use network::keras_values;
 pub use network::{Counts, Network};
 pub use on_pictures::{Architecture, PictureOutcome, PictureTraining, TrainOptions};
 pub use on_rows::RowTraining;

@@ -165,7 +165,7 @@ impl Network {
 }
 
 /// The values of a parameter in Keras's layout, with dense layers for maps that are flattened pixel by pixel.
-fn keras_values(weights: &Weights, node: &str, role: Role) -> Option<Vec<f32>> {
+pub(crate) fn keras_values(weights: &Weights, node: &str, role: Role) -> Option<Vec<f32>> {
     let shape = &weights.get(node, role)?.shape;
     let values = weights.nhwc_values(node, role)?;
     // (out, in, height, width) or (out, in): taps first, then inputs, then outputs.
