@@ -9,6 +9,7 @@
 mod error;
 mod model;
 pub mod onnx;
+pub mod web;
 
 pub use error::ExportError;
 pub use model::{BaseOrigin, Model, Part, Remark};

@@ -135,7 +135,7 @@ fn model(graph: Graph, size: [usize; 2], classes: usize) -> Model {
 }
 
 /// As many kinds of layers as fit, from pixels of 8×6.
-fn pixels() -> Model {
+pub(crate) fn pixels() -> Model {
     let mut builder = Builder::new();
     // A name that the input has as well, and one of the output.
     let x = builder.input("pixels", 3);
@@ -170,7 +170,7 @@ fn pixels() -> Model {
 }
 
 /// Features of these axes, pooled or not, and two classes.
-fn features(axes: &[usize]) -> Model {
+pub(crate) fn features(axes: &[usize]) -> Model {
     let mut builder = Builder::new();
     let x = builder.input("features", axes[axes.len() - 1]);
     let x = builder.add("flatten", Op::Flatten, &[x]);
@@ -182,7 +182,7 @@ fn features(axes: &[usize]) -> Model {
 
 fn written(model: &Model, dir: &Path, limit: u64) -> Vec<u8> {
     let path = dir.join("model.onnx");
-    let files = write(model, &path, &Options { largest_file: limit }).unwrap();
+    let files = write(model, &path, &Options { largest_file: limit, with_resize: false }).unwrap();
     assert_eq!(files[0], path);
     fs::read(path).unwrap()
 }
