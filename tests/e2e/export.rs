@@ -58,6 +58,19 @@ fn the_same_model_is_the_same_file_and_replaces_another() {
 }
 
 #[test]
+fn pictures_of_any_size_and_weights_beside() {
+    let (root, it) = (temp(), shared());
+    let path = root.path().join("model.onnx");
+    let tool = export(&it.head, "onnx", &path).flags("--with-resize --external-data");
+    tool.run().exits(0).says(&["a picture of any size", "model.onnx.data (5"]);
+    assert!(holds(&path, "vertical_first") && holds(&path, "resize/columns/weight_sum"));
+    assert!(fs::metadata(&path).unwrap().len() < 100_000);
+    let tool = export(&it.head, "onnx", &path).flags("--with-resize --part head");
+    tool.run().refuses(&["--with-resize is for whole models"]);
+    export(&it.head, "web", &path).flags("--external-data").run().refuses(&["for ONNX alone"]);
+}
+
+#[test]
 fn networks_on_pixels_are_whole_only() {
     let root = temp();
     let (data, model) = (root.path().join("data"), root.path().join("model"));
@@ -84,6 +97,8 @@ fn what_differs_from_predict_is_said() {
     let path = root.path().join("model.onnx");
     let run = export(&head, "onnx", &path).run().exits(0);
     run.complains(&["warning: predict rounds the features to f16", "fractions of levels"]);
+    let resized = export(&head, "onnx", &path).flags("--with-resize").run();
+    resized.refuses(&["bilinear, bicubic or lanczos, found tf-bilinear", "--with-resize"]);
     assert!(holds(&path, "global_average_pooling2d"));
     // Rows of the cache are what they are.
     let alone = export(&head, "onnx", &path).flags("--part head").run().exits(0);

@@ -8,6 +8,8 @@ const { pathToFileURL } = require('url');
 
 // f32 sums in another order, of the same pixels.
 const SAME_PIXELS = 1e-6;
+// The same where features come from random weights: they are large, and their last digit is magnified.
+const RANDOM_WEIGHTS = 1e-5;
 // One level in some of the pixels.
 const OTHER_DECODER = 0.05;
 
@@ -116,7 +118,7 @@ async function compare(page, all, say) {
     console.log(`too large, served: ${await large.textContent('#status')}`);
     const served = await compare(large, expected('large.json').filter(([path]) => path.endsWith('.png')).slice(0, 3), false);
     console.log(`worst of the served model: ${served['.png']?.toExponential(1)}`);
-    if (!(served['.png'] <= SAME_PIXELS)) failures.push(`served: ${served['.png']}`);
+    if (!(served['.png'] <= RANDOM_WEIGHTS)) failures.push(`served: ${served['.png']}`);
   } finally {
     await browser.close();
   }

@@ -3,10 +3,11 @@
 usage: check_resize.py BIN WORK
 
 One head on each filter's features; pictures of many sizes, wide and tall, larger and smaller. The graph's resized levels are
-held to Pillow's, and its probabilities to predict's.
+held to Pillow's, and its probabilities to predict's. Where there is node, the page's own resizing too.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,36 @@ def with_openvino(model, path):
     return predict
 
 
+def check_page(pictures):
+    """What the page's JavaScript makes of the same pictures; all that failed."""
+    if shutil.which("node") is None:
+        print("page: not checked without node")
+        return []
+    source = Path(__file__).parents[2] / "crates/export/src/web/resize.js"
+    script = source.read_text() + """
+    const chunks = [];
+    process.stdin.on('data', (chunk) => chunks.push(chunk)).on('end', () => {
+      const [width, height, toWidth, toHeight] = process.argv.slice(1, 5).map(Number);
+      const data = new Uint8Array(Buffer.concat(chunks));
+      process.stdout.write(resize(data, width, height, toWidth, toHeight, process.argv[5]));
+    });
+    """
+    failed = []
+    for name, filter in {**FILTERS, "nearest": Image.NEAREST}.items():
+        levels = off = most = 0
+        for path in sorted(pictures.iterdir()):
+            picture = Image.open(path)
+            command = ["node", "-e", script, *map(str, [*picture.size, *SIZE]), name]
+            done = subprocess.run(command, input=picture.tobytes(), capture_output=True, check=True)
+            found = np.frombuffer(done.stdout, np.uint8).astype(np.int32)
+            difference = np.abs(found - np.asarray(picture.resize(SIZE, filter), dtype=np.int32).ravel())
+            levels, off, most = levels + difference.size, off + int((difference > 0).sum()), max(most, int(difference.max()))
+        print(f"{name:10}{'the page':14}{levels:9}{off:7}{most:6}", flush=True)
+        if off:
+            failed.append(f"{name} in the page")
+    return failed
+
+
 def main():
     bin, work = (Path(arg).resolve() for arg in sys.argv[1:3])
     random = np.random.default_rng(7)
@@ -61,7 +92,7 @@ def main():
                 path = data / split / f"class{label}" / f"{i}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(random.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(path)
-    pictures.mkdir()
+    pictures.mkdir(parents=True)
     for width, height in SIZES:
         # Noise, black and white too: overshoots of the filters must be cut off.
         levels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -99,6 +130,7 @@ def main():
                     failed.append(f"{name} in {engine}")
             elif off or worst > TOLERANCE:
                 failed.append(f"{name} in {engine}")
+    failed += check_page(pictures)
     if failed:
         raise SystemExit(f"expected Pillow's levels and predict's probabilities, not so: {', '.join(failed)}")
 

@@ -42,6 +42,9 @@ pub(crate) struct ExportArgs {
     /// tf-bilinear.
     #[arg(long)]
     pub(crate) with_resize: bool,
+    /// For onnx: the weights go to a file of their own beside it, FILE.data. Above 2 GB they always do.
+    #[arg(long)]
+    pub(crate) external_data: bool,
     /// For web: the folder of the npm package onnxruntime-web, which runs the model in the browser and is copied. Its version and
     /// how to get it is said where it is left out.
     #[arg(long, value_name = "DIR")]

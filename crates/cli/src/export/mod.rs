@@ -29,6 +29,9 @@ fn run(args: &ExportArgs) -> Result<ExitCode> {
             "leave it out: a page resizes by itself, other formats take pictures of one size",
         ));
     }
+    if args.external_data && args.format != Format::Onnx {
+        return Err(hinted("--external-data is for ONNX alone", "leave it out"));
+    }
     let transfer = Transfer::new(console);
     let search = WeightsSearch {
         models_dir: &args.models,
@@ -60,8 +63,11 @@ fn run(args: &ExportArgs) -> Result<ExitCode> {
 fn write(args: &ExportArgs, model: &Model) -> Result<Vec<PathBuf>> {
     match args.format {
         Format::Onnx => {
-            let options =
-                onnx::Options { with_resize: args.with_resize, ..onnx::Options::default() };
+            let usual = onnx::Options::default();
+            let options = onnx::Options {
+                with_resize: args.with_resize,
+                largest_file: if args.external_data { 0 } else { usual.largest_file },
+            };
             let written = onnx::write(model, &args.output, &options);
             Ok(written.map_err(pipeline::Error::from)?)
         }

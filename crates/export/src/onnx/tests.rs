@@ -332,6 +332,52 @@ fn large_constants_go_to_a_second_file() {
 }
 
 #[test]
+fn resizing_has_both_orders_of_the_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.onnx");
+    let options = Options { with_resize: true, ..Options::default() };
+    let mut model = pixels();
+    let filters = [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos];
+    for interpolation in filters {
+        model.pixels = model.pixels.map(|spec| LoadSpec { interpolation, ..spec });
+        write(&model, &path, &options).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let graph = graph_of(&bytes);
+        let mut made: Vec<String> = vec!["pixels".to_owned()];
+        made.extend(messages(graph, 5).iter().map(|c| texts(c, 8).concat()));
+        for (operator, name, inputs, output) in nodes(graph) {
+            assert!(inputs.iter().all(|input| made.contains(input)), "{name}: {inputs:?}");
+            assert!(!made.contains(&output), "{output}");
+            made.push(output);
+            if operator != "If" {
+                continue;
+            }
+            // In each branch both passes, in its order, on what is made outside.
+            for (branch, first) in [("then_branch", "vertical"), ("else_branch", "horizontal")] {
+                let inner = messages(attribute(graph, "resize", branch), 6)[0];
+                let mut known = made.clone();
+                for (_, name, inputs, output) in nodes(inner) {
+                    assert!(inputs.iter().all(|input| known.contains(input)), "{name}");
+                    known.push(output);
+                }
+                let products = nodes(inner).into_iter().filter(|(o, ..)| o == "MatMul");
+                let products: Vec<String> = products.map(|(_, name, ..)| name).collect();
+                assert_eq!(products.len(), 6);
+                assert!(products[0].contains(first), "{products:?}");
+                assert_eq!(known.last(), Some(&texts(messages(inner, 12)[0], 1).concat()));
+            }
+        }
+    }
+    for interpolation in [Interpolation::Nearest, Interpolation::TfBilinear] {
+        model.pixels = model.pixels.map(|spec| LoadSpec { interpolation, ..spec });
+        let error = write(&model, &path, &options).unwrap_err();
+        assert!(matches!(error, ExportError::Resize { .. }), "{error}");
+    }
+    // Features are not resized.
+    write(&features(&[6]), &path, &options).unwrap();
+}
+
+#[test]
 fn what_onnx_does_not_have_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let mut builder = Builder::new();
