@@ -24,6 +24,8 @@ const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const RESIZE: &str = include_str!("resize.js");
+/// Of the runtime.
+const LICENSE: &str = include_str!("runtime_license.txt");
 
 /// How a page is written.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +67,7 @@ pub fn write(model: &Model, folder: &Path, options: &Options<'_>) -> Result<Page
         written.map_err(ExportError::io(&path))
     };
     let base64 = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+    write("runtime/LICENSE.txt", &[LICENSE.as_bytes()])?;
     write("runtime/ort.wasm.min.js", &[&runtime.script])?;
     let module = embed(&json!(runtime.module));
     let wasm = base64(&runtime.wasm);
@@ -83,14 +86,12 @@ pub fn write(model: &Model, folder: &Path, options: &Options<'_>) -> Result<Page
             b"\";\n",
         ],
     )?;
-    let (kept, gone) =
-        if embedded { ("model.js", "model.onnx") } else { ("model.onnx", "model.js") };
     match embedded {
         true => {
             let text = base64(&bytes);
-            write(kept, &[b"window.modelBytes = \"", text.as_bytes(), b"\";\n"])?;
+            write("model.js", &[b"window.modelBytes = \"", text.as_bytes(), b"\";\n"])?;
         }
-        false => write(kept, &[&bytes])?,
+        false => write("model.onnx", &[&bytes])?,
     }
     let config = json!({
         "classes": model.classes,
@@ -100,8 +101,6 @@ pub fn write(model: &Model, folder: &Path, options: &Options<'_>) -> Result<Page
         "embedded": embedded,
     });
     write("index.html", &[page(model, &config, embedded).as_bytes()])?;
-    // Of an earlier export, and as large.
-    let _ = fs::remove_file(folder.join(gone));
     files.rotate_right(1);
     Ok(Page { files, works_as_file: embedded })
 }
