@@ -59,12 +59,20 @@ for class in cats dogs; do
   find "$photos/test/$class" -type f | LC_ALL=C sort | sed -n 1,5p | xargs -I{} cp {} "$work/pictures"
 done
 # The same pixels without loss.
-"${PYTHON:-python3}" - "$work/pictures" <<'SCRIPT'
+"${PYTHON:-python3}" - "$work/pictures" "$work/turned.jpg" <<'SCRIPT'
 import sys
 from pathlib import Path
 from PIL import Image
 for path in list(Path(sys.argv[1]).iterdir()):
     Image.open(path).convert("RGB").save(path.with_suffix(".png"))
+# Of the first one, the same file with a note that it is to be turned, which training and predict ignore.
+first = min(Path(sys.argv[1]).glob("*.jpg"))
+exif = Image.Exif()
+exif[0x112] = 6
+exif = exif.tobytes()
+jpeg = first.read_bytes()
+segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+Path(sys.argv[2]).write_bytes(jpeg[:2] + segment + jpeg[2:])
 SCRIPT
 
 "$bin/extract" --data "$work/data" --features "$work/features" --quiet ${EXTRACT_FLAGS-}

@@ -75,6 +75,11 @@ async function compare(page, all, say) {
     const jpeg = Math.max(...Object.entries(worst).filter(([kind]) => kind !== '.png').map(([, difference]) => difference));
     if (!(jpeg <= OTHER_DECODER)) failures.push(`JPEG: ${jpeg}`);
 
+    // A note in the file that it is to be turned is ignored, as predict does.
+    const [[plain]] = all.filter(([path]) => path.endsWith('.jpg'));
+    const both = [await probabilities(page, plain), await probabilities(page, `${work}/turned.jpg`)];
+    if (JSON.stringify(both[0]) !== JSON.stringify(both[1])) failures.push(`turned by its metadata: ${JSON.stringify(both)}`);
+
     // As people do it: choose files, look at the list.
     const chosen = all.slice(0, 4).map(([path]) => path);
     await page.setInputFiles('#choose', chosen);

@@ -43,9 +43,26 @@ async function load() {
   return ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
 }
 
+// A JPEG without its Exif segments, by which browsers turn pictures whatever they are asked. The model was trained without that.
+async function unturned(file) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return file;
+  const kept = [bytes.subarray(0, 2)];
+  let at = 2;
+  // Segments up to the start of the picture's data.
+  while (at + 4 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda) {
+    const end = at + 2 + bytes[at + 2] * 256 + bytes[at + 3];
+    const isExif = bytes[at + 1] === 0xe1 && String.fromCharCode(...bytes.subarray(at + 4, at + 8)) === 'Exif';
+    if (!isExif) kept.push(bytes.subarray(at, end));
+    at = end;
+  }
+  kept.push(bytes.subarray(at));
+  return new Blob(kept, { type: 'image/jpeg' });
+}
+
 // The picture's own pixels, (height, width, 3): no colour profile, no rotation by metadata, as in training.
 async function pixelsOf(file) {
-  const bitmap = await createImageBitmap(file, {
+  const bitmap = await createImageBitmap(await unturned(file), {
     colorSpaceConversion: 'none', premultiplyAlpha: 'none', imageOrientation: 'none',
   });
   const { width, height } = bitmap;
