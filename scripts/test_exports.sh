@@ -7,7 +7,8 @@ usage() {
 usage: scripts/test_exports.sh [--quick | CASE...]
 
 Trains small models on drawn pictures with the built binaries, on every base with random weights, exports them as ONNX, and
-holds what ONNX Runtime and OpenVINO compute to predict's own probabilities. Prints the worst difference of each.
+holds what ONNX Runtime and OpenVINO compute to predict's own probabilities. Prints the worst difference of each. Without
+arguments then also what --with-resize makes of pictures of many sizes, to Pillow's own levels.
 
   --quick     four models instead of all
   CASE        these, such as resnet50 or 'pooled avg'
@@ -50,4 +51,7 @@ if ! "$venv/bin/python" -c 'import numpy, onnx, onnxruntime, openvino, PIL' 2>/d
 fi
 
 export PYTHONDONTWRITEBYTECODE=1
-"$venv/bin/python" tests/exports/check_onnx.py "$bin" "$work" "$@"
+"$venv/bin/python" tests/exports/check_onnx.py "$bin" "$work/models" "$@"
+if [[ $# -eq 0 ]]; then
+  "$venv/bin/python" tests/exports/check_resize.py "$bin" "$work/resize"
+fi

@@ -10,6 +10,7 @@ mod cache_tool;
 mod calibration;
 mod compare;
 mod drawing;
+mod export;
 mod export_keras;
 mod extract;
 mod faults;

@@ -2,6 +2,7 @@
 
 use backbone::{BaseError, EngineError, ExtractorError, KernelError};
 use cache::CacheError;
+use export::ExportError;
 use images::ScanError;
 use pipeline::{Error, MemoryUse};
 use report::ReportError;
@@ -93,6 +94,7 @@ fn of_pipeline(error: &Error) -> Option<String> {
         Error::Report(ReportError::NoPredictions { .. }) => {
             "run fit-head on features with that split, or give another one with --split"
         }
+        Error::Export(e) => return of_export(e),
         Error::NoFeatures { .. } => "leave out --part head",
         Error::NoTemperature => {
             "leave out --calibrated, or run fit-head again on features with a validation split (fit-head says why one gives no temperature)"
@@ -165,6 +167,24 @@ fn of_table(error: &TableError) -> Option<String> {
         ),
         other => other.hint(),
     }
+}
+
+fn of_export(error: &ExportError) -> Option<String> {
+    let text = match error {
+        ExportError::Resize { .. } => {
+            "leave out --with-resize, and resize pictures before they go in: the file says how"
+        }
+        ExportError::NoPixels => "leave out --part head",
+        ExportError::Runtime { .. } => {
+            return error.hint().map(|hint| format!("{hint}; then give it with --runtime package"));
+        }
+        ExportError::Io { .. } => {
+            return error.hint().map(|hint| format!("{hint}, with --output"));
+        }
+        ExportError::Layer { .. } => "give another --format",
+        other => return other.hint(),
+    };
+    Some(text.to_owned())
 }
 
 fn of_weights(error: &WeightsError) -> Option<String> {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use util::Hint;
 
+use crate::web::{PACKAGE, VERSION};
+
 /// Why a model can't be written.
 #[derive(Debug, Error)]
 pub enum ExportError {
@@ -28,6 +30,33 @@ pub enum ExportError {
         format: &'static str,
         /// What the layer asks for.
         what: String,
+    },
+    /// The head alone, where pixels are needed.
+    #[error("a page takes pictures: expected the whole model, found its head alone")]
+    NoPixels,
+    /// A filter that no graph has here.
+    #[error("resizing in the graph: expected bilinear, bicubic or lanczos, found {filter}")]
+    Resize {
+        /// Its name.
+        filter: &'static str,
+    },
+    /// More than a browser can load.
+    #[error("a page's model: expected at most {} of weights, found {}", util::gib(*.limit), util::gib(*.bytes))]
+    TooLarge {
+        /// Bytes of the weights.
+        bytes: u64,
+        /// How many at most.
+        limit: u64,
+    },
+    /// The program that runs models in the browser is not the one that is known here.
+    #[error("'{}': expected {expected}, found {found}", .path.display())]
+    Runtime {
+        /// Its file.
+        path: PathBuf,
+        /// Version and digest.
+        expected: String,
+        /// What there is.
+        found: String,
     },
     /// The system refuses a file.
     #[error("cannot write '{}': {source}", .path.display())]
@@ -55,6 +84,14 @@ impl Hint for ExportError {
                 _ => "choose a place that you may write to",
             },
             Self::Layer { .. } => "choose another format",
+            Self::Resize { .. } => "resize pictures before they go in: the file says how",
+            Self::NoPixels => "export the whole model",
+            Self::TooLarge { .. } => "choose a smaller base, or pool its features",
+            Self::Runtime { .. } => {
+                return Some(format!(
+                    "get it with `npm pack {PACKAGE}@{VERSION}` and `tar -xzf {PACKAGE}-{VERSION}.tgz`, which makes the folder 'package'"
+                ));
+            }
             Self::Graph(_) | Self::Tensors { .. } => return None,
         };
         Some(text.to_owned())

@@ -10,6 +10,7 @@ mod error;
 pub mod keras;
 mod model;
 pub mod onnx;
+pub mod web;
 
 pub use error::ExportError;
 pub use model::{BaseOrigin, Model, Part, Remark};

@@ -67,6 +67,8 @@ pub struct BaseOrigin {
 pub enum Remark {
     /// Features were cached with 16 bits, and `predict` rounds them so.
     HalfFeatures,
+    /// Resized pictures had fractions of levels, and the model takes whole ones.
+    Fractions,
     /// The base was run with less than full precision.
     Precision(String),
 }
@@ -76,6 +78,9 @@ impl fmt::Display for Remark {
         match self {
             Self::HalfFeatures => f.write_str(
                 "predict rounds the features to f16, as they were cached; the exported model does not: probabilities differ by up to about 0.001",
+            ),
+            Self::Fractions => f.write_str(
+                "predict resizes with tf-bilinear to fractions of levels; the exported model takes whole levels: probabilities differ a little",
             ),
             Self::Precision(name) => write!(
                 f,

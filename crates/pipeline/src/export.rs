@@ -4,7 +4,7 @@ use ::export::{BaseOrigin, Model, Part, Remark};
 use backbone::{Pooling, Precision};
 use cache::Dtype;
 use graph::{Activation, Builder, Dense, Graph, NodeId, Op, ParamSpec, PoolKind};
-use images::ImageSize;
+use images::{ImageSize, Interpolation};
 use std::collections::HashMap;
 use std::path::Path;
 use train::{Head, HeadManifest, SavedModel};
@@ -229,6 +229,9 @@ fn remarks(recipe: &Recipe) -> Vec<Remark> {
     let mut remarks = Vec::new();
     if recipe.dtype == Dtype::F16 {
         remarks.push(Remark::HalfFeatures);
+    }
+    if recipe.interpolation == Interpolation::TfBilinear {
+        remarks.push(Remark::Fractions);
     }
     if recipe.precision != Precision::Highest {
         remarks.push(Remark::Precision(recipe.precision.to_string()));

@@ -205,12 +205,6 @@ impl<'a> Case<'a> {
         let rows = |split| self.golden.labels(split, 2).len() as f64;
         let mut worst = 0.0_f64;
         assert_eq!(found.len(), self.history().len());
-        if is_full() {
-            // All at once: they take minutes.
-            for (found, keras) in found.iter().zip(self.history()) {
-                println!("{}: {found:?}\n    Keras {keras}", self.text("name"));
-            }
-        }
         for (found, keras) in found.iter().zip(self.history()) {
             let of = |what: &str| keras[what].as_f64().unwrap();
             let context =
@@ -280,6 +274,10 @@ fn history_and_weights_are_keras_s() {
         for isa in isas() {
             let mut net = case.net(isa);
             let history = case.train(&mut net);
+            // At full size, before anything is refused: they take minutes.
+            for (found, keras) in history.iter().zip(case.history()).filter(|_| is_full()) {
+                println!("{}: {found:?}\n    Keras {keras}", case.text("name"));
+            }
             let [loss, weight] =
                 [case.check_history(&history), f64::from(case.check_tensors(&net))];
             println!("{} ({isa:?}): loss {loss:.1e}, weight {weight:.1e}", case.text("name"));

@@ -23,7 +23,8 @@ util::named!(Format, "format", { Keras = "keras", Onnx = "onnx", Web = "web" });
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.\n\n\
     Examples:\n  export --format onnx --output cats-dogs.onnx\n  \
     export --head models/head --format keras --output cats-dogs.keras\n  \
-    export --format onnx --part head --output head.onnx    takes rows of train_features.npy")]
+    export --format onnx --part head --output head.onnx    takes rows of train_features.npy\n  \
+    export --format web --runtime package --output page")]
 pub(crate) struct ExportArgs {
     /// Folder of the head or model.
     #[arg(long, value_name = "DIR", default_value = "models/head")]
@@ -37,6 +38,17 @@ pub(crate) struct ExportArgs {
     /// whole: from pixels, with the base; head: from cached features.
     #[arg(long, value_name = "PART", default_value = "whole", value_parser = crate::choices::choice(Part::ALL, Part::name))]
     pub(crate) part: Part,
+    /// For onnx: take one picture of any size and resize it inside, level for level as predict does. Not for nearest and
+    /// tf-bilinear.
+    #[arg(long)]
+    pub(crate) with_resize: bool,
+    /// For onnx: the weights go to a file of their own beside it, FILE.data. Above 2 GB they always do.
+    #[arg(long)]
+    pub(crate) external_data: bool,
+    /// For web: the folder of the npm package onnxruntime-web, which runs the model in the browser and is copied. Its version and
+    /// how to get it is said where it is left out.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) runtime: Option<PathBuf>,
     /// Where the base's weights are; they must be the same bits as when the features were made. Only known weights (such as
     /// the default ones of extract) and random ones are taken on the head's word alone.
     #[arg(long, value_name = "SPEC")]

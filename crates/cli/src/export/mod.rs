@@ -3,7 +3,7 @@
 mod args;
 
 use anyhow::Result;
-use export::{Model, onnx};
+use export::{Model, Part, onnx, web};
 use pipeline::WeightsSearch;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -23,6 +23,15 @@ pub(crate) fn execute(args: &ExportArgs) -> ExitCode {
 
 fn run(args: &ExportArgs) -> Result<ExitCode> {
     let console = Console::new(args.quiet, args.json);
+    if args.with_resize && (args.format, args.part) != (Format::Onnx, Part::Whole) {
+        return Err(hinted(
+            "--with-resize is for whole models as ONNX alone",
+            "leave it out: a page resizes by itself, other formats take pictures of one size",
+        ));
+    }
+    if args.external_data && args.format != Format::Onnx {
+        return Err(hinted("--external-data is for ONNX alone", "leave it out"));
+    }
     let transfer = Transfer::new(console);
     let search = WeightsSearch {
         models_dir: &args.models,
@@ -42,7 +51,7 @@ fn run(args: &ExportArgs) -> Result<ExitCode> {
             (images::display_name(file), bytes)
         })
         .collect();
-    console.say(described(&model))?;
+    console.say(described(&model, args.with_resize))?;
     for (file, bytes) in &files {
         console.say(format!("wrote {file} ({})", indicatif::DecimalBytes(*bytes)))?;
     }
@@ -54,7 +63,11 @@ fn run(args: &ExportArgs) -> Result<ExitCode> {
 fn write(args: &ExportArgs, model: &Model) -> Result<Vec<PathBuf>> {
     match args.format {
         Format::Onnx => {
-            let options = onnx::Options::default();
+            let usual = onnx::Options::default();
+            let options = onnx::Options {
+                with_resize: args.with_resize,
+                largest_file: if args.external_data { 0 } else { usual.largest_file },
+            };
             let written = onnx::write(model, &args.output, &options);
             Ok(written.map_err(pipeline::Error::from)?)
         }
@@ -62,17 +75,33 @@ fn write(args: &ExportArgs, model: &Model) -> Result<Vec<PathBuf>> {
             export::keras::write(model, &args.output).map_err(pipeline::Error::from)?;
             Ok(vec![args.output.clone()])
         }
-        Format::Web => {
-            Err(hinted(format!("format {} is not there yet", args.format), "use another --format"))
-        }
+        Format::Web => page(args, model),
     }
 }
 
+/// Writes the page, and says how it is opened.
+fn page(args: &ExportArgs, model: &Model) -> Result<Vec<PathBuf>> {
+    // Without a folder the error says what is missing.
+    let runtime = args.runtime.clone().unwrap_or_default();
+    let options = web::Options { runtime: &runtime, largest_embedded: web::LARGEST_EMBEDDED };
+    let page = web::write(model, &args.output, &options).map_err(pipeline::Error::from)?;
+    if !page.works_as_file {
+        Console::new(args.quiet, args.json).say(format!(
+            "too large to be opened as a file: run `python3 -m http.server` in {} and open http://localhost:8000",
+            images::display_name(&args.output)
+        ))?;
+    }
+    Ok(page.files)
+}
+
 /// What goes in and comes out, in a line.
-fn described(model: &Model) -> String {
+fn described(model: &Model, with_resize: bool) -> String {
     let classes = model.classes.join(", ");
     let axes = util::shape(&model.input_axes);
     match model.pixels {
+        Some(_) if with_resize => {
+            format!("a picture of any size, RGB, 0 to 255, to the probabilities of {classes}")
+        }
         Some(_) => format!("pixels {axes}, RGB, 0 to 255, to the probabilities of {classes}"),
         None => format!("features {axes} to the probabilities of {classes}"),
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::LARGEST_FILE;
 use super::network::Network;
 use super::proto::{Constant, External, IR_VERSION, OPSET, entry};
 use super::protobuf::Message;
@@ -46,6 +47,22 @@ pub(super) fn write(
     util::atomic::write(path, |out| model(network, metadata, name, &places, out))
         .map_err(ExportError::io(path))?;
     Ok(external.map(|(_, file)| file))
+}
+
+/// The model as one file.
+pub(super) fn to_bytes(
+    network: &Network<'_>,
+    metadata: &[(String, String)],
+) -> Result<Vec<u8>, ExportError> {
+    let bytes: u64 = network.constants.iter().map(|constant| constant.data.bytes()).sum();
+    if bytes > LARGEST_FILE {
+        return Err(ExportError::TooLarge { bytes, limit: LARGEST_FILE });
+    }
+    let places = vec![None; network.constants.len()];
+    let mut out = Vec::new();
+    model(network, metadata, None, &places, &mut out)
+        .map_err(ExportError::io("model.onnx".as_ref()))?;
+    Ok(out)
 }
 
 /// The file for values beside a model's: its name and path.

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{Model, Part};
 
 /// Keys and values.
-pub(super) fn of(model: &Model) -> Vec<(String, String)> {
+pub(super) fn of(model: &Model, with_resize: bool) -> Vec<(String, String)> {
     let mut all: Vec<(&str, String)> = vec![
         ("name", model.name.clone()),
         ("classes", json!(model.classes).to_string()),
@@ -21,6 +21,7 @@ pub(super) fn of(model: &Model) -> Vec<(String, String)> {
             "filter": spec.interpolation.name(),
             "like": like(spec.interpolation),
             "keep_aspect_ratio": false,
+            "in_graph": with_resize,
         });
         all.push(("resize", resize.to_string()));
         all.push(("channels", "RGB".to_owned()));

@@ -11,8 +11,9 @@ mod network;
 mod pixels;
 mod proto;
 mod protobuf;
+mod resize;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -27,11 +28,13 @@ pub const LARGEST_FILE: u64 = 2_000_000_000;
 pub struct Options {
     /// Above so many bytes of constants they go to a file of their own, beside the model's.
     pub largest_file: u64,
+    /// Take one picture of any size and resize it as Pillow does: the input is (1, H, W, 3) then. Of no matter for the head alone.
+    pub with_resize: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { largest_file: LARGEST_FILE }
+        Self { largest_file: LARGEST_FILE, with_resize: false }
     }
 }
 
@@ -42,8 +45,14 @@ impl Default for Options {
 /// [`ExportError::Layer`] for layers that ONNX does not have, those of [`Model::check`] and of the system.
 pub fn write(model: &Model, path: &Path, options: &Options) -> Result<Vec<PathBuf>, ExportError> {
     model.check()?;
-    let network = Network::of(model)?;
-    let metadata = metadata::of(model);
+    let network = Network::of(model, options.with_resize)?;
+    let metadata = metadata::of(model, options.with_resize);
     let external = file::write(&network, &metadata, path, options.largest_file)?;
     Ok(std::iter::once(path.to_owned()).chain(external).collect())
+}
+
+/// The model as the bytes of one file.
+pub(crate) fn to_bytes(model: &Model) -> Result<Vec<u8>, ExportError> {
+    model.check()?;
+    file::to_bytes(&Network::of(model, false)?, &metadata::of(model, false))
 }

@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::pixels;
 use super::proto::{Attribute, Constant, Dim, Type, value};
 use super::protobuf::Message;
+use super::resize;
 use crate::{ExportError, Model};
 
 /// The input's name where it is pixels.
@@ -51,7 +52,7 @@ pub(super) struct Drafting<'a> {
 
 impl<'a> Network<'a> {
     /// The network of a model.
-    pub(super) fn of(model: &'a Model) -> Result<Self, ExportError> {
+    pub(super) fn of(model: &'a Model, with_resize: bool) -> Result<Self, ExportError> {
         let [height, width, _] = model.input;
         let mut shapes = model.graph.shapes([height, width])?;
         let mut draft = Draft::default();
@@ -67,7 +68,8 @@ impl<'a> Network<'a> {
             shapes[0] = Shape::Vector { len: shapes[0].values() };
         }
         let mut drafting = Drafting { model, draft, shapes, values: Vec::new(), names };
-        drafting.input(&input);
+        let with_resize = with_resize && model.pixels.is_some();
+        drafting.input(&input, with_resize)?;
         for at in 1..=last {
             drafting.layer(at)?;
         }
@@ -83,9 +85,15 @@ impl<'a> Network<'a> {
             draft.node_to(&output, "Identity", "classes", &[&made], &[]);
         }
         let fixed = model.input_axes.iter().map(|&extent| Dim::Fixed(extent));
-        let dims: Vec<Dim<'_>> = std::iter::once(Dim::Any("N")).chain(fixed).collect();
+        let mut dims: Vec<Dim<'_>> = std::iter::once(Dim::Any("N")).chain(fixed).collect();
+        if with_resize {
+            dims = vec![Dim::Fixed(1), Dim::Any("H"), Dim::Any("W"), Dim::Fixed(3)];
+        }
         let kind = if model.pixels.is_some() { Type::Uint8 } else { Type::Float };
-        let outputs = [Dim::Any("N"), Dim::Fixed(model.classes.len())];
+        let outputs = [
+            if with_resize { Dim::Fixed(1) } else { Dim::Any("N") },
+            Dim::Fixed(model.classes.len()),
+        ];
         Ok(Self {
             name: model.name.clone(),
             nodes: draft.nodes,
@@ -112,12 +120,15 @@ fn reads_a_vector(graph: &Graph) -> bool {
 }
 
 impl Drafting<'_> {
-    fn input(&mut self, input: &str) {
+    fn input(&mut self, input: &str, with_resize: bool) -> Result<(), ExportError> {
         let name = self.names[0].clone();
         let storage = match self.model.pixels {
             Some(spec) => {
                 let float = [("to", Attribute::Int(Type::Float as i64))];
-                let values = self.draft.node("Cast", "preprocessing/float", &[input], &float);
+                let values = match with_resize {
+                    true => resize::resize(&mut self.draft, input, spec.size, spec.interpolation)?,
+                    false => self.draft.node("Cast", "preprocessing/float", &[input], &float),
+                };
                 pixels::preprocess(&mut self.draft, &values, spec.preprocess, &name);
                 name
             }
@@ -130,6 +141,7 @@ impl Drafting<'_> {
             None => input.to_owned(),
         };
         self.values.push(Value { storage: Some(storage), channels_first: None });
+        Ok(())
     }
 
     /// A value in storage order; it must have been made.

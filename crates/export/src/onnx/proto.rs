@@ -14,7 +14,6 @@ pub(super) const OPSET: i64 = 13;
 pub(super) enum Type {
     Float = 1,
     Uint8 = 2,
-    Int32 = 6,
     Int64 = 7,
     Double = 11,
 }
@@ -83,7 +82,6 @@ pub(super) fn entry(key: &str, value: &str) -> Message {
 pub(super) enum Data<'a> {
     Float(Cow<'a, [f32]>),
     Double(Vec<f64>),
-    Int32(Vec<i32>),
     Int64(Vec<i64>),
 }
 
@@ -92,7 +90,6 @@ impl Data<'_> {
         match self {
             Self::Float(_) => Type::Float,
             Self::Double(_) => Type::Double,
-            Self::Int32(_) => Type::Int32,
             Self::Int64(_) => Type::Int64,
         }
     }
@@ -102,7 +99,6 @@ impl Data<'_> {
         let bytes = match self {
             Self::Float(values) => size_of_val(&values[..]),
             Self::Double(values) => size_of_val(&values[..]),
-            Self::Int32(values) => size_of_val(&values[..]),
             Self::Int64(values) => size_of_val(&values[..]),
         };
         bytes as u64
@@ -126,7 +122,6 @@ impl Data<'_> {
         match self {
             Self::Float(values) => all(values, f32::to_le_bytes, out),
             Self::Double(values) => all(values, f64::to_le_bytes, out),
-            Self::Int32(values) => all(values, i32::to_le_bytes, out),
             Self::Int64(values) => all(values, i64::to_le_bytes, out),
         }
     }

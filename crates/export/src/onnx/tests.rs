@@ -135,7 +135,7 @@ fn model(graph: Graph, size: [usize; 2], classes: usize) -> Model {
 }
 
 /// As many kinds of layers as fit, from pixels of 8×6.
-fn pixels() -> Model {
+pub(crate) fn pixels() -> Model {
     let mut builder = Builder::new();
     // A name that the input has as well, and one of the output.
     let x = builder.input("pixels", 3);
@@ -170,7 +170,7 @@ fn pixels() -> Model {
 }
 
 /// Features of these axes, pooled or not, and two classes.
-fn features(axes: &[usize]) -> Model {
+pub(crate) fn features(axes: &[usize]) -> Model {
     let mut builder = Builder::new();
     let x = builder.input("features", axes[axes.len() - 1]);
     let x = builder.add("flatten", Op::Flatten, &[x]);
@@ -182,7 +182,7 @@ fn features(axes: &[usize]) -> Model {
 
 fn written(model: &Model, dir: &Path, limit: u64) -> Vec<u8> {
     let path = dir.join("model.onnx");
-    let files = write(model, &path, &Options { largest_file: limit }).unwrap();
+    let files = write(model, &path, &Options { largest_file: limit, with_resize: false }).unwrap();
     assert_eq!(files[0], path);
     fs::read(path).unwrap()
 }
@@ -329,6 +329,52 @@ fn large_constants_go_to_a_second_file() {
     assert_eq!(floats(&data), model.values("dense", graph::Role::Kernel).unwrap());
     // The bias is small and stays.
     assert_eq!(messages(constant(graph_of(&bytes), "dense/bias"), 9)[0].len(), 4);
+}
+
+#[test]
+fn resizing_has_both_orders_of_the_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.onnx");
+    let options = Options { with_resize: true, ..Options::default() };
+    let mut model = pixels();
+    let filters = [Interpolation::Bilinear, Interpolation::Bicubic, Interpolation::Lanczos];
+    for interpolation in filters {
+        model.pixels = model.pixels.map(|spec| LoadSpec { interpolation, ..spec });
+        write(&model, &path, &options).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let graph = graph_of(&bytes);
+        let mut made: Vec<String> = vec!["pixels".to_owned()];
+        made.extend(messages(graph, 5).iter().map(|c| texts(c, 8).concat()));
+        for (operator, name, inputs, output) in nodes(graph) {
+            assert!(inputs.iter().all(|input| made.contains(input)), "{name}: {inputs:?}");
+            assert!(!made.contains(&output), "{output}");
+            made.push(output);
+            if operator != "If" {
+                continue;
+            }
+            // In each branch both passes, in its order, on what is made outside.
+            for (branch, first) in [("then_branch", "vertical"), ("else_branch", "horizontal")] {
+                let inner = messages(attribute(graph, "resize", branch), 6)[0];
+                let mut known = made.clone();
+                for (_, name, inputs, output) in nodes(inner) {
+                    assert!(inputs.iter().all(|input| known.contains(input)), "{name}");
+                    known.push(output);
+                }
+                let products = nodes(inner).into_iter().filter(|(o, ..)| o == "MatMul");
+                let products: Vec<String> = products.map(|(_, name, ..)| name).collect();
+                assert_eq!(products.len(), 6);
+                assert!(products[0].contains(first), "{products:?}");
+                assert_eq!(known.last(), Some(&texts(messages(inner, 12)[0], 1).concat()));
+            }
+        }
+    }
+    for interpolation in [Interpolation::Nearest, Interpolation::TfBilinear] {
+        model.pixels = model.pixels.map(|spec| LoadSpec { interpolation, ..spec });
+        let error = write(&model, &path, &options).unwrap_err();
+        assert!(matches!(error, ExportError::Resize { .. }), "{error}");
+    }
+    // Features are not resized.
+    write(&features(&[6]), &path, &options).unwrap();
 }
 
 #[test]
