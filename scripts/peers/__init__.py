@@ -1,13 +1,12 @@
 """Other engines that run the same base, a file each; `bench_peers.py` runs them in turns with ours."""
-from . import deepsparse, keras, litert, mnn, ncnn, onnxruntime, opencv, openvino, torch
+from . import deepsparse, keras, litert, megengine, mindspore, mnn, ncnn, onnxruntime, opencv, openvino, torch
 
-ENGINES = {module.PEER.name: module for module in (onnxruntime, openvino, keras, torch, mnn, deepsparse, ncnn, litert, opencv)}
+ENGINES = {module.PEER.name: module for module in
+           (onnxruntime, openvino, keras, torch, mnn, deepsparse, mindspore, megengine, ncnn, litert, opencv)}
 # Name of a row: class, what it is.
 ROWS = {name: row for module in ENGINES.values() for name, row in module.PEER.rows.items()}
 # Peers that are not here, and why.
 ABSENT = {
-    "mindspore-lite": "its last package is 2.0.0 for Python 3.7",
-    "megengine": "its last package is 1.13 for Python 3.10 and reads no ONNX",
     "tract": "a library for Rust: 3.3 images/s where the others here ran 10 to 30",
 }
 

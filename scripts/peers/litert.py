@@ -10,12 +10,13 @@ PEER = Peer("litert", {"litert": ("f32", "LiteRT, XNNPACK")}, "ai_edge_litert", 
 def prepare(job):
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as frozen
     from .network import with_weights
     model = with_weights(job)
     for count in {1, job.batch_size}:
         shape = tf.TensorSpec([count, job.image_size, job.image_size, 3], tf.float32)
         function = tf.function(lambda x: model(x, training=False)).get_concrete_function(shape)
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen(function)])
         (job.folder / f"base-{count}.tflite").write_bytes(converter.convert())
 
 
