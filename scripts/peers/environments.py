@@ -8,7 +8,7 @@ import sys
 from . import ENGINES, torch
 
 # What makes the network and the images, in the main environment.
-MAIN = ["numpy", "pillow", "safetensors", "onnx"]
+MAIN = ["numpy", "pillow", "safetensors", "onnx", "tensorflow-cpu"]
 
 
 def python_of(folder, environment):
@@ -18,13 +18,13 @@ def python_of(folder, environment):
 
 
 def interpreter(version):
-    """A Python of this version or older (down to three minor versions), or the one that runs now where any will do."""
+    """A Python of this version, from the path or pyenv's; the one that runs now where any will do."""
     if version is None:
         return sys.executable
-    major, minor = (int(part) for part in version.split("."))
-    for minor in range(minor, minor - 4, -1):
-        found = shutil.which(f"python{major}.{minor}")
-        if found and subprocess.run([found, "-c", "import venv"], capture_output=True).returncode == 0:
+    candidates = [shutil.which(f"python{version}")]
+    candidates += sorted((pathlib.Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python"), reverse=True)
+    for found in filter(None, candidates):
+        if subprocess.run([found, "-c", "import ensurepip"], capture_output=True).returncode == 0:
             return found
     return None
 

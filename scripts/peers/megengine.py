@@ -1,9 +1,13 @@
 """MegEngine: the last version on the package index is 1.13, for Python 3.10. It reads no ONNX: the file's nodes are traced as its
-functions and dumped. Its other layout, NCHW88, ends in an error of its JIT on processors that came after it."""
+functions and dumped, in its usual layout and in NCHW88, which is the fast one; its JIT does not know every later processor and
+then never answers."""
 from .peer import Peer, channels_first, channels_last
 
-PEER = Peer("megengine", {"megengine": ("f32", "MegEngine, dumped for inference with fused convolutions")}, "megengine",
-            ["megengine==1.13.*", "numpy<2", "onnx<1.17"], "nothing: MegEngine takes what the processor has", python="3.10")
+PEER = Peer("megengine", {
+    "megengine": ("f32", "MegEngine, dumped for inference with fused convolutions"),
+    "megengine-nchw88": ("f32", "as megengine, dumped with NCHW88 in memory"),
+}, "megengine", ["megengine==1.13.*", "numpy<2", "onnx<1.17"], "nothing: MegEngine takes what the processor has", python="3.10",
+            patience=120)
 
 
 def network(path):
@@ -63,8 +67,13 @@ def prepare(job):
     for count in {1, job.batch_size}:
         traced = trace(features, symbolic=True, capture_as_const=True)
         traced(mge.tensor(np.zeros((count, 3, job.image_size, job.image_size), np.float32)))
-        traced.dump(str(job.folder / f"base-{count}.mge"), arg_names=["x"], output_names=["features"], optimize_for_inference=True,
-                    enable_fuse_conv_bias_nonlinearity=True)
+        for name in PEER.rows:
+            traced.dump(str(file(job, name, count)), arg_names=["x"], output_names=["features"], optimize_for_inference=True,
+                        enable_fuse_conv_bias_nonlinearity=True, enable_nchw88=name == "megengine-nchw88")
+
+
+def file(job, name, count):
+    return job.folder / f"{name}-{count}.mge"
 
 
 def engine(job, name):
@@ -73,6 +82,6 @@ def engine(job, name):
     mge.set_default_device(f"multithread{job.threads}")
 
     def for_images(x):
-        model, x = GraphInference(str(job.folder / f"base-{len(x)}.mge")), channels_first(x)
+        model, x = GraphInference(str(file(job, name, len(x)))), channels_first(x)
         return lambda: channels_last(model.run(x)["features"])
     return mge.__version__, for_images

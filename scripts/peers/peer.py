@@ -12,16 +12,18 @@ class Peer:
     packages      what pip installs
     limited       what --isa-limit reaches in it
     environment   whose environment it runs in; peers that do not disturb each other share "main"
-    python        the newest Python that its packages are built for, None: any
+    python        the Python that its packages are built for, None: any
     limit         variables that hold it to an instruction set, a function of the set's name
     prepared_in   the environment that `prepare` runs in, where it is another one
+    patience      seconds until a step that gives no answer is ended
     """
 
-    def __init__(self, name, rows, imports, packages, limited, environment=None, python=None, limit=None, prepared_in=None):
+    def __init__(self, name, rows, imports, packages, limited, environment=None, python=None, limit=None, prepared_in=None,
+                 patience=900):
         self.name, self.rows, self.imports, self.packages, self.limited = name, rows, imports, packages, limited
         self.environment, self.python = environment or name, python
         self.limit = limit or (lambda isa: {})
-        self.prepared_in = prepared_in or self.environment
+        self.prepared_in, self.patience = prepared_in or self.environment, patience
 
 
 class Job:

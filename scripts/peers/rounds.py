@@ -109,7 +109,7 @@ class Rounds:
             self.left_out[result["name"]] = result["error"]
             return
         self.log.append({"base": self.args.base} | result)
-        print(f"  {result['name']:24} {result['best']:8.2f} images/s", file=sys.stderr, flush=True)
+        print(f"  {result['name']:28} {result['best']:8.2f} images/s", file=sys.stderr, flush=True)
 
     def check_limit(self):
         """Whether a limit was obeyed, in runs of their own: talking costs time."""

@@ -9,14 +9,14 @@ import sys
 import tempfile
 import time
 
-from . import ENGINES
+from . import ENGINES, ROWS, engine_of
 from .environments import python_of
 from .peer import Job
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent.parent
 ISAS = ["amx-bf16", "avx512-bf16", "avx512", "avx2", "neon"]  # fastest first
 PRECISIONS = {"highest": "f32", "high": "f32", "medium": "bf16"}
-# Some engines do not come back on a processor that they do not know.
+# Of steps that are no peer's.
 PATIENCE = 900
 
 
@@ -34,11 +34,12 @@ def call_worker(args, step, name, environment, folder, env):
     python = python_of(args.environments, environment)
     if not python.exists():
         return {"error": f"not installed: {python.parent.parent.name} is missing"}, ""
+    patience = engine_of(name).PEER.patience if name in ROWS else PATIENCE
     command = [python, "-m", "peers.worker", step, name, Job.text(args, folder)]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, errors="replace", env=env, timeout=PATIENCE)
+        run = subprocess.run(command, capture_output=True, text=True, errors="replace", env=env, timeout=patience)
     except subprocess.TimeoutExpired:
-        return {"error": f"no answer in {PATIENCE} s"}, ""
+        return {"error": f"no answer in {patience} s"}, ""
     for line in run.stdout.splitlines():
         if line.startswith("RESULT "):
             return json.loads(line[7:]), run.stdout

@@ -65,13 +65,13 @@ class Table:
 
     def print(self, version):
         for kind in ("f32", "bf16"):
-            print(f"\n{kind:24} {'version':>21} {'images/s':>9} {'median':>7} {'1 image':>9} {'peak':>6} {'others':>6} "
+            print(f"\n{kind:28} {'version':>21} {'images/s':>9} {'median':>7} {'1 image':>9} {'peak':>6} {'others':>6} "
                   f"{'exact':>6} {'all':>6} {'off by':>8}")
             peers = sorted((row for row in self.peers if row.kind == kind), key=lambda row: -row.best)
             ours = sorted((row for row in self.kernels if row.kind == kind), key=lambda row: -row.best)
             for row in peers + ours:
                 exact, fastest = ("", "") if row in peers else self.ratios(row)
-                print(f"{row.name:24} {row.last.get('version', version):>21} {row.best:9.2f} {row.median:7.2f} {row.one():>9} "
+                print(f"{row.name:28} {row.last.get('version', version):>21} {row.best:9.2f} {row.median:7.2f} {row.one():>9} "
                       f"{row.peak / 1e6:6.0f} {percent(row.others):>6} {exact:>6} {fastest:>6} {row.off_by():>8}")
             if not peers:
                 print("no peer ran in this class")
@@ -84,13 +84,13 @@ class Table:
     def print_programs(self):
         if not self.programs:
             return
-        print(f"\n{'whole program':24} {'photographs':>11} {'images/s':>9} {'median':>7} {'with start':>10} {'of kernels':>10} {'peak':>6}"
+        print(f"\n{'whole program':28} {'photographs':>11} {'images/s':>9} {'median':>7} {'with start':>10} {'of kernels':>10} {'peak':>6}"
               f" {'others':>6} {'exact':>6} {'all':>6}")
         for row in self.programs:
             base = next((k for k in self.kernels if k.name == row.name.replace("extract", "kernels")), None)
             share = f"{row.median / base.median:.0%}" if base else "-"
             exact, fastest = self.ratios(row)
-            print(f"{row.name:24} {row.last['rows']:11} {row.best:9.2f} {row.median:7.2f} {row.process:10.2f} {share:>10} "
+            print(f"{row.name:28} {row.last['rows']:11} {row.best:9.2f} {row.median:7.2f} {row.process:10.2f} {share:>10} "
                   f"{row.peak / 1e6:6.0f} {percent(row.others):>6} {exact:>6} {fastest:>6}   {', '.join(row.last['algorithms'])}")
         print("with start: rows by the whole process's time; of kernels: medians, extract's against the base's alone")
 
@@ -101,10 +101,10 @@ class Table:
             for rival, what in zip(self.rivals(row), (f"of at most {EXACT} times its error", "of all")):
                 if rival:
                     own = statistics.median(a["best"] / b["best"] for a, b in zip(row.runs, rival.runs))
-                    lines.append(f"{row.name:24} {row.best / rival.best:5.2f} x the fastest peer {what}: {rival.name} "
+                    lines.append(f"{row.name:28} {row.best / rival.best:5.2f} x the fastest peer {what}: {rival.name} "
                                  f"({ROWS[rival.name][1]}); median of the rounds' own ratios {own:.2f}")
                 else:
-                    lines.append(f"{row.name:24} no peer {what}")
+                    lines.append(f"{row.name:28} no peer {what}")
         if lines:
             print("\n" + "\n".join(lines))
 
@@ -125,7 +125,7 @@ def print_left_out(left_out, notes):
     if left_out:
         print("\nnot measured")
         for name, why in left_out.items():
-            print(f"  {name:24} {why}")
+            print(f"  {name:28} {why}")
     for note in notes:
         print(f"  {note}")
 
