@@ -12,6 +12,8 @@ BASES = {
     "mobilenet": ("MobileNet", 224),
     "mobilenet-v2": ("MobileNetV2", 224),
 }
+# Images whose activations give the statistics of drawn batch normalisations.
+STATISTICS_IMAGES = 4
 
 
 def keras_model(job):
@@ -32,7 +34,10 @@ def with_weights(job):
 def write(job):
     """The weights as Keras keeps them, and all as ONNX."""
     model = keras_model(job)
-    set_weights(model, job.weights)
+    if job.weights:
+        set_weights(model, job.weights)
+    else:
+        draw_weights(model, job.folder / "input.npy")
     model.save_weights(job.keras_weights)
     write_onnx(model, job)
 
@@ -56,29 +61,38 @@ def write_onnx(model, job):
 
 
 def set_weights(model, path):
-    """Those of the file (safetensors with torchvision's names, of VGG16), or drawn ones that keep the size of activations."""
+    """Those of a safetensors file with torchvision's names, of VGG16."""
+    import keras
+    from safetensors.numpy import load_file
+    given = load_file(path)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    numbers = sorted(int(name.split(".")[1]) for name in given if name.startswith("features.") and name.endswith(".weight"))
+    for layer, i in zip(convolutions, numbers, strict=True):
+        layer.set_weights([given[f"features.{i}.weight"].transpose(2, 3, 1, 0), given[f"features.{i}.bias"]])
+
+
+def draw_weights(model, images):
+    """Kernels that keep the size of activations, and batch normalisations with the statistics of a few images, as training
+    leaves them. Mostly positive before each ReLU: else rounding grows from layer to layer, as it does not in trained networks."""
     import keras
     import numpy as np
-    if path:
-        from safetensors.numpy import load_file
-        given = load_file(path)
-        convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-        numbers = sorted(int(name.split(".")[1]) for name in given if name.startswith("features.") and name.endswith(".weight"))
-        for layer, i in zip(convolutions, numbers, strict=True):
-            layer.set_weights([given[f"features.{i}.weight"].transpose(2, 3, 1, 0), given[f"features.{i}.bias"]])
-        return
     rng = np.random.default_rng(1)
     for layer in model.layers:
         for weight in layer.weights:
             shape = tuple(weight.shape)
             if "kernel" in weight.name:
-                taps = np.prod(shape[:2] if "depthwise" in weight.name or "Depthwise" in type(layer).__name__ else shape[:3])
-                limit = np.sqrt(6 / taps)
+                depthwise = weight.name == "depthwise_kernel" or isinstance(layer, keras.layers.DepthwiseConv2D)
+                limit = np.sqrt(6 / np.prod(shape[:2] if depthwise else shape[:3]))
                 weight.assign(rng.uniform(-limit, limit, shape))
-            elif weight.name in ("gamma", "moving_variance"):
-                weight.assign(rng.uniform(0.8, 1.2, shape))
-            else:
+            elif weight.name == "gamma":
+                weight.assign(rng.uniform(0.4, 0.8, shape))
+            elif weight.name == "beta":
+                weight.assign(rng.uniform(0.2, 1.2, shape))
+            elif weight.name == "bias":
                 weight.assign(rng.normal(0, 0.1, shape))
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(np.load(images)[:STATISTICS_IMAGES], training=True)
 
 
 class Graph:

@@ -22,8 +22,8 @@ EXACT_IMAGES = 4
 
 def network(job, _):
     from . import network, pictures
-    network.write(job)
     pictures.write(job)
+    network.write(job)
     return {}
 
 
