@@ -16,8 +16,11 @@ const LOSS_TOLERANCE: f64 = 1e-4;
 /// The same at full size, 30 steps of millions of weights, where RMSprop moves every weight whose gradients are nearly 0 by their
 /// sign alone.
 const FULL_LOSS_TOLERANCE: f64 = 1e-3;
-/// Pictures at full size whose probability of one half falls on another side by that much. One of 50 was found.
-const FULL_HITS_TOLERANCE: f64 = 1.0;
+/// The same of the validation loss, which shows what those weights do to other pictures: Keras's own backends TensorFlow and JAX
+/// differ by 1.2e-2 there, and by 8.5e-4 in the training loss.
+const FULL_VAL_LOSS_TOLERANCE: f64 = 2e-2;
+/// Pictures at full size whose probability near one half falls on another side by that. Keras's own backends differ by 2 of 150.
+const FULL_HITS_TOLERANCE: f64 = 2.0;
 /// Of single weights after 18 steps of up to 3e-3: rounding of gradients, magnified where RMSprop and Adam divide small ones
 /// by their size. The largest found is 4e-6.
 const WEIGHT_TOLERANCE: f32 = 2e-5;
@@ -192,8 +195,8 @@ impl<'a> Case<'a> {
             .history
     }
 
-    fn loss_tolerance() -> f64 {
-        if is_full() { FULL_LOSS_TOLERANCE } else { LOSS_TOLERANCE }
+    fn loss_tolerances() -> [f64; 2] {
+        if is_full() { [FULL_LOSS_TOLERANCE, FULL_VAL_LOSS_TOLERANCE] } else { [LOSS_TOLERANCE; 2] }
     }
 
     fn hits_tolerance() -> f64 {
@@ -209,9 +212,10 @@ impl<'a> Case<'a> {
             let of = |what: &str| keras[what].as_f64().unwrap();
             let context =
                 format!("{} epoch {}: {found:?}, Keras {keras}", self.text("name"), found.epoch);
-            for (value, what) in [(found.loss, "loss"), (found.val_loss.unwrap(), "val_loss")] {
+            let losses = [(found.loss, "loss"), (found.val_loss.unwrap(), "val_loss")];
+            for ((value, what), tolerance) in losses.into_iter().zip(Self::loss_tolerances()) {
                 let difference = (value - of(what)).abs();
-                assert!(difference <= Self::loss_tolerance(), "{what} of {context}");
+                assert!(difference <= tolerance, "{what} of {context}");
                 worst = worst.max(difference);
             }
             // Counts of rows: Keras's shares are f32.
