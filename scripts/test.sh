@@ -3,7 +3,7 @@
 # Needs Rust and Python 3 with pip; fetches the rest itself. Tests that need what is not there say so and skip.
 #
 #   scripts/test.sh            all of it
-#   scripts/test.sh --quick    without the dependencies, AMX in software, the Python interop, the photographs and the killed runs
+#   scripts/test.sh --quick    format, lints, docs and tests alone
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,6 +45,16 @@ if [ -z "$quick" ]; then
   scripts/dependencies.sh
   step 'Python interop'
   scripts/test_python.sh
+  step 'the Python module'
+  scripts/test_wheel.sh
+  step 'notebooks'
+  scripts/test_notebooks.sh
+  step 'exported models in ONNX Runtime and OpenVINO'
+  scripts/test_exports.sh --quick
+  step 'exported models in Keras'
+  scripts/test_exports_keras.sh --quick
+  step 'tables for other programs'
+  scripts/test_tables.sh --quick
   step 'real weights and photographs'
   scripts/test_photos.sh
   step 'runs killed at random moments'

@@ -200,7 +200,7 @@ mod tests {
             assert!(error(line).is::<clap::Error>(), "{line}");
         }
         // What prints to a terminal is not for a listener.
-        for line in ["feature-cache extract bases", "feature-cache cache info features"] {
+        for line in ["feature-cache extract bases", "feature-cache cache info"] {
             assert!(error(line).to_string().starts_with("expected extract, fit-head"), "{line}");
         }
     }
