@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import struct
@@ -101,7 +102,11 @@ def copy(features: Path, tmp_path: Path) -> Path:
 
 
 def python(code: str, *words: object) -> subprocess.Popen:
-    """Another interpreter that runs this code."""
+    """Another interpreter that runs this code, and hears Ctrl-C even where the tests run in the background of a shell."""
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )

@@ -13,7 +13,7 @@ EXTRACT = """
 import sys, feature_cache as fc
 print("ready", flush=True)
 try:
-    fc.extract(sys.argv[1], sys.argv[2], split="train", batch_size=1, weights="random:1", image_size=96,
+    fc.extract(sys.argv[1], sys.argv[2], split="train", batch_size=1, weights="random:1", image_size=224,
                precision="highest", threads=1, progress=False)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
@@ -25,7 +25,7 @@ except KeyboardInterrupt:
 def test_an_interrupted_run_goes_on(tmp_path, how):
     data = draw(tmp_path / "data", {"train": 20})
     # A base that takes its time.
-    options = {**BASE, "backbone": "vgg16", "image_size": 96, "batch_size": 1}
+    options = {**BASE, "backbone": "vgg16", "image_size": 224, "batch_size": 1}
     features = tmp_path / "features"
     child = python(EXTRACT, data, features)
     assert child.stdout.readline() == "ready\n"

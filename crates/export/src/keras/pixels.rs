@@ -12,10 +12,13 @@ pub(super) fn add(layers: &mut Layers<'_>, pixels: usize, preprocess: Preprocess
     let mut add =
         |name: &str, kind: Kind, input: usize| layers.add(name, kind, &[input], shape.clone());
     let last = match preprocess {
-        Preprocess::Rescale => add("rescaling", rescaling(1.0 / 255.0, 0.0), pixels),
-        Preprocess::Tf => add("rescaling", rescaling(1.0 / 127.5, -1.0), pixels),
+        Preprocess::Rescale => add("rescaling", divided(255.0), pixels),
+        Preprocess::Tf => {
+            let divided = add("rescaling", divided(127.5), pixels);
+            add("centering", rescaling(1.0, -1.0), divided)
+        }
         Preprocess::Torch => {
-            let rescaled = add("rescaling", rescaling(1.0 / 255.0, 0.0), pixels);
+            let rescaled = add("rescaling", divided(255.0), pixels);
             add("normalization", normalization(TORCH_MEAN, TORCH_STD), rescaled)
         }
         Preprocess::Caffe => {
@@ -35,6 +38,11 @@ pub(super) fn add(layers: &mut Layers<'_>, pixels: usize, preprocess: Preprocess
 /// `x * scale + offset`.
 pub(super) fn rescaling(scale: f64, offset: f64) -> Kind {
     Kind("Rescaling", json!({"scale": scale, "offset": offset}))
+}
+
+/// `x / by`, to the last bit: `Rescaling` would multiply by the reciprocal, which rounds otherwise.
+fn divided(by: f32) -> Kind {
+    normalization([0.0; 3], [by; 3])
 }
 
 /// `(x - mean) / std`. Keras takes the root of the variance in f32; that of a square is the number itself.

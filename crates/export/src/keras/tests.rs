@@ -261,12 +261,11 @@ fn pixels_become_numbers_in_the_model() {
     let of = |preprocess| on_pixels(plain(), preprocess);
     // The input is `pixels`, so a layer of that name is another.
     let relu = json!(["Activation", "pixels_1", true]);
-    let rescaling =
-        |scale: f64, offset: f64| json!(["Rescaling", "rescaling", scale, offset, false]);
-    let by_255 = rescaling(1.0 / 255.0, 0.0);
-    are(&of(Preprocess::Rescale), &arguments, &[by_255.clone(), relu.clone()]);
-    let tf = rescaling(1.0 / 127.5, -1.0);
-    are(&of(Preprocess::Tf), &arguments, &[tf, relu.clone()]);
+    let divided =
+        |by: f64| json!(["Normalization", "rescaling", vec![0.0; 3], vec![by * by; 3], false]);
+    are(&of(Preprocess::Rescale), &arguments, &[divided(255.0), relu.clone()]);
+    let centering = json!(["Rescaling", "centering", 1.0, -1.0, false]);
+    are(&of(Preprocess::Tf), &arguments, &[divided(127.5), centering, relu.clone()]);
     let torch = layers(&of(Preprocess::Torch));
     let normalization = &torch[2]["config"];
     let f32s = |value: &Value| -> Vec<f32> {
