@@ -72,7 +72,7 @@ fn what_cannot_be_exported_is_said() {
     let (file, model) = (it.path("own.toml"), it.path("own"));
     fs::write(&file, format!("{pool}{SMALL}")).unwrap();
     train_own(&it.data, &model, &file).flags("--epochs 1 --batch-size 4").run().exits(0);
-    let words = ["max_pooling2d", "Keras has no max pooling with such padding", "another format"];
+    let words = ["max_pooling2d", "Keras has no max pooling with such padding", "another --format"];
     export(&model, &output).run().refuses(&words);
     export(&model, &output).flags("--part head").run().refuses(&["own"]);
     assert!(!output.exists());
