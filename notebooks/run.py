@@ -17,5 +17,6 @@ if "--keep" in sys.argv[2:]:
                 output["data"].pop("text/plain", None)
             # Nothing of the machine that ran it.
             if "text" in output:
+                output["text"] = re.sub(r"/\S+/ipykernel_\d+/\d+\.py", "cell", output["text"])
                 output["text"] = re.sub(r"/\S+/(data|notebooks)/", r"\1/", output["text"])
     nbformat.write(notebook, sys.argv[1])

@@ -89,7 +89,7 @@ def views(args):
     features = work / "features"
     if not (features / "test.json").exists():
         program(args, "extract", "--data", args.data, "--features", features, "--models", work / "models",
-                "--augment", "--views", max(VIEWS), "--resume", "--quiet")
+                "--augment", "--views", max(VIEWS), "--quiet")
     for seed in range(VIEW_SEEDS):
         for count in VIEWS:
             if result_file("ours", f"views{count}", seed).exists():

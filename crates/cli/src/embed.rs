@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use pipeline::predict::{Decision, Predictor};
-use pipeline::{Event, RowMaker, WeightsSearch};
+use pipeline::{Event, RowMaker};
 use rayon::ThreadPool;
 use serde_json::Value;
 use std::ffi::OsString;
@@ -88,12 +88,7 @@ impl Rows {
         backbone::check_device(&options.engine)?;
         let pool = threads::pool(config.threads)?;
         let transfer = Transfer::new(Console::embedded(listener));
-        let search = WeightsSearch {
-            models_dir: &config.models,
-            offline: config.offline,
-            index_url: config.index_url.as_ref(),
-            progress: &transfer,
-        };
+        let search = config.source.search(&transfer);
         let weights = search.resolve(&options.base, &options.weights_spec)?;
         let maker = RowMaker::new(options, weights, &pool)?;
         Ok(Self { maker, pool, batch_size: options.batch_size })

@@ -20,6 +20,7 @@ mod leaks;
 pub mod predict;
 pub mod program;
 mod progress;
+mod source_args;
 mod text;
 mod threads;
 mod train;

@@ -4,7 +4,6 @@ mod args;
 
 use anyhow::Result;
 use export::{Model, Part, onnx, web};
-use pipeline::WeightsSearch;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,12 +32,7 @@ fn run(args: &ExportArgs) -> Result<ExitCode> {
         return Err(hinted("--external-data is for ONNX alone", "leave it out"));
     }
     let transfer = Transfer::new(console);
-    let search = WeightsSearch {
-        models_dir: &args.models,
-        offline: args.offline,
-        index_url: args.index_url.as_ref(),
-        progress: &transfer,
-    };
+    let search = args.source.search(&transfer);
     let model = pipeline::export::model(&args.head, args.part, args.weights.as_deref(), &search)?;
     for remark in &model.remarks {
         console.warn(remark.to_string());

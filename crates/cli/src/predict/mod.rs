@@ -6,7 +6,7 @@ mod output;
 use anyhow::Result;
 use backbone::Hardware;
 use pipeline::predict::{Decision, Predictor, most_probable};
-use pipeline::{Error, NUMERICS, Picture, Recipe, WeightsSearch};
+use pipeline::{Error, NUMERICS, Picture, Recipe};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -112,12 +112,7 @@ fn run(args: &PredictArgs) -> Result<ExitCode> {
 impl PredictArgs {
     /// The head or the classifier that is asked for. To be called in the pool that runs it.
     pub(crate) fn predictor(&self, progress: &dyn weights::Progress) -> Result<Predictor> {
-        let search = WeightsSearch {
-            models_dir: &self.models,
-            offline: self.offline,
-            index_url: self.index_url.as_ref(),
-            progress,
-        };
+        let search = self.source.search(progress);
         let weights = self.weights.as_deref();
         Ok(match &self.backbone {
             Some(name) => Predictor::with_classifier(name, weights, &search, self.device)?,

