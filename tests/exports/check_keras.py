@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from soften import soften
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "python")]
@@ -114,6 +115,7 @@ def make(binaries, work, name):
         flags = ["--unfreeze", "block5_conv3"] if name == "tuned" else []
         flags += ["--hidden", 8, "--dropout", 0.3, "--epochs", 2, "--lr", "1e-4", "--batch-size", 4]
         run(binaries / "fit-head", "--features", features, "--head", head, *flags)
+        soften(head, features)
     for part in ["whole"] if name == "scratch" else ["whole", "head"]:
         output = folder / f"{part}.keras"
         run(binaries / "feature-cache", "export", "--head", head, "--format", "keras", "--output", output, "--part", part)

@@ -7,7 +7,6 @@ Runtime and OpenVINO compute to predict's own probabilities.
 """
 
 import csv
-import hashlib
 import json
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import onnx
 import onnxruntime
 import openvino
 from PIL import Image
+from soften import soften
 
 # Of a probability: f32 sums in another order, through up to 572 layers.
 TOLERANCE = 1e-6
@@ -76,21 +76,6 @@ def run(*command):
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def soften(head, features):
-    """Divides the first kernel by the largest feature. Random weights make features of any size, up to millions; probabilities
-    would all be 0 or 1, or magnify the last digit of a feature."""
-    largest = float(np.abs(np.load(features / "train_features.npy")).max())
-    tensors = bytearray((head / "head.safetensors").read_bytes())
-    start = 8 + int.from_bytes(tensors[:8], "little")
-    begin, end = json.loads(tensors[8:start])["dense/kernel"]["data_offsets"]
-    kernel = np.frombuffer(tensors, "<f4", (end - begin) // 4, start + begin)
-    tensors[start + begin : start + end] = (kernel / np.float32(max(largest, 1.0))).tobytes()
-    (head / "head.safetensors").write_bytes(tensors)
-    manifest = json.loads((head / "head.json").read_text())
-    manifest["tensors"]["sha256"] = hashlib.sha256(tensors).hexdigest()
-    (head / "head.json").write_text(json.dumps(manifest))
 
 
 def predicted(bin, head, folder, classes, weights):
