@@ -177,8 +177,8 @@ def table():
     """Mean and 95% interval (Student's t) of what is kept."""
     student = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
     results = [json.loads(f.read_text()) for f in sorted((BENCH / "accuracy").glob("*-*-*.json"))]
-    print("| run | engine | epochs | seeds | validation | test | least and greatest | minutes a run |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| run | engine | epochs | seeds | validation | test | least and greatest |")
+    print("|---|---|---|---|---|---|---|")
     for run in [*RUNS, *(f"views{n}" for n in VIEWS)]:
         for engine in ("ours", "keras"):
             some = [r for r in results if r["run"] == run and r["engine"] == engine]
@@ -194,9 +194,8 @@ def table():
                 return f"{mean:.4f} ± {student.get(n - 1, 1.96) * deviation / math.sqrt(n):.4f}"
 
             tests = [r["test"] for r in some]
-            minutes = sum(r["seconds"] for r in some) / len(some) / 60
             print(f"| {run} | {engine} | {some[0]['epochs']} | {len(some)} | {mean('validation')} | {mean('test')} | "
-                  f"{min(tests):.4f} – {max(tests):.4f} | {minutes:.1f} |")
+                  f"{min(tests):.4f} – {max(tests):.4f} |")
 
 
 def main():
