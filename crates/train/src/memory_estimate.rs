@@ -8,7 +8,7 @@ const F32: u128 = 4;
 /// A value of a batch that is not zero: its place and itself.
 const ENTRY: u128 = 8;
 
-/// Bytes that [`crate::Trainer::fit`], evaluating and saving the head take at their peak on `rows` rows of `width` features, but for the
+/// Bytes that [`crate::Trainer::fit_head`], evaluating and saving the head take at their peak on `rows` rows of `width` features, but for the
 /// features that are kept in memory. An estimate from above, as if no feature were zero.
 pub fn training_bytes(rows: usize, width: usize, classes: usize, config: &FitConfig) -> u64 {
     let widths = network::widths(width, &config.hidden, classes);
