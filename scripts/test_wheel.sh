@@ -8,7 +8,7 @@ usage: scripts/test_wheel.sh [--release] [--python LIST] [--wheel FILE]
 
 Builds the wheel, makes a throw-away environment, installs the wheel with nothing but numpy, imports it and runs its
 programs, then runs tests/python/module with pytest, checks types and stubs with mypy and stubtest, and prints the
-wheel's size. Everything but the wheel, which lies in target/wheels, goes with the end.
+wheel's size. Everything but the wheel, which stays in target/wheels, goes with the end.
 
   --release      the release profile; without it the dev profile, which is built sooner and weighs more
   --python LIST  versions to try, such as 3.10,3.13 [default: that of python3]; the last one also checks types

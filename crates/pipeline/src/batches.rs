@@ -6,9 +6,12 @@
 //! wait for memory that other loads hold, since those need no thread of the pool but their own to go on.
 
 use backbone::Extractor;
+use images::{Cause, ImageError};
 use rayon::prelude::*;
+use std::cell::OnceCell;
 
 use crate::error::Error;
+use crate::picture::Picture;
 
 /// Makes a row of values of each image.
 pub(crate) trait Rows: Sync {
@@ -56,6 +59,38 @@ struct Batch<'i, I, T, E> {
 }
 
 impl<R: Rows> Batches<'_, R> {
+    /// [`Batches::run`] on pictures, of which `fill` makes pixels. Ends at the first picture that the machine keeps from being read.
+    ///
+    /// # Errors
+    /// Those of [`Batches::run`], and [`Error::Machine`].
+    pub(crate) fn run_pictures<E: From<Error>>(
+        &self,
+        pictures: &[Picture],
+        fill: impl Fn(&Picture, &mut [f32]) -> Result<(), ImageError> + Sync,
+        stop: impl Fn() -> bool,
+        mut sink: impl FnMut(&Picture, Result<&[f32], ImageError>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        // The first such error is the one that is reported.
+        let short = OnceCell::new();
+        let finished = self.run(
+            pictures,
+            fill,
+            || stop() || short.get().is_some(),
+            |picture, outcome| match outcome {
+                Ok(((), row)) => sink(picture, Ok(row)),
+                Err(error) if error.cause() == Cause::Machine => {
+                    let _ = short.set(error);
+                    Ok(())
+                }
+                Err(error) => sink(picture, Err(error)),
+            },
+        )?;
+        match short.into_inner() {
+            Some(error) => Err(Error::Machine(error).into()),
+            None => Ok(finished),
+        }
+    }
+
     /// Runs `items` in order until the end or until `stop` says so, finishing the batches in hand.
     ///
     /// `load` fills the pixels of a file's views, or says why it can't. `sink` gets every item in order, with its feature row or

@@ -2,9 +2,8 @@
 
 use backbone::bases::{Filter, View};
 use backbone::{Base, Device, EngineInfo, EngineOptions, Extractor, Hardware, Isa, Pooling};
-use images::{Cause, ImageError, ImageSize, Interpolation, LoadSpec, Memory, Rgb8Image};
+use images::{ImageError, ImageSize, Interpolation, LoadSpec, Memory, Rgb8Image};
 use rayon::ThreadPool;
-use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use train::calibration::{Calibration, at_temperature};
@@ -271,31 +270,19 @@ impl Predictor {
     ) -> Result<bool, E> {
         let batches = Batches { extractor: self, pool, batch_size, views: 1 };
         let memory = Memory::default();
-        let short = OnceCell::new();
-        let finished = batches.run(
+        batches.run_pictures(
             pictures,
-            |picture: &Picture, pixels| {
-                picture.with(&memory, &self.spec, |image| self.fill(image, pixels))
-            },
-            || stop() || short.get().is_some(),
-            |picture, outcome| match outcome {
-                Ok(((), row)) => {
+            |picture, pixels| picture.with(&memory, &self.spec, |image| self.fill(image, pixels)),
+            stop,
+            |picture, row| match row {
+                Ok(row) => {
                     let mut probabilities = self.probabilities(row)?;
                     let class = self.decide(&mut probabilities);
                     sink(picture, Ok(Prediction { probabilities: &probabilities, class }))
                 }
-                Err(error) if error.cause() == Cause::Machine => {
-                    // The first such error is the one that is reported.
-                    let _ = short.set(error);
-                    Ok(())
-                }
                 Err(error) => sink(picture, Err(error)),
             },
-        )?;
-        match short.into_inner() {
-            Some(error) => Err(Error::Machine(error).into()),
-            None => Ok(finished),
-        }
+        )
     }
 }
 

@@ -1,9 +1,8 @@
 //! A base with its weights on a device: pictures in, feature rows out, the same that [`crate::extract::Extraction`] stores.
 
 use backbone::{EngineInfo, Extractor};
-use images::{Cause, ImageError, ImageSize, Memory};
+use images::{ImageError, ImageSize, Memory};
 use rayon::ThreadPool;
-use std::cell::OnceCell;
 use weights::Weights;
 
 use crate::batches::Batches;
@@ -85,30 +84,12 @@ impl RowMaker {
     ) -> Result<bool, E> {
         let spec = self.recipe.load_spec();
         let batches = Batches { extractor: &self.extractor, pool, batch_size, views: 1 };
-        let short = OnceCell::new();
         let mut place = 0..;
-        let finished = batches.run(
+        batches.run_pictures(
             pictures,
-            |picture: &Picture, pixels| {
-                picture.with(&self.memory, &spec, |image| spec.fill(image, pixels))
-            },
-            || stop() || short.get().is_some(),
-            |_, outcome| {
-                let at = place.next().unwrap_or_default();
-                match outcome {
-                    Ok(((), row)) => sink(at, Ok(row)),
-                    Err(error) if error.cause() == Cause::Machine => {
-                        // The first such error is the one that is reported.
-                        let _ = short.set(error);
-                        Ok(())
-                    }
-                    Err(error) => sink(at, Err(error)),
-                }
-            },
-        )?;
-        match short.into_inner() {
-            Some(error) => Err(Error::Machine(error).into()),
-            None => Ok(finished),
-        }
+            |picture, pixels| picture.with(&self.memory, &spec, |image| spec.fill(image, pixels)),
+            stop,
+            |_, row| sink(place.next().unwrap_or_default(), row),
+        )
     }
 }

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod atomic;
+mod axes;
 mod hint;
 mod named;
 pub mod npy;
@@ -24,6 +25,7 @@ mod random;
 pub mod regular;
 mod visible;
 
+pub use axes::permute;
 pub use hint::Hint;
 pub use named::UnknownName;
 pub use numbers::{gib, shape, thousands};

@@ -3,6 +3,7 @@
 use graph::Role;
 
 use crate::Parameter;
+use util::permute;
 
 /// The order of a kernel's axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,25 +73,6 @@ impl Layout {
 /// a dense layer as a convolution that covers its whole input map.
 pub fn fits_state_dict(parameter: &Parameter, found: &[usize]) -> bool {
     Layout::OutFirst.fits(parameter, found)
-}
-
-/// Values whose axis `i` becomes the old axis `order[i]`, as numpy's `transpose`. Both are in C order.
-///
-/// # Panics
-/// None: missing values are left out, which the count of the result shows.
-pub(crate) fn permute(data: &[f32], shape: [usize; 4], order: [usize; 4]) -> Vec<f32> {
-    let strides = [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1];
-    let [n, stride] = [order.map(|axis| shape[axis]), order.map(|axis| strides[axis])];
-    let mut out = Vec::with_capacity(data.len());
-    for a in 0..n[0] {
-        for b in 0..n[1] {
-            for c in 0..n[2] {
-                let start = a * stride[0] + b * stride[1] + c * stride[2];
-                out.extend((0..n[3]).filter_map(|d| data.get(start + d * stride[3])));
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

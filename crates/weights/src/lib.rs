@@ -104,7 +104,7 @@ impl Weights {
         let (parameter, tensor) = self.find(node, role)?;
         Some(match (parameter.flattened, tensor.shape.as_slice()) {
             (Some([h, w, c]), &[out, _]) => {
-                layout::permute(&tensor.data, [out, c, h, w], [0, 2, 3, 1])
+                util::permute(&tensor.data, [out, c, h, w], [0, 2, 3, 1])
             }
             _ => tensor.data.clone(),
         })

@@ -96,7 +96,7 @@ def test_predictions_are_the_same_numbers(data, head):
         assert [mine[one] for one in predicted.classes] == list(probabilities), path
         assert max(mine, key=mine.get) == name
     assert predicted.probabilities.shape == (6, 2) and predicted.labels.dtype == np.int64
-    # Decided anew for each call, with the base that is loaded.
+    # Decided again for each call, with the base that is loaded.
     low = loaded.predict(paths, threshold=0.0)
     assert set(low.names) == {"light"}
     assert loaded.predict(paths).names == predicted.names

@@ -2,6 +2,7 @@
 
 use graph::{Activation, Depthwise, Node, Norm, Op, Padding, Pool, PoolKind, Role, Shape, Window};
 use std::borrow::Cow;
+use util::permute;
 
 use super::network::{Drafting, Value};
 use super::proto::{Attribute, Data};
@@ -299,36 +300,5 @@ fn extent(shape: Shape) -> [usize; 2] {
     match shape {
         Shape::Map { height, width, .. } => [height, width],
         Shape::Tokens { .. } | Shape::Vector { .. } => [1, 1],
-    }
-}
-
-/// Values of four axes in C order, with the axes in another order.
-fn permute(values: &[f32], shape: [usize; 4], order: [usize; 4]) -> Vec<f32> {
-    let steps = [shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1];
-    let dims = order.map(|axis| shape[axis]);
-    let steps = order.map(|axis| steps[axis]);
-    let mut out = Vec::with_capacity(values.len());
-    for a in 0..dims[0] {
-        for b in 0..dims[1] {
-            for c in 0..dims[2] {
-                let from = a * steps[0] + b * steps[1] + c * steps[2];
-                out.extend((0..dims[3]).filter_map(|d| values.get(from + d * steps[3])));
-            }
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn axes_change_places() {
-        // (1, 2, 3, 2): the value says where it is.
-        let values: Vec<f32> = (0..12).map(|i| i as f32).collect();
-        let out = permute(&values, [1, 2, 3, 2], [3, 2, 0, 1]);
-        assert_eq!(out, [0., 6., 2., 8., 4., 10., 1., 7., 3., 9., 5., 11.]);
-        assert_eq!(permute(&values, [1, 2, 3, 2], [0, 1, 2, 3]), values);
     }
 }
