@@ -15,6 +15,7 @@ pub mod compare;
 mod error;
 pub mod export;
 pub mod extract;
+mod extract_options;
 mod feature_source;
 pub mod fit;
 pub mod fit_report;

@@ -7,7 +7,7 @@ use weights::Weights;
 
 use crate::batches::Batches;
 use crate::error::Error;
-use crate::extract::ExtractOptions;
+use crate::extract_options::ExtractOptions;
 use crate::picture::Picture;
 use crate::recipe::{Recipe, WeightsId, preprocess_of};
 
