@@ -3,7 +3,7 @@ use super::operand::{round, upper};
 use crate::memory::Buffer;
 use rayon::prelude::*;
 
-/// A matrix of `depth` rows and `columns` columns in bf16, cut into panels of [`NR`] columns: panel, pair of rows,
+/// Matrices of `depth` rows and `columns` columns in bf16, cut into panels of [`NR`] columns: matrix, panel, pair of rows,
 /// column within the panel, row of the pair. The last panel and an odd last pair are filled up with zeros. Where
 /// values are split, the lower parts follow in the same order.
 #[derive(Debug)]
@@ -11,19 +11,20 @@ pub(crate) struct Panels16 {
     /// Two bf16 in the place of each f32.
     values: Buffer,
     pairs: usize,
+    /// Panels of all matrices.
     count: usize,
     split: bool,
 }
 
 impl Panels16 {
-    /// Packs `value(row, column)`, panels side by side.
+    /// Packs one matrix, of `value(row, column)`, panels side by side.
     pub(crate) fn pack(
         depth: usize,
         columns: usize,
         split: bool,
         value: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        let mut packed = Self::zeroed(depth, columns, split);
+        let mut packed = Self::zeroed(1, depth, columns, split);
         packed.panels_mut().into_par_iter().enumerate().for_each(|(panel, mut to)| {
             let first = panel * NR;
             to.fill(NR.min(columns - first), |row, column| {
@@ -33,15 +34,15 @@ impl Panels16 {
         packed
     }
 
-    /// Of zeros, to be filled by panels.
-    pub(crate) fn zeroed(depth: usize, columns: usize, split: bool) -> Self {
-        let (pairs, count) = (depth.div_ceil(2), columns.div_ceil(NR));
+    /// Matrices of zeros, to be filled by panels.
+    pub(crate) fn zeroed(matrices: usize, depth: usize, columns: usize, split: bool) -> Self {
+        let (pairs, count) = (depth.div_ceil(2), matrices * columns.div_ceil(NR));
         let plane = count * pairs * NR;
         let values = Buffer::zeroed(if split { 2 * plane } else { plane });
         Self { values, pairs, count, split }
     }
 
-    /// Each panel.
+    /// Each panel, matrix by matrix.
     pub(crate) fn panels_mut(&mut self) -> Vec<Panel16<'_>> {
         let len = (self.pairs * NR).max(1);
         let (high, low) = self.values.as_mut_slice().split_at_mut(self.count * self.pairs * NR);
@@ -49,7 +50,7 @@ impl Panels16 {
         high.chunks_exact_mut(len).zip(low).map(|(high, low)| Panel16 { high, low }).collect()
     }
 
-    /// Where row `row` of a panel begins; even rows only.
+    /// Where row `row` of a panel begins; panels of all matrices are counted, and rows are even.
     pub(crate) fn at(&self, panel: usize, row: usize) -> *const u16 {
         self.values.as_slice()[(panel * self.pairs + row / 2) * NR..].as_ptr().cast()
     }

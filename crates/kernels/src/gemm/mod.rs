@@ -29,35 +29,32 @@ pub(crate) struct PackedWeights {
 
 #[derive(Debug)]
 enum Matrices {
-    F32(Vec<Panels>),
-    Bf16(Bf16Product, Vec<Panels16>),
+    F32(Panels),
+    Bf16(Bf16Product, Panels16),
 }
 
 /// How matrices are filled: panels of `width` columns side by side, each in all matrices at once.
 struct Filling {
+    count: usize,
     depth: usize,
     columns: usize,
     width: usize,
 }
 
 impl Filling {
-    /// `panels` are those of each matrix; `pack` gets one of them with its columns of that matrix: row, column, of so many.
+    /// `panels` are those of one matrix after the other; `pack` gets one of them with its columns of that matrix: row, column, of
+    /// so many.
     fn each<P: Send>(
         &self,
-        panels: Vec<Vec<P>>,
+        panels: Vec<P>,
         fill: &(impl Fn(Range<usize>, &mut [f32]) + Sync),
         pack: impl Fn(&mut P, &[f32], usize) + Sync,
     ) {
-        let Self { depth, columns, width } = *self;
-        let count = panels.len();
-        let mut all: Vec<Vec<P>> = Vec::new();
-        for (panel, of_matrix) in
-            panels.into_iter().flat_map(|panels| panels.into_iter().enumerate())
-        {
-            match all.get_mut(panel) {
-                Some(panels) => panels.push(of_matrix),
-                None => all.push(vec![of_matrix]),
-            }
+        let Self { count, depth, columns, width } = *self;
+        let mut all: Vec<Vec<P>> = (0..columns.div_ceil(width)).map(|_| Vec::new()).collect();
+        let places = all.len();
+        for (index, panel) in panels.into_iter().enumerate() {
+            all[index % places].push(panel);
         }
         all.into_par_iter().enumerate().for_each_init(
             Vec::new,
@@ -123,11 +120,9 @@ impl PackedWeights {
     ) -> Self {
         let Some(bf16) = bf16 else {
             let nr = simd::shape(isa).nr;
-            let mut matrices: Vec<_> =
-                (0..count).map(|_| Panels::zeroed(depth, columns, nr)).collect();
-            let panels = matrices.iter_mut().map(Panels::panels_mut).collect();
-            let filling = Filling { depth, columns, width: nr };
-            filling.each(panels, &fill, |panel: &mut &mut [f32], from, width| {
+            let mut matrices = Panels::zeroed(count, depth, columns, nr);
+            let filling = Filling { count, depth, columns, width: nr };
+            filling.each(matrices.panels_mut(), &fill, |panel: &mut &mut [f32], from, width| {
                 for (to, from) in panel.chunks_exact_mut(nr).zip(from.chunks_exact(width)) {
                     to[..width].copy_from_slice(from);
                 }
@@ -137,11 +132,9 @@ impl PackedWeights {
             return Self { isa, matrices, blocks: Blocks { depth: BLOCK, stride }, depth, columns };
         };
         let whole = depth.next_multiple_of(bf16.unit.step());
-        let mut matrices: Vec<_> =
-            (0..count).map(|_| Panels16::zeroed(whole, columns, bf16.is_split)).collect();
-        let panels = matrices.iter_mut().map(Panels16::panels_mut).collect();
-        let filling = Filling { depth, columns, width: NR };
-        filling.each(panels, &fill, |panel: &mut Panel16<'_>, from, width| {
+        let mut matrices = Panels16::zeroed(count, whole, columns, bf16.is_split);
+        let filling = Filling { count, depth, columns, width: NR };
+        filling.each(matrices.panels_mut(), &fill, |panel: &mut Panel16<'_>, from, width| {
             panel.fill(width, |row, column| from.get(row * width + column).copied().unwrap_or(0.0));
         });
         let matrices = Matrices::Bf16(bf16, matrices);
@@ -149,7 +142,7 @@ impl PackedWeights {
     }
 
     /// The matrices, where they are of f32.
-    pub(crate) fn f32_panels_mut(&mut self) -> Option<&mut [Panels]> {
+    pub(crate) fn f32_panels_mut(&mut self) -> Option<&mut Panels> {
         match &mut self.matrices {
             Matrices::F32(panels) => Some(panels),
             Matrices::Bf16(..) => None,
@@ -204,8 +197,8 @@ impl PackedWeights {
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         match &self.matrices {
-            Matrices::F32(panels) => panels.iter().map(Panels::bytes).sum(),
-            Matrices::Bf16(_, panels) => panels.iter().map(Panels16::bytes).sum(),
+            Matrices::F32(panels) => panels.bytes(),
+            Matrices::Bf16(_, panels) => panels.bytes(),
         }
     }
 
@@ -217,13 +210,14 @@ impl PackedWeights {
         let Self { blocks, depth, .. } = *self;
         match &self.matrices {
             Matrices::F32(panels) => {
-                let task = F32Task { weights: &panels[matrix], blocks, depth, product };
+                let first = matrix * self.panels();
+                let task = F32Task { weights: panels, first, blocks, depth, product };
                 // SAFETY: the caller's promise.
                 unsafe { dispatch(self.isa, task) }
             }
             Matrices::Bf16(bf16, panels) => {
-                let task =
-                    Bf16Task { bf16: *bf16, weights: &panels[matrix], blocks, depth, product };
+                let (bf16, first) = (*bf16, matrix * self.panels());
+                let task = Bf16Task { bf16, weights: panels, first, blocks, depth, product };
                 // SAFETY: the caller's promise; the unit is one that the instruction set has.
                 unsafe { task.run() }
             }

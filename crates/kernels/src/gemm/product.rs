@@ -1,11 +1,8 @@
 use super::{Panels, Product};
 use crate::Activation;
 use crate::bf16::{Bf16Product, Blocks, PairArgs, Panels16};
-use crate::simd::tile::{BLOCK, Source, Start, TileArgs};
+use crate::simd::tile::{Ahead, BLOCK, Source, Start, TileArgs};
 use crate::simd::{Job, Simd};
-
-/// f32 in a cache line.
-const LINE: usize = 16;
 
 /// Some panels of a product of f32.
 ///
@@ -13,6 +10,8 @@ const LINE: usize = 16;
 #[derive(Debug)]
 pub(super) struct F32Task<'a> {
     pub(super) weights: &'a Panels,
+    /// The first panel of the matrix.
+    pub(super) first: usize,
     pub(super) blocks: Blocks,
     pub(super) depth: usize,
     pub(super) product: Product,
@@ -26,25 +25,22 @@ impl Job for F32Task<'_> {
         let Product { panels, rows, stored_rows, from, to, row_stride, panel_stride, .. } =
             self.product;
         for (place, panel) in panels.enumerate() {
+            let panel = self.first + panel;
             for offset in (0..self.depth).step_by(depth) {
                 let depth = depth.min(self.depth - offset);
                 // Each register tile asks for its share of the weights that come next.
                 let next = self.weights.at(panel, offset).wrapping_add(depth * S::NR);
-                let lines = (depth * S::NR).div_ceil(LINE);
-                let share = lines.div_ceil(rows.div_ceil(S::BLOCK_MR));
+                let turns = rows.div_ceil(S::BLOCK_MR);
                 for (turn, row) in (0..rows).step_by(S::BLOCK_MR).enumerate() {
-                    for line in turn * share..lines.min((turn + 1) * share) {
-                        // SAFETY: a hint, valid or not.
-                        unsafe { S::prefetch(next.wrapping_add(line * LINE)) };
-                    }
+                    let ahead = Ahead::share([turn, turns], next, [depth, S::NR]);
                     // SAFETY: `row` is a multiple of the register tile below `stored_rows`, which are whole ones, so a
                     // register tile's rows are there from this one on.
                     let first = unsafe { from.add(self.blocks.at(stored_rows, row, offset)) };
                     let args = TileArgs {
                         source: if stride == BLOCK {
-                            Source::Block(first)
+                            Source::Block(first, ahead)
                         } else {
-                            Source::HalfBlock(first)
+                            Source::HalfBlock(first, ahead)
                         },
                         depth,
                         weights: self.weights.at(panel, offset),
@@ -73,6 +69,8 @@ impl Job for F32Task<'_> {
 pub(super) struct Bf16Task<'a> {
     pub(super) bf16: Bf16Product,
     pub(super) weights: &'a Panels16,
+    /// The first panel of the matrix.
+    pub(super) first: usize,
     pub(super) blocks: Blocks,
     pub(super) depth: usize,
     pub(super) product: Product,
@@ -89,6 +87,7 @@ impl Bf16Task<'_> {
         let from = from.cast::<u16>();
         let multiply = || {
             for (place, panel) in panels.enumerate() {
+                let panel = self.first + panel;
                 for offset in (0..self.depth).step_by(depth) {
                     for row in (0..rows).step_by(unit.mr()) {
                         // SAFETY: `row` is a multiple of the unit's rows below `stored_rows`, which are whole register

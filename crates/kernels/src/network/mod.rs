@@ -4,6 +4,7 @@ mod plan;
 mod step;
 
 pub(crate) use step::gradient_tile;
+use step::{SIX_KERNELS, Target};
 
 use crate::error::check_length;
 use crate::memory::{Buffer, Pool, Shared};
@@ -19,8 +20,7 @@ pub struct Network {
     plan: Plan,
     input: [usize; 3],
     output: [usize; 3],
-    isa: Isa,
-    precision: Precision,
+    target: Target,
     buffers: Pool<Buffers>,
     workspace: Workspace,
 }
@@ -69,21 +69,36 @@ impl Network {
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, KernelError> {
+        Self::for_target(program, input, Target { isa, precision, six: SIX_KERNELS })
+    }
+
+    /// One layer for training, without F(6×6): gradients are held to 1e-5 of the largest, which it does not always keep.
+    ///
+    /// # Errors
+    /// Those of [`Network::compile`].
+    pub(crate) fn for_training(
+        layer: Layer,
+        input: [usize; 3],
+        isa: Isa,
+        precision: Precision,
+    ) -> Result<Self, KernelError> {
+        Self::for_target(&Program::chain(&[layer]), input, Target { isa, precision, six: 0 })
+    }
+
+    fn for_target(
+        program: &Program,
+        input: [usize; 3],
+        target: Target,
+    ) -> Result<Self, KernelError> {
+        let Target { isa, .. } = target;
         if !isa.is_available() {
             return Err(KernelError::IsaUnavailable { wanted: isa, available: Isa::available() });
         }
-        let plan = Plan::new(program, input, isa, precision)?;
+        let plan = Plan::new(program, input, target)?;
         let made = plan.arrays.iter().find(|array| array.memory == Memory::Output);
         let output = made.map_or(input, |array| array.shape);
-        Ok(Self {
-            plan,
-            input,
-            output,
-            isa,
-            precision,
-            buffers: Pool::default(),
-            workspace: Workspace::default(),
-        })
+        let (buffers, workspace) = (Pool::default(), Workspace::default());
+        Ok(Self { plan, input, output, target, buffers, workspace })
     }
 
     /// Gives a network of one convolution the weights of `conv`, which differs in weights and biases alone: `kernel` is its kernel
@@ -100,7 +115,7 @@ impl Network {
             return Ok(());
         }
         let chain = Program::chain(&[Layer::Conv(conv())]);
-        self.plan = Plan::new(&chain, self.input, self.isa, self.precision)?;
+        self.plan = Plan::new(&chain, self.input, self.target)?;
         Ok(())
     }
 
@@ -116,12 +131,12 @@ impl Network {
 
     /// The instruction set that the weights are packed for.
     pub fn isa(&self) -> Isa {
-        self.isa
+        self.target.isa
     }
 
     /// The precision that was asked for.
     pub fn precision(&self) -> Precision {
-        self.precision
+        self.target.precision
     }
 
     /// One line a step: the layers it covers, the shape it makes and the algorithm that runs.

@@ -9,9 +9,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::step::Step;
+use super::step::{Step, Target};
 use crate::program::{CHUNK, Operation, Program, Value};
-use crate::{Isa, KernelError, Layer, Precision};
+use crate::{KernelError, Layer};
 
 /// A step with what it reads and where it writes.
 #[derive(Debug)]
@@ -86,8 +86,7 @@ impl Plan {
     pub(super) fn new(
         program: &Program,
         input: [usize; 3],
-        isa: Isa,
-        precision: Precision,
+        target: Target,
     ) -> Result<Self, KernelError> {
         let operations = &program.operations;
         let shapes = program.shapes(input)?;
@@ -110,7 +109,7 @@ impl Plan {
                 for value in inputs {
                     let (shape, from) = (shape_of(value), array_of(value));
                     if from != (homes[index].0, offset) {
-                        let step = Step::copy(shape, isa);
+                        let step = Step::copy(shape, target.isa);
                         steps.push(Planned {
                             step,
                             operation: index,
@@ -127,7 +126,7 @@ impl Plan {
             let next = pool.map(|pool| (&operations[pool].layer, shapes[pool]));
             let both = [shape_of(&inputs[0]), shapes[index]];
             let residual = inputs.len() > 1 && matches!(layer, Layer::Conv(_));
-            let (step, pooled) = Step::new(layer, both, residual, next, isa, precision);
+            let (step, pooled) = Step::new(layer, both, residual, next, target);
             let mut home = homes[index];
             if let (true, Some(pool)) = (pooled, pool) {
                 fused[pool] = true;

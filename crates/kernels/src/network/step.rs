@@ -40,6 +40,15 @@ enum Kind {
     Softmax,
 }
 
+/// What steps are planned for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) isa: Isa,
+    pub(super) precision: Precision,
+    /// Pairs of channels up to which a convolution may take F(6×6).
+    pub(super) six: usize,
+}
+
 /// The pool that the step of a convolution may take with it, and its output.
 pub(super) type NextPool<'a> = Option<(&'a Layer, [usize; 3])>;
 
@@ -50,15 +59,15 @@ impl Step {
         [input, output]: [[usize; 3]; 2],
         residual: bool,
         next: NextPool<'_>,
-        isa: Isa,
-        precision: Precision,
+        target: Target,
     ) -> (Self, bool) {
+        let isa = target.isa;
         let mut pooled = false;
         let kind = match layer {
             Layer::Conv(conv) => {
                 let kind;
                 let next = next.is_some();
-                (kind, pooled) = choose(conv, [input, output], residual, next, isa, precision);
+                (kind, pooled) = choose(conv, [input, output], residual, next, target);
                 kind
             }
             Layer::MaxPool { size, stride, padding } => {
@@ -296,8 +305,7 @@ fn choose(
     [input, output]: [[usize; 3]; 2],
     residual: bool,
     next_pool: bool,
-    isa: Isa,
-    precision: Precision,
+    Target { isa, precision, six }: Target,
 ) -> (Kind, bool) {
     let can_pool = next_pool && !residual && output[0] >= 2 && output[1] >= 2;
     if !residual
@@ -315,9 +323,9 @@ fn choose(
     }
     let bf16 = bf16.filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
     if Winograd::fits(conv)
-        && let Some(tile) = best_tile(conv, output, precision, bf16.is_some())
+        && let Some(tile) = best_tile(conv, output, can_pool, bf16.is_some(), six)
     {
-        let pool = can_pool && Winograd::can_pool(tile);
+        let pool = can_pool && tile.can_pool();
         let plan = Winograd::new(conv, input, output, pool, tile, isa, bf16);
         return (Kind::Winograd(plan), pool);
     }
@@ -325,37 +333,40 @@ fn choose(
 }
 
 /// The scheme with the fewest products for this image, or none where the direct algorithm has no more. Whole tiles are
-/// counted: on small images larger ones waste more. Larger tiles round more too: f32 products allow F(6×6), but not in the
-/// highest precision, and its weights are so large that it only pays on few channels; bf16 products allow F(4×4) on few
-/// channels, where it saves most.
-fn best_tile(conv: &Conv2d, output: [usize; 3], precision: Precision, bf16: bool) -> Option<Tile> {
-    let kernels = conv.in_channels * conv.out_channels;
-    let products = |tile: &Tile| {
-        let tiles = output[0].div_ceil(tile.outputs()) * output[1].div_ceil(tile.outputs());
-        tiles * tile.inputs() * tile.inputs()
-    };
+/// counted: on small images larger ones waste more. Larger tiles round more too: only f32 products allow F(6×6), and bf16
+/// products F(4×4) on few channels, where it saves most. `six` is up to how many pairs of channels F(6×6) may be taken.
+fn best_tile(
+    conv: &Conv2d,
+    output: [usize; 3],
+    can_pool: bool,
+    bf16: bool,
+    six: usize,
+) -> Option<Tile> {
+    let outputs = [output[0], output[1]];
     let may_be = |tile: &Tile| match tile {
         Tile::Two | Tile::Three => true,
         Tile::Four => !bf16 || conv.in_channels <= PAIR_FOUR_CHANNELS,
-        Tile::Six => !bf16 && precision != Precision::Highest && kernels <= SIX_KERNELS,
+        Tile::Six => !bf16 && conv.in_channels * conv.out_channels <= six,
     };
     let direct = 9 * output[0] * output[1];
     Tile::ALL
         .into_iter()
         .filter(may_be)
-        .map(|tile| (products(&tile), tile))
+        .map(|tile| (tile.products(outputs, can_pool && tile.can_pool()), tile))
         .min_by_key(|(products, _)| *products)
         .filter(|(products, _)| *products < direct)
         .map(|(_, tile)| tile)
 }
 
 /// The scheme for the gradient of a convolution's kernel, or none where Winograd's algorithm does not fit or saves nothing.
+/// Without F(6×6): sums over all pixels of a batch are rounded more than those over channels.
 pub(crate) fn gradient_tile(conv: &Conv2d, output: [usize; 3]) -> Option<Tile> {
-    Winograd::fits(conv).then(|| best_tile(conv, output, Precision::Highest, false)).flatten()
+    Winograd::fits(conv).then(|| best_tile(conv, output, false, false, 0)).flatten()
 }
 
-/// Pairs of channels up to which F(6×6) is taken: its weights are 64 values a pair.
-const SIX_KERNELS: usize = 128 * 128;
+/// Pairs of channels up to which F(6×6) is taken. Its weights are 64 values a pair: with more of them, what fewer products save is
+/// lost by reading 67 MB a layer (docs/performance.md).
+pub(super) const SIX_KERNELS: usize = 256 * 256;
 
 /// Input channels up to which F(4×4) is taken with bf16 products: up to here the base's error stays well within the
 /// bounds of `high` and `medium`; with F(4×4) throughout it reached nine tenths of that of `medium`.

@@ -25,13 +25,38 @@ pub(crate) enum Source {
     /// `taps` times `S::MR` pointers, to which `offset` is added.
     Table { table: *const *const f32, taps: usize, offset: usize },
     /// The first of `S::BLOCK_MR` rows that are [`BLOCK`] apart, one tap.
-    Block(*const f32),
+    Block(*const f32, Ahead),
     /// The same, half as far apart.
-    HalfBlock(*const f32),
+    HalfBlock(*const f32, Ahead),
     /// Rows that are neighbours at each step of depth, `stride` f32 from step to step: a left operand that is stored
     /// transposed.
     Depth { first: *const f32, stride: usize },
 }
+
+/// What is asked for into cache while a register tile is summed: a cache line each step of depth, `step` f32 on. All at once
+/// they would fill the processor's queue of misses, and the sums would wait for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ahead {
+    pub(crate) from: *const f32,
+    pub(crate) step: usize,
+}
+
+impl Ahead {
+    /// The share of one of some register tiles, which follow each other, in a panel of `depth` steps of `columns` f32 that is used
+    /// next. Few tiles leave something for the processor's own looking ahead.
+    #[inline(always)]
+    pub(crate) fn share(
+        [turn, turns]: [usize; 2],
+        panel: *const f32,
+        [depth, columns]: [usize; 2],
+    ) -> Self {
+        let step = columns.div_ceil(turns).min(LINE);
+        Self { from: panel.wrapping_add(turn * depth * step), step }
+    }
+}
+
+/// f32 in a cache line.
+const LINE: usize = 16;
 
 /// f32 from row to row of a block. A constant, so that one register addresses all rows: twelve pointers would not fit
 /// into the processor's sixteen, and loading them again costs AVX-512 a seventh of its speed.
@@ -96,13 +121,11 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
                     w = sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, w);
                 }
             }
-            Source::Block(first) => {
-                let rows = side_by_side::<ROWS, BLOCK>(first);
-                sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
+            Source::Block(first, ahead) => {
+                block::<S, ROWS, NV, BLOCK>(&mut acc, first, args, ahead);
             }
-            Source::HalfBlock(first) => {
-                let rows = side_by_side::<ROWS, { BLOCK / 2 }>(first);
-                sum::<S, ROWS, NV>(&mut acc, &rows, args.depth, args.weights);
+            Source::HalfBlock(first, ahead) => {
+                block::<S, ROWS, NV, { BLOCK / 2 }>(&mut acc, first, args, ahead);
             }
             Source::Depth { first, stride } => {
                 let mut at = first;
@@ -169,6 +192,31 @@ unsafe fn finish<S: Simd, const NV: usize>(args: &TileArgs, row: &[S::V; NV], to
                 Start::Out => S::add(S::load(to), *v),
             };
             S::store(to, S::activate(v, args.activation));
+        }
+    }
+}
+
+/// All steps of depth of rows that are `STRIDE` apart. One register goes along them: with the rows' pointers made before the
+/// loop, the compiler takes a register for each.
+///
+/// # Safety
+/// Each of the rows can be read for `args.depth` f32, the weights for as many times `NV` vectors.
+#[inline(always)]
+unsafe fn block<S: Simd, const ROWS: usize, const NV: usize, const STRIDE: usize>(
+    acc: &mut [[S::V; NV]; ROWS],
+    first: *const f32,
+    args: &TileArgs,
+    ahead: Ahead,
+) {
+    let (mut at, mut w, mut next) = (first, args.weights, ahead.from);
+    // SAFETY: the caller's promise; what is asked for ahead need not be valid.
+    unsafe {
+        for _ in 0..args.depth {
+            S::prefetch(next);
+            let rows = side_by_side::<ROWS, STRIDE>(at);
+            step::<S, ROWS, NV>(acc, &rows, 0, w);
+            (at, w) = (at.add(1), w.add(NV * S::LANES));
+            next = next.wrapping_add(ahead.step);
         }
     }
 }

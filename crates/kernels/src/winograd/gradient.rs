@@ -8,6 +8,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::cover::Grid;
 use super::input::InputTask;
 use super::scheme::{F2, F3, F4, F6, MAX_M, MAX_N, Scheme};
 use super::{Geometry, Tile, matrix_stride, weights};
@@ -25,6 +26,7 @@ pub(crate) struct KernelGradient {
     isa: Isa,
     tile: Tile,
     geometry: Geometry,
+    grid: Grid,
     /// Input channels, output channels, and those filled up to whole panels.
     channels: [usize; 3],
     space: Pool<Space>,
@@ -52,17 +54,12 @@ impl KernelGradient {
         tile: Tile,
         isa: Isa,
     ) -> Self {
-        let m = tile.outputs();
-        let geometry = Geometry {
-            input,
-            output,
-            padding,
-            activation: Activation::None,
-            pool: false,
-            tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
-        };
+        let activation = Activation::None;
+        let geometry = Geometry { input, output, padding, activation, pool: false };
+        let grid = Grid::uniform([output[0], output[1]], tile);
         let channels = [input[2], output[2], output[2].next_multiple_of(shape(isa).nr)];
-        Self { isa, tile, geometry, channels, space: Pool::default(), patches: Pool::default() }
+        let (space, patches) = (Pool::default(), Pool::default());
+        Self { isa, tile, geometry, grid, channels, space, patches }
     }
 
     /// Writes the gradient, (3, 3, inputs, outputs). `input` and `gradient` are those of `images` whole images.
@@ -88,7 +85,7 @@ impl KernelGradient {
         let input_blocks = Blocks { depth: block, stride: block };
         let gradient_blocks = Blocks { depth: nr, stride: nr };
         let bytes = 4 * matrices * (inputs.next_multiple_of(block) + width);
-        let tiles = images * self.geometry.tiles[0] * self.geometry.tiles[1];
+        let tiles = images * self.grid.count();
         // Sums are read and written again for each group: of many channels, they are what costs.
         let most = (SPACE_BYTES.max(4 * matrices * inputs * width) / bytes).max(64);
         let groups = tiles.div_ceil(most).max(1);
@@ -115,18 +112,20 @@ impl KernelGradient {
                 for_each(2 * parts, |index| {
                     self.patches.with(|patch| {
                         if index < parts {
-                            let task = InputTask::<F, F32> {
+                            let tiles = part(index);
+                            let task = InputTask::<F, F, F32> {
                                 geometry: &self.geometry,
+                                grid: &self.grid,
                                 images: input,
-                                tiles: part(index),
-                                base: range.start,
+                                row: tiles.start - range.start,
+                                tiles,
                                 rows: range.len(),
                                 blocks: input_blocks,
                                 to: x.get(),
                                 matrix_stride: strides[0],
                                 low_offset: 0,
                                 patch,
-                                scheme: PhantomData,
+                                schemes: PhantomData,
                             };
                             // SAFETY: the space was sized for the group's tiles in these blocks; tasks have tiles, and so
                             // rows, of their own; `isa` was detected, as `train::Conv::new` checks.
@@ -134,6 +133,7 @@ impl KernelGradient {
                         } else {
                             let task = GradientTask::<F> {
                                 geometry: &self.geometry,
+                                grid: &self.grid,
                                 images: gradient,
                                 tiles: part(index - parts),
                                 base: range.start,
@@ -199,6 +199,7 @@ impl KernelGradient {
 #[derive(Debug)]
 struct GradientTask<'a, F> {
     geometry: &'a Geometry,
+    grid: &'a Grid,
     images: &'a [f32],
     tiles: Range<usize>,
     base: usize,
@@ -215,8 +216,7 @@ impl<F: Scheme> Job for GradientTask<'_, F> {
         let g = self.geometry;
         let [h, w, channels] = g.output;
         for tile in self.tiles {
-            let (image, y, x) = g.place(tile);
-            let (y, x) = (y * F::M, x * F::M);
+            let (image, y, x) = self.grid.place(tile);
             let (rows, columns) = (F::M.min(h - y), F::M.min(w - x));
             let first = (image * h + y) * w + x;
             let mut c = 0;

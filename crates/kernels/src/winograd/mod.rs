@@ -2,6 +2,7 @@
 //! channel by channel in the transformed space (n² ordinary matrix products), and transformed back, with bias, ReLU
 //! and pool. Tiles go through in groups, so that what is between the three steps stays in cache.
 
+mod cover;
 pub(crate) mod gradient;
 mod input;
 mod output;
@@ -17,10 +18,11 @@ use crate::parallel::{chunk_range, for_each};
 use crate::simd::dispatch;
 use crate::workspace::WorkspaceBytes;
 use crate::{Algorithm, Isa};
+use cover::Cover;
 use scheme::{F2, F3, F4, F6, Scheme};
 use std::marker::PhantomData;
 
-/// Which scheme.
+/// Which scheme. F(6×6) fills up what its tiles leave at an image's edges with tiles of F(4×4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tile {
     Two,
@@ -46,9 +48,32 @@ impl Tile {
     pub(crate) fn inputs(self) -> usize {
         self.outputs() + 2
     }
+
+    /// The tiles that fill up an image's edges with the same weights.
+    fn filler(self) -> Option<Self> {
+        match self {
+            Self::Two | Self::Three | Self::Four => None,
+            Self::Six => Some(Self::Four),
+        }
+    }
+
+    /// Whether its tiles hold whole windows of the pool.
+    pub(crate) fn can_pool(self) -> bool {
+        self.outputs().is_multiple_of(2)
+    }
+
+    /// Products, of one channel by one, of a convolution with so many outputs down and across.
+    pub(crate) fn products(self, outputs: [usize; 2], pool: bool) -> usize {
+        Cover::new(self, needed(outputs, pool)).products(self)
+    }
 }
 
-/// Sizes of the layer, and the tiles in it.
+/// Outputs that count: a pool's windows leave out an odd one.
+fn needed(outputs: [usize; 2], pool: bool) -> [usize; 2] {
+    if pool { outputs.map(|n| n / 2 * 2) } else { outputs }
+}
+
+/// Sizes of the layer.
 #[derive(Debug)]
 struct Geometry {
     /// Height, width, channels of the input.
@@ -58,17 +83,6 @@ struct Geometry {
     padding: Padding,
     activation: Activation,
     pool: bool,
-    /// Tiles down and across.
-    tiles: [usize; 2],
-}
-
-impl Geometry {
-    /// Image, row and column of a tile.
-    #[inline(always)]
-    fn place(&self, tile: usize) -> (usize, usize, usize) {
-        let [down, across] = self.tiles;
-        (tile / (down * across), tile / across % down, tile % across)
-    }
 }
 
 /// A convolution packed for one scheme and instruction set.
@@ -77,6 +91,7 @@ pub(crate) struct Winograd {
     isa: Isa,
     tile: Tile,
     geometry: Geometry,
+    cover: Cover,
     /// Transformed weights, one matrix a place of the transformed tile.
     weights: PackedWeights,
     bias: Buffer,
@@ -140,11 +155,6 @@ impl Winograd {
             && conv.out_channels.is_multiple_of(16)
     }
 
-    /// Whether the scheme's tiles hold whole windows of the pool.
-    pub(crate) fn can_pool(tile: Tile) -> bool {
-        tile.outputs().is_multiple_of(2)
-    }
-
     /// Packs a layer that [`fits`](Self::fits); `pool` fuses a 2×2 max-pool of stride 2.
     pub(crate) fn new(
         conv: &Conv2d,
@@ -163,19 +173,14 @@ impl Winograd {
         };
         let mut bias = Buffer::zeroed(conv.out_channels);
         bias.as_mut_slice().copy_from_slice(&conv.bias);
-        let m = tile.outputs();
-        let geometry = Geometry {
-            input,
-            output,
-            padding: conv.padding,
-            activation: conv.activation,
-            pool,
-            tiles: [output[0].div_ceil(m), output[1].div_ceil(m)],
-        };
+        let (padding, activation) = (conv.padding, conv.activation);
+        let geometry = Geometry { input, output, padding, activation, pool };
+        let cover = Cover::new(tile, needed([output[0], output[1]], pool));
         let mr = weights.tile_rows();
         let per_thread = weights.bytes() <= PER_THREAD_WEIGHT_BYTES;
+        let (shared_group, per_thread_group) = (0, None);
         let mut plan =
-            Self { isa, tile, geometry, weights, bias, shared_group: 0, per_thread_group: None };
+            Self { isa, tile, geometry, cover, weights, bias, shared_group, per_thread_group };
         // Two register tiles at least, or else weights would be read too often.
         let group = |space: usize| (space / plan.space_bytes(mr)).max(2) * mr;
         (plan.shared_group, plan.per_thread_group) =
@@ -200,7 +205,7 @@ impl Winograd {
         assert_eq!(kernel.len(), 9 * inputs * outputs, "kernel of another layer");
         let Some(panels) = self.weights.f32_panels_mut() else { return false };
         let matrices: Vec<Shared> =
-            panels.iter_mut().map(|panels| Shared(panels.values_mut().as_mut_ptr())).collect();
+            panels.matrices_mut().into_iter().map(|matrix| Shared(matrix.as_mut_ptr())).collect();
         let g = weights::g_f32::<F>();
         let parts = (4 * rayon::current_num_threads()).min(inputs);
         for_each(parts, |index| {
@@ -231,8 +236,10 @@ impl Winograd {
     /// Sizes of a group's space.
     fn lengths(&self, tiles: usize) -> Lengths {
         let matrices = self.tile.inputs() * self.tile.inputs();
-        // Whole register tiles; what is in rows beyond the last tile does not matter.
-        let rows = tiles.next_multiple_of(self.weights.tile_rows());
+        // Whole register tiles, from any row on that a class of tiles may begin at; what is in rows beyond the last tile does
+        // not matter.
+        let mr = self.weights.tile_rows();
+        let rows = tiles.next_multiple_of(mr) + if self.tile.filler().is_some() { mr } else { 0 };
         let operand = self.weights.operand();
         let input_stride = matrix_stride(self.weights.operand_len(rows), operand.size());
         let product_stride = matrix_stride(rows * self.width(), size_of::<f32>());
@@ -250,7 +257,7 @@ impl Winograd {
 
     /// How so many images' tiles are divided into groups for so many threads.
     fn groups(&self, images: usize, threads: usize) -> Groups {
-        let tiles = images * self.geometry.tiles[0] * self.geometry.tiles[1];
+        let tiles = images * self.cover.count();
         // With too few groups for all threads to have some, they share.
         let per_thread =
             self.per_thread_group.filter(|group| tiles.div_ceil(*group) >= 2 * threads);

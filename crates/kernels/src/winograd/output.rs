@@ -3,21 +3,24 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::Geometry;
+use super::cover::Grid;
 use super::scheme::{MAX_M, MAX_N, Scheme};
 use crate::Activation;
 use crate::place::Place;
 use crate::simd::{Job, Simd};
 
-/// Aᵀ m A of some tiles, with bias, residual, activation and, where it is fused, the 2×2 max-pool.
+/// Aᵀ m A of some tiles, by one scheme down and one across, with bias, residual, activation and, where it is fused, the 2×2
+/// max-pool.
 ///
-/// The caller promises: `from` holds the rows `tiles − base` of the n² products, `matrix_stride` apart, `width` a row; `out`
+/// The caller promises: `from` holds the tiles' rows, from `row` on, of the products, `matrix_stride` apart, `width` a row; `out`
 /// has room for all images' outputs, and nobody else writes those of these tiles.
 #[derive(Debug)]
-pub(super) struct OutputTask<'a, F> {
+pub(super) struct OutputTask<'a, Y, X> {
     pub(super) geometry: &'a Geometry,
+    pub(super) grid: &'a Grid,
     pub(super) tiles: Range<usize>,
-    /// The tile of row 0.
-    pub(super) base: usize,
+    /// The row of the first tile.
+    pub(super) row: usize,
     pub(super) from: *const f32,
     pub(super) matrix_stride: usize,
     pub(super) width: usize,
@@ -25,37 +28,31 @@ pub(super) struct OutputTask<'a, F> {
     /// What is added to all images' outputs; none where the pool is fused.
     pub(super) residual: Option<&'a [f32]>,
     pub(super) out: Place,
-    pub(super) scheme: PhantomData<F>,
+    pub(super) schemes: PhantomData<(Y, X)>,
 }
 
-impl<F: Scheme> Job for OutputTask<'_, F> {
+impl<Y: Scheme, X: Scheme> Job for OutputTask<'_, Y, X> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let g = self.geometry;
         let channels = g.output[2];
         let activation = if self.residual.is_some() { Activation::None } else { g.activation };
-        // Rows and columns of the image that is written, and how many of them a full tile gives.
-        let (h, w, step) = if g.pool {
-            (g.output[0] / 2, g.output[1] / 2, F::M / 2)
-        } else {
-            (g.output[0], g.output[1], F::M)
-        };
-        for tile in self.tiles {
-            let (image, y, x) = g.place(tile);
-            let (y, x) = (y * step, x * step);
-            if y >= h || x >= w {
-                continue;
-            }
-            let (rows, columns) = (step.min(h - y), step.min(w - x));
+        // Rows and columns of the image that is written, which is pooled where a pool is fused.
+        let step = if g.pool { 2 } else { 1 };
+        let (h, w) = (g.output[0] / step, g.output[1] / step);
+        for (row, tile) in (self.row..).zip(self.tiles) {
+            let (image, y, x) = self.grid.place(tile);
+            let (y, x) = (y / step, x / step);
+            let (rows, columns) = ((Y::M / step).min(h - y), (X::M / step).min(w - x));
             let mut c = 0;
             while c < channels {
                 // SAFETY: channels are whole vectors; all outputs of the tile are set; rows and columns beyond the
                 // image's edge are not written.
                 unsafe {
-                    let from = self.from.add((tile - self.base) * self.width + c);
+                    let from = self.from.add(row * self.width + c);
                     let bias = S::load(self.bias[c..c + S::LANES].as_ptr());
                     let mut values = [[MaybeUninit::uninit(); MAX_M]; MAX_M];
-                    transform::<S, F>(from, self.matrix_stride, bias, activation, &mut values);
+                    transform::<S, Y, X>(from, self.matrix_stride, bias, activation, &mut values);
                     let value = |y: usize, x: usize| values[y][x].assume_init();
                     let first = (image * h + y) * w + x;
                     let to = self.out.pixel(first).add(c);
@@ -83,12 +80,12 @@ impl<F: Scheme> Job for OutputTask<'_, F> {
     }
 }
 
-/// One vector of channels: columns first, then rows; sets the first m × m values.
+/// One vector of channels: columns first, then rows; sets the first values of each of the first rows.
 ///
 /// # Safety
-/// n² vectors can be read from `from`, `matrix_stride` apart.
+/// A vector can be read at each of the schemes' places from `from`, `matrix_stride` apart.
 #[inline(always)]
-unsafe fn transform<S: Simd, F: Scheme>(
+unsafe fn transform<S: Simd, Y: Scheme, X: Scheme>(
     from: *const f32,
     matrix_stride: usize,
     bias: S::V,
@@ -101,23 +98,24 @@ unsafe fn transform<S: Simd, F: Scheme>(
         // Not initialised as a whole: that would cost as much as the transform.
         let mut half = [[MaybeUninit::<S::V>::uninit(); MAX_N]; MAX_M];
         #[allow(clippy::needless_range_loop)]
-        for x in 0..F::N {
+        for x in 0..X::N {
             let mut column = [zero; MAX_N];
-            for (y, v) in column.iter_mut().enumerate().take(F::N) {
-                *v = S::load(from.add((y * F::N + x) * matrix_stride));
+            for (y, v) in column.iter_mut().enumerate().take(Y::N) {
+                let place = Y::place(y) * Y::SIDE + X::place(x);
+                *v = S::load(from.add(place * matrix_stride));
             }
-            let column = F::output::<S>(column);
-            for y in 0..F::M {
+            let column = Y::output::<S>(column);
+            for y in 0..Y::M {
                 half[y][x].write(column[y]);
             }
         }
-        for y in 0..F::M {
+        for y in 0..Y::M {
             let mut row = [zero; MAX_N];
-            for (v, h) in row.iter_mut().zip(&half[y]).take(F::N) {
+            for (v, h) in row.iter_mut().zip(&half[y]).take(X::N) {
                 *v = h.assume_init();
             }
-            let row = F::output::<S>(row);
-            for x in 0..F::M {
+            let row = X::output::<S>(row);
+            for x in 0..X::M {
                 let v = S::add(row[x], bias);
                 values[y][x].write(S::activate(v, activation));
             }

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::cover::{CLASSES, Part};
 use super::input::InputTask;
 use super::output::OutputTask;
 use super::scheme::{F2, F3, F4, F6, Scheme};
@@ -102,7 +103,7 @@ impl Winograd {
                         self.transform_inputs::<F, Bf16Pair>(&group, &workspace.patches);
                     }
                 }
-                self.multiply(&group);
+                self.multiply::<F>(&group);
                 self.transform_outputs::<F>(&group);
             });
         };
@@ -113,78 +114,141 @@ impl Winograd {
     }
 
     fn transform_inputs<F: Scheme, O: Operand>(&self, group: &Group<'_>, patches: &Pool<Buffer>) {
-        let Lengths { rows, input_stride, low_offset, .. } = group.lengths;
         group.each_part(|tiles| {
             patches.with(|patch| {
-                let task = InputTask::<F, O> {
-                    geometry: &self.geometry,
-                    images: group.images.input,
-                    tiles,
-                    base: group.tiles.start,
-                    rows,
-                    blocks: self.weights.blocks(),
-                    to: group.inputs.get().cast(),
-                    matrix_stride: input_stride,
-                    low_offset,
-                    patch,
-                    scheme: PhantomData,
-                };
-                // SAFETY: `lengths` of this group's tiles sized the space, strides and offset are its; each task has
-                // tiles, and so rows, of its own. `run_scheme` takes elements as wide as the weights want them.
-                // `Network::compile` makes plans only for an `isa` that was detected.
-                unsafe { dispatch(self.isa, task) }
+                let [whole, right, bottom, corner] = self.cover.parts(group.tiles.clone(), tiles);
+                self.transform_input::<F, F, O>(group, patch, 0, whole);
+                self.transform_input::<F, F::Filler, O>(group, patch, 1, right);
+                self.transform_input::<F::Filler, F, O>(group, patch, 2, bottom);
+                self.transform_input::<F::Filler, F::Filler, O>(group, patch, 3, corner);
             });
         });
     }
 
-    /// One product for each place of the transformed tile.
-    fn multiply(&self, group: &Group<'_>) {
+    /// Tiles of one class, of the scheme `Y` down and `X` across.
+    fn transform_input<Y: Scheme, X: Scheme, O: Operand>(
+        &self,
+        group: &Group<'_>,
+        patch: &mut Buffer,
+        class: usize,
+        Part { tiles, row }: Part,
+    ) {
+        let Lengths { rows, input_stride, low_offset, .. } = group.lengths;
+        let task = InputTask::<Y, X, O> {
+            geometry: &self.geometry,
+            grid: &self.cover.grids()[class],
+            images: group.images.input,
+            tiles,
+            row,
+            rows,
+            blocks: self.weights.blocks(),
+            to: group.inputs.get().cast(),
+            matrix_stride: input_stride,
+            low_offset,
+            patch,
+            schemes: PhantomData,
+        };
+        // SAFETY: `lengths` of this group's tiles sized the space, strides and offset are its; each task has tiles, and so
+        // rows, of its own. `run_scheme` takes elements as wide as the weights want them. `Network::compile` makes plans
+        // only for an `isa` that was detected.
+        unsafe { dispatch(self.isa, task) }
+    }
+
+    /// One product for each place of the transformed tile, of the rows of those classes that have the place.
+    fn multiply<F: Scheme>(&self, group: &Group<'_>) {
         let Lengths { rows, input_stride, low_offset, product_stride, .. } = group.lengths;
-        let matrices = self.tile.inputs() * self.tile.inputs();
+        let matrices = F::N * F::N;
         let (panels, columns) = (self.weights.panels(), self.weights.tile_columns());
         let parts = match group.tasks {
             1 => 1,
             tasks => tasks.div_ceil(matrices).max(2).min(panels),
         };
         let input_bytes = input_stride * self.weights.operand().size();
+        let row_stride = self.width();
+        let classes = self.cover.parts(group.tiles.clone(), group.tiles.clone());
         group.each(matrices * parts, |index| {
             let (matrix, panels) = (index / parts, chunk_range(panels, parts, index % parts));
-            // SAFETY: `lengths` made room for n² matrices so far apart, and `matrix` is below n²; sums have a row of all
-            // panels. The inputs' tasks have ended, so all rows are set; `lengths` rounded rows up to whole register
-            // tiles; tasks have matrices and panels of their own. `isa` was detected.
-            unsafe {
-                let product = Product {
-                    rows: group.tiles.len(),
-                    stored_rows: rows,
-                    from: group.inputs.get().byte_add(matrix * input_bytes),
-                    low_offset,
-                    to: group.products.get().add(matrix * product_stride + panels.start * columns),
-                    row_stride: self.width(),
-                    panel_stride: columns,
-                    panels,
-                };
-                self.weights.multiply(matrix, product);
+            let runs =
+                runs(&classes, has_filler::<F>(matrix / F::N), has_filler::<F>(matrix % F::N));
+            let several = runs.iter().filter(|run| !run.is_empty()).count() > 1;
+            // A panel's weights are in cache for the second run of rows.
+            let step = if several { 1 } else { panels.len().max(1) };
+            for first in panels.clone().step_by(step) {
+                for run in runs.iter().filter(|run| !run.is_empty()) {
+                    // SAFETY: `lengths` made room for n² matrices so far apart, and `matrix` is below n²; sums have a row of
+                    // all panels. The inputs' tasks have ended, so all rows of the run are set; `lengths` rounded rows up
+                    // so that whole register tiles are there from any row; tasks have matrices and panels of their own.
+                    // `isa` was detected.
+                    unsafe {
+                        let from = group.inputs.get().byte_add(matrix * input_bytes);
+                        let to = group.products.get().add(matrix * product_stride);
+                        let product = Product {
+                            rows: run.len(),
+                            stored_rows: rows,
+                            from: from.add(self.weights.blocks().at(rows, run.start, 0)),
+                            low_offset,
+                            to: to.add(run.start * row_stride + first * columns),
+                            row_stride,
+                            panel_stride: columns,
+                            panels: first..panels.end.min(first + step),
+                        };
+                        self.weights.multiply(matrix, product);
+                    }
+                }
             }
         });
     }
 
     fn transform_outputs<F: Scheme>(&self, group: &Group<'_>) {
         group.each_part(|tiles| {
-            let task = OutputTask::<F> {
-                geometry: &self.geometry,
-                tiles,
-                base: group.tiles.start,
-                from: group.products.get(),
-                matrix_stride: group.lengths.product_stride,
-                width: self.width(),
-                bias: self.bias.as_slice(),
-                residual: group.images.residual,
-                out: group.images.output,
-                scheme: PhantomData,
-            };
-            // SAFETY: the products' tasks have ended, so all rows are set; `Network::run` checked that `output` has room
-            // for all images; a tile's outputs are its own. `isa` was detected.
-            unsafe { dispatch(self.isa, task) }
+            let [whole, right, bottom, corner] = self.cover.parts(group.tiles.clone(), tiles);
+            self.transform_output::<F, F>(group, 0, whole);
+            self.transform_output::<F, F::Filler>(group, 1, right);
+            self.transform_output::<F::Filler, F>(group, 2, bottom);
+            self.transform_output::<F::Filler, F::Filler>(group, 3, corner);
         });
+    }
+
+    /// Tiles of one class, of the scheme `Y` down and `X` across.
+    fn transform_output<Y: Scheme, X: Scheme>(
+        &self,
+        group: &Group<'_>,
+        class: usize,
+        Part { tiles, row }: Part,
+    ) {
+        let task = OutputTask::<Y, X> {
+            geometry: &self.geometry,
+            grid: &self.cover.grids()[class],
+            tiles,
+            row,
+            from: group.products.get(),
+            matrix_stride: group.lengths.product_stride,
+            width: self.width(),
+            bias: self.bias.as_slice(),
+            residual: group.images.residual,
+            out: group.images.output,
+            schemes: PhantomData,
+        };
+        // SAFETY: the products' tasks have ended, so all rows are set; `Network::run` checked that `output` has room for all
+        // images; a tile's outputs are its own. `isa` was detected.
+        unsafe { dispatch(self.isa, task) }
+    }
+}
+
+/// Whether the tiles that fill up have this place, down or across.
+fn has_filler<F: Scheme>(place: usize) -> bool {
+    (0..F::Filler::N).any(|index| F::Filler::place(index) == place)
+}
+
+/// The rows of a group at a place that tiles that fill up have or have not, down and across: two runs at most.
+fn runs(classes: &[Part; CLASSES], down: bool, across: bool) -> [Range<usize>; 2] {
+    let [whole, right, bottom, corner] = [0, 1, 2, 3]
+        .map(|class: usize| classes[class].row..classes[class].row + classes[class].tiles.len());
+    match (down, across) {
+        (false, false) => [whole, 0..0],
+        (false, true) => [whole.start..right.end, 0..0],
+        (true, false) if right.is_empty() => [whole.start..bottom.end, 0..0],
+        (true, false) => [whole, bottom],
+        (true, true) => [whole.start..corner.end, 0..0],
     }
 }

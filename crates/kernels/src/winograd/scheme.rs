@@ -7,6 +7,10 @@
 //!
 //! The usual points 0, ±1, ±2 lose more than twice the precision of the ones here, whose powers stay near 1. All are
 //! short binary fractions, so that Bᵀ and Aᵀ are exact in f32.
+//!
+//! A kernel's transform at a point depends on that point alone, but for a factor. So a smaller scheme whose points are among
+//! those of a larger one can take the larger one's packed weights, once the factors are in its Aᵀ: [`F4`]'s tiles fill up what
+//! [`F6`]'s leave at the edges ([`F4OfF6`]).
 
 use crate::simd::Simd;
 
@@ -23,6 +27,17 @@ pub(crate) trait Scheme {
     const N: usize;
     /// The finite points, in the order of the transforms' results; infinity comes last.
     const POINTS: &'static [f64];
+    /// Places a side of the packed weights: more than `N` where they are those of a larger scheme.
+    const SIDE: usize = Self::N;
+    /// The scheme of the tiles that fill up an image's edges with the same weights; itself where there is none.
+    type Filler: Scheme;
+
+    /// Where a result is among the places of the packed weights: the first points are those of the larger scheme, and
+    /// infinity is its last place.
+    #[inline(always)]
+    fn place(index: usize) -> usize {
+        if index + 1 == Self::N { Self::SIDE - 1 } else { index }
+    }
 
     /// Bᵀ d, of the first `N`.
     ///
@@ -81,6 +96,7 @@ pub(crate) trait Scheme {
 pub(crate) struct F2;
 
 impl Scheme for F2 {
+    type Filler = Self;
     const M: usize = 2;
     const N: usize = 4;
     const POINTS: &'static [f64] = &[0.0, 1.0, -1.0];
@@ -120,6 +136,7 @@ mod f3 {
 }
 
 impl Scheme for F3 {
+    type Filler = Self;
     const M: usize = 3;
     const N: usize = 5;
     const POINTS: &'static [f64] = &[f3::A, -f3::A, f3::B, -f3::B];
@@ -163,22 +180,15 @@ mod f4 {
 }
 
 impl Scheme for F4 {
+    type Filler = Self;
     const M: usize = 4;
     const N: usize = 6;
     const POINTS: &'static [f64] = &[0.0, f4::A, -f4::A, f4::B, -f4::B];
 
     #[inline(always)]
     unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
-        use f4::{A, B};
-        let mut r = d;
         // SAFETY: the caller's promise.
-        unsafe {
-            r[0] = three::<S>(A * A * B * B, A * A + B * B, d[0], d[2], d[4]);
-            [r[1], r[2]] = pair::<S>(A, take::<S>(B * B, d[1], d[3]), take::<S>(B * B, d[2], d[4]));
-            [r[3], r[4]] = pair::<S>(B, take::<S>(A * A, d[1], d[3]), take::<S>(A * A, d[2], d[4]));
-            r[5] = three::<S>(A * A * B * B, A * A + B * B, d[1], d[3], d[5]);
-        }
-        r
+        unsafe { input_of_four::<S>(f4::A, f4::B, d) }
     }
 
     #[inline(always)]
@@ -198,6 +208,20 @@ impl Scheme for F4 {
     }
 }
 
+/// Bᵀ d of the points 0, ±a, ±b and infinity.
+#[inline(always)]
+unsafe fn input_of_four<S: Simd>(a: f64, b: f64, d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+    let mut r = d;
+    // SAFETY: the caller's promise.
+    unsafe {
+        r[0] = three::<S>(a * a * b * b, a * a + b * b, d[0], d[2], d[4]);
+        [r[1], r[2]] = pair::<S>(a, take::<S>(b * b, d[1], d[3]), take::<S>(b * b, d[2], d[4]));
+        [r[3], r[4]] = pair::<S>(b, take::<S>(a * a, d[1], d[3]), take::<S>(a * a, d[2], d[4]));
+        r[5] = three::<S>(a * a * b * b, a * a + b * b, d[1], d[3], d[5]);
+    }
+    r
+}
+
 /// F(6×6, 3×3): 64 products for 36 outputs, 5.06 times fewer, at several times the rounding of F(4×4).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct F6;
@@ -209,6 +233,7 @@ mod f6 {
 }
 
 impl Scheme for F6 {
+    type Filler = F4OfF6;
     const M: usize = 6;
     const N: usize = 8;
     const POINTS: &'static [f64] = &[0.0, f6::A, -f6::A, f6::B, -f6::B, f6::C, -f6::C];
@@ -252,6 +277,47 @@ impl Scheme for F6 {
             y[3] = odd(A * A * A, B * B * B, C * C * C);
             y[4] = even(A * A * A * A, B * B * B * B, C * C * C * C);
             y[5] = S::add(m[7], odd(A * A * A * A * A, B * B * B * B * B, C * C * C * C * C));
+        }
+        y
+    }
+}
+
+/// F(4×4, 3×3) with the weights of [`F6`], on six of its eight places.
+///
+/// Rows of G are those of [`F6`]: powers of the point over Π(pⱼ − pᵢ) of all of its points. What those of C and −C add to the
+/// product, pⱼ² − C², is taken back in Aᵀ; infinity has no such product.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct F4OfF6;
+
+impl Scheme for F4OfF6 {
+    type Filler = Self;
+    const M: usize = 4;
+    const N: usize = 6;
+    const POINTS: &'static [f64] = &[0.0, f6::A, -f6::A, f6::B, -f6::B];
+    const SIDE: usize = F6::N;
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        // SAFETY: the caller's promise.
+        unsafe { input_of_four::<S>(f6::A, f6::B, d) }
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f6::{A, B, C};
+        const AT_ZERO: f64 = -C * C;
+        const AT_A: f64 = A * A - C * C;
+        const AT_B: f64 = B * B - C * C;
+        let mut y = m;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (even_a, odd_a) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+            let (even_b, odd_b) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+            y[0] = S::mul_add(m[0], c::<S>(AT_ZERO), two::<S>(AT_A, even_a, AT_B, even_b));
+            y[1] = two::<S>(AT_A * A, odd_a, AT_B * B, odd_b);
+            y[2] = two::<S>(AT_A * A * A, even_a, AT_B * B * B, even_b);
+            let odd_b = S::mul_add(odd_b, c::<S>(AT_B * B * B * B), m[5]);
+            y[3] = S::mul_add(odd_a, c::<S>(AT_A * A * A * A), odd_b);
         }
         y
     }

@@ -92,7 +92,7 @@ impl Conv {
             });
         }
         let conv = shape.zeros();
-        let forward = Network::new(&[Layer::Conv(conv.clone())], input, isa, precision)?;
+        let forward = Network::for_training(Layer::Conv(conv.clone()), input, isa, precision)?;
         let output = forward.output_shape();
         let backward = input_gradient
             .then(|| Backward::new(shape, input, output, isa, precision))
@@ -338,7 +338,7 @@ impl Backward {
             activation: Activation::None,
             ..shape
         };
-        let network = Network::new(&[Layer::Conv(back.zeros())], spread, isa, precision)?;
+        let network = Network::for_training(Layer::Conv(back.zeros()), spread, isa, precision)?;
         Ok(Self {
             network,
             shape: back,
