@@ -12,7 +12,8 @@ The runs, on real weights (torchvision's VGG16) and pictures of 150x150:
     views      `fit-head --views K` on a cache with augmented views, for K = 0 (the picture itself) and more
 
 Keras reads the same files in its own way: ImageDataGenerator, flow_from_directory with Pillow's bilinear filter, and
-VGG16 with the same weights and their normalisation. Accuracy is that of the last epoch, as in the lesson.
+VGG16 with the same weights and their normalisation. Accuracy is that of the epoch with the lowest validation loss: from one
+epoch to the next the networks from scratch move by ten points, here and in Keras, so the last one tells little.
 Each result is kept in bench/accuracy (git-ignored) as soon as it is there: a run that was stopped goes on. Makes its own
 environment in bench/venv-accuracy on first use. Uses target/release, which `cargo build --release` fills.
 """
@@ -58,7 +59,7 @@ def keep(engine, run, seed, epochs, accuracy, seconds):
 
 
 def accuracies(model):
-    """Of the last epoch, as the report has them."""
+    """Of the weights that were kept, as the report has them."""
     report = json.loads((model / "metrics.json").read_text())
     return {split: report["splits"][split]["metrics"]["accuracy"] for split in ("validation", "test")}
 
@@ -79,7 +80,7 @@ def ours(args, run, seed):
     }[run]
     start = time.time()
     program(args, "train", "--data", args.data, "--model", model, "--seed", seed, "--epochs", args.epochs[run],
-            "--checkpoint-every", 0, "--quiet", *more)
+            "--early-stopping", args.epochs[run], "--checkpoint-every", 0, "--quiet", *more)
     keep("ours", run, seed, args.epochs[run], accuracies(model), time.time() - start)
 
 
@@ -155,7 +156,9 @@ def keras_worker(args, run, seed):
         rate = 1e-4
     model.compile(keras.optimizers.RMSprop(rate), loss="binary_crossentropy", metrics=["accuracy"])
     start = time.time()
-    model.fit(flow("train", moves, True), epochs=args.epochs[run], verbose=0)
+    best = keras.callbacks.EarlyStopping(patience=args.epochs[run], restore_best_weights=True)
+    model.fit(flow("train", moves, True), validation_data=flow("validation", {}, False), epochs=args.epochs[run], verbose=0,
+              callbacks=[best])
     if run == "frozen":
         model.save_weights(BENCH / "accuracy" / f"keras-frozen-{seed}.weights.h5")
     found = {split: model.evaluate(flow(split, {}, False), verbose=0)[1] for split in ("validation", "test")}
