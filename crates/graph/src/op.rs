@@ -19,15 +19,24 @@ pub enum Activation {
     Gelu,
 }
 
-/// Batch normalisation with stored statistics: `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, a channel.
+/// Batch normalisation with stored statistics: `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, a channel. The default is
+/// Keras's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Norm {
     /// Added to the variance.
     pub epsilon: f64,
+    /// What training keeps of the stored statistics in each step; the rest comes from the batch. PyTorch's `momentum` is 1 minus this.
+    pub momentum: f64,
     /// Whether there is a beta; 0 otherwise.
     pub center: bool,
     /// Whether there is a gamma; 1 otherwise.
     pub scale: bool,
+}
+
+impl Default for Norm {
+    fn default() -> Self {
+        Self { epsilon: 1e-3, momentum: 0.99, center: true, scale: true }
+    }
 }
 
 /// Zeros around a feature map, as a layer of its own.

@@ -103,7 +103,7 @@ mod tests {
         let pixels = builder.input("input_1", 3);
         let conv = Op::Conv(Conv::new(3, [1, 1]).bias(false));
         let conv = builder.add("a_convolution_with_a_long_name", conv, &[pixels]);
-        let norm = Op::Norm(Norm { epsilon: 1e-3, center: true, scale: true });
+        let norm = Op::Norm(Norm::default());
         let norm = builder.add("norm", norm, &[conv]);
         let sum = builder.add("sum", Op::Add { scale: None }, &[pixels, norm]);
         let relu = builder.add("relu", Op::Act(Activation::Relu), &[sum]);

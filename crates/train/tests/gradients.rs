@@ -23,7 +23,7 @@ fn conv(filters: usize, kernel: [usize; 2]) -> Conv {
 }
 
 fn norm(epsilon: f64) -> Op {
-    Op::Norm(Norm { epsilon, center: true, scale: true })
+    Op::Norm(Norm { epsilon, ..Norm::default() })
 }
 
 fn dense(units: usize, activation: Activation) -> Op {

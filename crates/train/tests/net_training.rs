@@ -64,6 +64,37 @@ fn resumed(config: &FitConfig, data: [&Rows; 2], until: usize) -> (ConvNet, Outc
 }
 
 #[test]
+fn momentum_decides_how_far_statistics_move() {
+    /// Of what f32 rounds in a step.
+    const ROUNDING: f32 = 1e-5;
+    let rows = Rows::new(6, 1);
+    // One step: both begin with the same weights, and see the same batch.
+    let config = FitConfig { epochs: 1, ..config(Optimizer::Sgd) };
+    let statistics = |momentum: &str| {
+        let with = format!("op = \"batch-norm\"\n    {momentum}");
+        let mut net = net_of(&LAYERS.replace("op = \"batch-norm\"", &with), 1, &[]);
+        train(&mut net, &config, [&rows, &rows], None, None);
+        let of = |name: &str| {
+            let mut all = net.tensors().iter();
+            all.find(|tensor| tensor.spec().role.keras_name() == name).unwrap().values().to_vec()
+        };
+        (of("moving_mean"), of("moving_variance"))
+    };
+    let (batch_mean, batch_variance) = statistics("momentum = 0.0");
+    assert!(batch_mean.iter().all(|mean| *mean != 0.0));
+    for (momentum, kept) in [("", 0.99), ("momentum = 0.9", 0.9), ("momentum = 0.5", 0.5)] {
+        let (mean, variance) = statistics(momentum);
+        for ((mean, variance), (m, v)) in
+            mean.iter().zip(&variance).zip(batch_mean.iter().zip(&batch_variance))
+        {
+            assert!((mean - (1.0 - kept) * m).abs() <= ROUNDING, "{momentum}: {mean} of {m}");
+            let expected = kept + (1.0 - kept) * v;
+            assert!((variance - expected).abs() <= ROUNDING, "{momentum}: {variance} of {v}");
+        }
+    }
+}
+
+#[test]
 fn a_resumed_run_has_the_bits_of_an_uninterrupted_one() {
     let data = [&Rows::new(32, 1), &Rows::new(14, 2)];
     for optimizer in Optimizer::ALL {

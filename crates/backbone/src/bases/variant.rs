@@ -165,7 +165,7 @@ impl Options {
 
     /// Batch normalisation with offset and, as asked, a factor.
     pub(super) fn norm(&self, scale: bool) -> Op {
-        Op::Norm(Norm { epsilon: self.variant.epsilon, center: true, scale })
+        Op::Norm(Norm { epsilon: self.variant.epsilon, scale, ..Norm::default() })
     }
 
     /// Says what a node's tensors are called in a state dict. Keras's files use the node's own name.

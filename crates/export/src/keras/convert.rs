@@ -126,6 +126,7 @@ impl Converter<'_, '_> {
                 let config = json!({
                     "axis": -1,
                     "epsilon": norm.epsilon,
+                    "momentum": norm.momentum,
                     "center": norm.center,
                     "scale": norm.scale,
                 });

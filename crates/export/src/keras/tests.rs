@@ -169,7 +169,7 @@ fn padding_is_never_the_largest_value() {
             b.add("p", Op::Pool(window.padding(padding)), &[x])
         })
     };
-    let norm = Op::Norm(Norm { epsilon: 1e-3, center: true, scale: true });
+    let norm = Op::Norm(Norm::default());
     let max = |name: &str, size, stride, padding: &str| {
         json!(["MaxPooling2D", name, [size, size], [stride, stride], padding])
     };
@@ -202,6 +202,7 @@ fn averages_count_padding_or_not() {
 fn every_other_operation_has_its_class() {
     let arguments = [
         "epsilon",
+        "momentum",
         "center",
         "scale",
         "activation",
@@ -215,7 +216,7 @@ fn every_other_operation_has_its_class() {
         "use_bias",
     ];
     let all = model(|b, x| {
-        let norm = Op::Norm(Norm { epsilon: 1.001e-5, center: true, scale: false });
+        let norm = Op::Norm(Norm { epsilon: 1.001e-5, momentum: 0.9, center: true, scale: false });
         let x = b.add("norm", norm, &[x]);
         let x = b.add("relu6", Op::Act(Activation::Relu6), &[x]);
         let x = b.add("swish", Op::Act(Activation::Swish), &[x]);
@@ -236,7 +237,7 @@ fn every_other_operation_has_its_class() {
         b.add("dropout", Op::Dropout { rate: 0.5 }, &[x])
     });
     let expected = [
-        json!(["BatchNormalization", "norm", 1.001e-5, true, false, -1]),
+        json!(["BatchNormalization", "norm", 1.001e-5, 0.9, true, false, -1]),
         json!(["ReLU", "relu6", 6.0]),
         json!(["Activation", "swish", "silu"]),
         json!(["Activation", "gelu", "gelu"]),
@@ -316,7 +317,7 @@ fn branches() -> Model {
     let mut model = model(|b, x| {
         let short = b.add("short", Op::Conv(Conv::new(4, [1, 1])), &[x]);
         let long = b.add("long_1", Op::Conv(Conv::new(2, [1, 1])), &[x]);
-        let norm = Op::Norm(Norm { epsilon: 1e-3, center: true, scale: true });
+        let norm = Op::Norm(Norm::default());
         let long = b.add("long_2", norm, &[long]);
         let depthwise = Depthwise { multiplier: 2, ..Depthwise::new([3, 3], 1, Padding::Same) };
         let long = b.add("long_3", Op::Depthwise(depthwise), &[long]);

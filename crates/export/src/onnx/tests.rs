@@ -141,7 +141,7 @@ pub(crate) fn pixels() -> Model {
     let x = builder.input("pixels", 3);
     let conv = Conv::new(4, [3, 3]).stride(2).padding(Padding::Same).bias(false);
     let x = builder.add("probabilities", Op::Conv(conv), &[x]);
-    let norm = Norm { epsilon: 1e-3, center: true, scale: false };
+    let norm = Norm { scale: false, ..Norm::default() };
     let x = builder.add("norm", Op::Norm(norm), &[x]);
     let x = builder.add("relu6", Op::Act(Activation::Relu6), &[x]);
     let depthwise = Depthwise { multiplier: 2, ..Depthwise::new([3, 3], 1, Padding::Same) };

@@ -34,7 +34,7 @@
 //! | `conv` | `filters`, `kernel`, `stride = 1`, `padding = "valid"`, `dilation = 1`, `groups = 1`, `bias = true`, `activation` |
 //! | `depthwise-conv` | `kernel`, `stride = 1`, `padding = "valid"`, `dilation = 1`, `multiplier = 1`, `bias = true` |
 //! | `separable-conv` | `filters`, `kernel`, `stride = 1`, `padding = "valid"`, `dilation = 1`, `multiplier = 1`, `bias = true` |
-//! | `batch-norm` | `epsilon = 0.001`, `center = true`, `scale = true` |
+//! | `batch-norm` | `epsilon = 0.001`, `momentum = 0.99` (PyTorch's is 1 minus this), `center = true`, `scale = true` |
 //! | `activation` | `activation`: `"relu"`, `"relu6"`, `"sigmoid"`, `"softmax"`, `"swish"` or `"gelu"` |
 //! | `max-pool` | `size = 2`, `stride` = the size, `padding = "valid"` |
 //! | `average-pool` | as `max-pool`, and `count-padding = false` |

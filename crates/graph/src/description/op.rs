@@ -16,7 +16,7 @@ pub(super) const OPS: &[(&str, &[&str])] = &[
         "separable-conv",
         &["filters", "kernel", "stride", "padding", "dilation", "multiplier", "bias"],
     ),
-    ("batch-norm", &["epsilon", "center", "scale"]),
+    ("batch-norm", &["epsilon", "momentum", "center", "scale"]),
     ("activation", &["activation"]),
     ("max-pool", &["size", "stride", "padding"]),
     ("average-pool", &["size", "stride", "padding", "count-padding"]),
@@ -54,11 +54,15 @@ pub(super) fn read(name: &str, fields: &mut Fields) -> Result<Op, String> {
             depthwise: depthwise(fields)?,
             bias: fields.or("bias", true)?,
         }),
-        "batch-norm" => Op::Norm(Norm {
-            epsilon: within("epsilon", fields.or("epsilon", 1e-3)?, 0.0, 1.0)?,
-            center: fields.or("center", true)?,
-            scale: fields.or("scale", true)?,
-        }),
+        "batch-norm" => {
+            let Norm { epsilon, momentum, center, scale } = Norm::default();
+            Op::Norm(Norm {
+                epsilon: within("epsilon", fields.or("epsilon", epsilon)?, 0.0, 1.0)?,
+                momentum: within("momentum", fields.or("momentum", momentum)?, 0.0, 1.0)?,
+                center: fields.or("center", center)?,
+                scale: fields.or("scale", scale)?,
+            })
+        }
         "activation" => Op::Act(fields.required("activation")?),
         "max-pool" => Op::Pool(pool(PoolKind::Max, fields)?),
         "average-pool" => Op::Pool(pool(PoolKind::Avg, fields)?),
@@ -149,9 +153,11 @@ pub(super) fn write(op: &Op, fields: &mut Fields) -> Option<&'static str> {
             "separable-conv"
         }
         Op::Norm(norm) => {
-            fields.put_unless("epsilon", &norm.epsilon, &1e-3);
-            fields.put_unless("center", &norm.center, &true);
-            fields.put_unless("scale", &norm.scale, &true);
+            let usual = Norm::default();
+            fields.put_unless("epsilon", &norm.epsilon, &usual.epsilon);
+            fields.put_unless("momentum", &norm.momentum, &usual.momentum);
+            fields.put_unless("center", &norm.center, &usual.center);
+            fields.put_unless("scale", &norm.scale, &usual.scale);
             "batch-norm"
         }
         Op::Act(activation) => {

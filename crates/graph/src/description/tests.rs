@@ -32,8 +32,10 @@ fn defaults_are_those_of_keras() {
     assert_eq!(op("op = 'depthwise-conv'\nkernel = 3"), expected);
     let expected = Op::Separable(Separable { filters: 8, depthwise, bias: true });
     assert_eq!(op("op = 'separable-conv'\nfilters = 8\nkernel = 3"), expected);
-    let expected = Op::Norm(Norm { epsilon: 1e-3, center: true, scale: true });
+    let expected = Op::Norm(Norm { epsilon: 1e-3, momentum: 0.99, center: true, scale: true });
     assert_eq!(op("op = 'batch-norm'"), expected);
+    let expected = Op::Norm(Norm { momentum: 0.9, ..Norm::default() });
+    assert_eq!(op("op = 'batch-norm'\nmomentum = 0.9"), expected);
     assert_eq!(op("op = 'max-pool'"), Op::Pool(Pool::max([2, 2], [2, 2])));
     assert_eq!(op("op = 'average-pool'\nsize = 3"), Op::Pool(Pool::avg([3, 3], [3, 3])));
     assert_eq!(op("op = 'pad'"), Op::Pad(Pad::Fixed([1; 4])));
@@ -113,6 +115,10 @@ fn mistakes_are_told_with_the_layer_and_what_is_accepted() {
         ("op = 'dropout'\nrate = 1.0", "rate: expected a number from 0 to below 1, found 1"),
         ("op = 'dropout'\nrate = nan", "rate: expected a number, found null"),
         ("op = 'batch-norm'\nepsilon = -0.1", "epsilon: expected a number from 0"),
+        (
+            "op = 'batch-norm'\nmomentum = 1.0",
+            "momentum: expected a number from 0 to below 1, found 1",
+        ),
         ("op = 'flatten'\nname = ''", "expected 1 to 200 characters in a name, found 0"),
         ("op = 'flatten'\nname = \"a\\u001b\"", "has characters that no name may have"),
         ("op = 'flatten'\nname = 'input_1'", "the input or a layer before it is named 'input_1'"),
@@ -208,7 +214,12 @@ fn ops() -> impl Strategy<Value = Op> {
             }),
             1 => Op::Depthwise(Depthwise { bias, ..depthwise }),
             2 => Op::Separable(Separable { filters: n, depthwise, bias }),
-            3 => Op::Norm(Norm { epsilon: number, center: bias, scale: other }),
+            3 => Op::Norm(Norm {
+                epsilon: number,
+                momentum: 1.0 - number,
+                center: bias,
+                scale: other,
+            }),
             4 => Op::Act(activation.unwrap_or(Relu)),
             5 => Op::Pool(Pool {
                 kind,

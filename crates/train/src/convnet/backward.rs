@@ -140,7 +140,7 @@ fn by_tensors(
         Layer::Dense { dense, .. } => {
             dense.backward_weights(batch, x, &step.gradient, &mut kernel, &mut bias)?;
         }
-        Layer::Norm(norm) => {
+        Layer::Norm { norm, .. } => {
             norm.backward_weights(x, &step.statistics, &step.gradient, &mut kernel, &mut bias);
         }
         _ => {}
@@ -170,7 +170,7 @@ fn by_input(
             let kernel = values(tensors, weights.kernel).unwrap_or_default();
             dense.backward_input(batch, &step.gradient, kernel, to)?;
         }
-        Layer::Norm(norm) => {
+        Layer::Norm { norm, .. } => {
             to.copy_from_slice(&step.gradient);
             let gradient = |at: Option<usize>| at.map(|at| tensors[at].gradient());
             let sums = step.is_trained.then(|| [gradient(weights.kernel), gradient(weights.bias)]);

@@ -18,8 +18,6 @@ pub(super) struct Training<'a> {
 
 /// Values a task, where each is treated by itself.
 pub(super) const PIECE: usize = 64 * 1024;
-/// Share by which batch normalisation's stored statistics move towards a batch's: Keras's momentum of 0.99.
-const DRIFT: f32 = 0.01;
 
 impl ConvNet {
     /// Logits of `batch` inputs, (batch, outputs): without dropout, with stored statistics.
@@ -62,11 +60,11 @@ impl ConvNet {
     /// Moves the stored statistics of trained batch normalisations towards those of the last batch.
     pub(super) fn drift_statistics(&mut self) {
         for step in self.steps.iter().filter(|step| step.is_trained) {
-            let Layer::Norm(_) = step.layer else { continue };
+            let Layer::Norm { drift, .. } = step.layer else { continue };
             let BatchStatistics { mean, variance } = &step.statistics;
             for (at, value) in [(step.weights.mean, mean), (step.weights.variance, variance)] {
                 if let Some(at) = at {
-                    self.tensors[at].drift(value, DRIFT);
+                    self.tensors[at].drift(value, drift);
                 }
             }
         }
@@ -94,7 +92,7 @@ fn run(
             let kernel = values(tensors, weights.kernel).unwrap_or_default();
             dense.forward(batch, x, [kernel, bias], to)?;
         }
-        Layer::Norm(norm) => {
+        Layer::Norm { norm, .. } => {
             step.statistics = if is_training && step.is_trained {
                 norm.statistics(x)
             } else {

@@ -19,7 +19,11 @@ pub(super) enum Layer {
         dense: Dense,
         activation: Activation,
     },
-    Norm(Norm),
+    Norm {
+        norm: Norm,
+        /// Of the way from the stored statistics to a batch's, a step.
+        drift: f32,
+    },
     Act(Activation),
     Pool(Box<Pool>),
     /// Mean or maximum over images of this shape.
@@ -121,7 +125,8 @@ impl Layer {
                 }
             }
             Op::Norm(n) => {
-                Self::Norm(Norm { channels: map[2], epsilon: n.epsilon, isa: machine.isa })
+                let norm = Norm { channels: map[2], epsilon: n.epsilon, isa: machine.isa };
+                Self::Norm { norm, drift: (1.0 - n.momentum) as f32 }
             }
             Op::Act(Act::Sigmoid | Act::Softmax) => Self::Outputs,
             Op::Act(activation) => Self::Act(of(Some(*activation))?),

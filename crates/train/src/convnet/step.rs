@@ -6,6 +6,7 @@ use crate::HeadError;
 use graph::{Conv, Graph, Op, Role, Shape};
 use kernels::Activation;
 use kernels::train::BatchStatistics;
+use std::collections::HashMap;
 
 /// What one step computes, with room for a batch.
 #[derive(Debug)]
@@ -71,12 +72,12 @@ pub(super) fn steps(
 ) -> Result<(Vec<Step>, usize), HeadError> {
     let mut steps = Steps { machine, trainable, tensors, steps: Vec::with_capacity(shapes.len()) };
     let mut of_node = Vec::with_capacity(shapes.len());
+    let places: HashMap<(&str, Role), usize> = (tensors.iter().enumerate())
+        .map(|(at, tensor)| ((&tensor.spec().node[..], tensor.spec().role), at))
+        .collect();
     for (position, node) in graph.nodes().iter().enumerate() {
         let find = |roles: &[Role]| {
-            let is = |tensor: &Tensor| {
-                tensor.spec().node == node.name && roles.contains(&tensor.spec().role)
-            };
-            tensors.iter().position(is)
+            roles.iter().find_map(|role| places.get(&(&node.name[..], *role)).copied())
         };
         let inputs: Vec<usize> = node.inputs.iter().map(|input| of_node[*input]).collect();
         let weights = Weights {

@@ -22,7 +22,7 @@ fn graph(framework: Framework, classifier: bool) -> Graph {
         node
     };
     let conv = |filters, kernel| Conv::new(filters, kernel).padding(Padding::Same);
-    let norm = |scale| Op::Norm(Norm { epsilon: 1e-3, center: true, scale });
+    let norm = |scale| Op::Norm(Norm { scale, ..Norm::default() });
     let relu = Op::Act(Activation::Relu);
     let depthwise = Depthwise::new([3, 3], 1, Padding::Same);
     let input = add(Some("input_1"), "", Op::Input { channels: 3 }, &[]);

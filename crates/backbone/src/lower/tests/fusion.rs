@@ -194,7 +194,7 @@ fn random_graph(choices: &[(usize, usize, usize)]) -> Graph {
     let conv = Conv::new(3, [3, 3]);
     let same = conv.padding(Padding::Same);
     let depthwise = Depthwise { bias: true, ..Depthwise::new([3, 3], 1, Padding::Same) };
-    let norm = Op::Norm(Norm { epsilon: 1e-3, center: true, scale: true });
+    let norm = Op::Norm(Norm::default());
     let max = Op::Pool(Pool::max([3, 3], [1, 1]));
     let average = Op::Pool(Pool::avg([3, 3], [1, 1]));
     for (number, (kind, a, b)) in choices.iter().enumerate() {
