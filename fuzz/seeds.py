@@ -169,6 +169,32 @@ def from_tools(bin):
             seed("head", name, read(head, "head.json") + b"\0" + read(head, "head.safetensors"))
 
 
+def architecture():
+    layer = lambda op, *fields: "\n".join(["[[layer]]", f'op = "{op}"', *fields, ""])
+    lesson = [layer("conv", "filters = 32", "kernel = 3", 'activation = "relu"'), layer("max-pool"), layer("flatten"),
+              layer("dropout", "rate = 0.5"), layer("dense", "units = 1", 'activation = "sigmoid"')]
+    seed("architecture", "lesson.toml", "\n".join(lesson))
+    every = [
+        layer("conv", "name = 'a'", "filters = 6", "kernel = [3, 1]", "stride = 2", "padding = 'same'", "groups = 3", "bias = false"),
+        layer("batch-norm", "momentum = 0.9", "epsilon = 1e-5", "scale = false", "tensors = 'features.1'"),
+        layer("depthwise-conv", "kernel = 3", "padding = 1", "dilation = 2", "multiplier = 2"),
+        layer("separable-conv", "filters = 6", "kernel = 3", "padding = [1, 1, 1, 1]"),
+        layer("activation", "activation = 'swish'"),
+        layer("pad", "same-for = { size = 3, stride = 2 }"),
+        layer("average-pool", "name = 'b'", "size = 3", "stride = 2", "count-padding = true"),
+        layer("global-average-pool", "keep-dims = true", "name = 'c'"),
+        layer("multiply", "inputs = ['b', 'c']", "name = 'd'"),
+        layer("add", "inputs = ['b', 'd']", "scale = 0.5"),
+        layer("concat", "inputs = ['d', 'b']"),
+        layer("global-max-pool"),
+        layer("reshape", "shape = [2, 6]"),
+        layer("flatten"),
+        layer("dense", "units = 4", "bias = false", "activation = 'softmax'"),
+    ]
+    seed("architecture", "every.toml", "input = 'pixels'\n" + "\n".join(every))
+    seed("architecture", "huge.toml", layer("conv", "filters = 18446744073709551615", "kernel = 4294967296", "padding = 'same'"))
+
+
 def names():
     seed("names", "plain", "cats/cat.0.jpg")
     seed("names", "escaped", "a\\\\b\\x0a\\xff\\xe2\\x80\\xa8/ü.jpg")
@@ -181,5 +207,6 @@ shutil.rmtree(CORPUS, ignore_errors=True)
 fixtures()
 hdf5()
 npy()
+architecture()
 names()
 from_tools(sys.argv[1])

@@ -18,6 +18,7 @@ type Target = fn(&[u8]) -> bool;
 
 /// Every target.
 const TARGETS: &[(&str, Target)] = &[
+    ("architecture", targets::architecture),
     ("hdf5", targets::hdf5),
     ("head", targets::head),
     ("images", targets::images),

@@ -10,7 +10,12 @@ mod weights;
 pub use self::weights::{hdf5, npz, numpy_pickle, safetensors, torch_legacy, torch_zip};
 pub use images_decode::images;
 
+use graph::description::Description;
 use std::path::Path;
+
+/// What an architecture is tried on.
+const CHANNELS: usize = 3;
+const IMAGE: [usize; 2] = [40, 32];
 
 fn expect(outcome: cache::parsers::Outcome) -> bool {
     outcome.unwrap_or_else(|why| panic!("{why}"))
@@ -87,5 +92,23 @@ pub fn names(data: &[u8]) -> bool {
     let Ok(path) = images::parse_name(text) else { return false };
     let again = images::parse_name(&images::display_name(&path));
     assert_eq!(again.as_ref(), Ok(&path));
+    true
+}
+
+/// A network's description, as `--architecture` takes it: with the graph that it builds, which must come back as the same, and the
+/// sizes of that.
+pub fn architecture(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let Ok(described) = Description::from_toml(text) else { return false };
+    let json = serde_json::to_string(&described).expect("what was read is written");
+    let again: Description = serde_json::from_str(&json).expect("what was written is read");
+    assert!(again == described, "a description came back as another");
+    let Ok(graph) = described.build(CHANNELS) else { return false };
+    let again = Description::of(&graph).build(CHANNELS).expect("a graph is described");
+    assert!(again == graph, "a graph came back as another");
+    let (shapes, params) = (graph.shapes(IMAGE), graph.params(IMAGE));
+    // An image may be too small for a network; then it is so for all of its sizes.
+    assert_eq!(shapes.is_ok(), params.is_ok());
+    assert!(shapes.is_err() || graph.multiplications(IMAGE).is_ok());
     true
 }
