@@ -99,6 +99,12 @@ fn repeats_give_mean_and_interval() {
     let alone = root.path().join("alone");
     fit_head(&it.features, &alone).flags("--epochs 2 --seed 5").run().exits(0);
     assert!(weights(&head) == weights(&alone));
+    // What a further seed gave is what a run of its own gives.
+    let own =
+        fit_head(&it.features, &alone).flags("--epochs 2 --seed 7 --json").run().exits(0).json();
+    let losses = &json["repeats"]["metrics"]["val_loss_last"]["values"];
+    assert_eq!(losses[2], own["history"][1]["val_loss"]);
+    assert_ne!(losses[2], losses[1]);
     let said = fit_head(&it.features, &head).flags("--epochs 1 --repeats 2").run().exits(0);
     let _ = said.says(&["±", "2 seeds"]);
 }

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
 /// f32 values that begin on a cache line.
-pub(crate) struct Buffer {
+pub struct Buffer {
     /// Within what was allocated, which begins up to a cache line before it.
     start: NonNull<f32>,
     allocated: NonNull<u8>,
@@ -20,7 +20,7 @@ const SMALL_ALIGN: usize = 16;
 
 impl Buffer {
     /// `len` zeros.
-    pub(crate) fn zeroed(len: usize) -> Self {
+    pub fn zeroed(len: usize) -> Self {
         if len == 0 {
             return Self { start: NonNull::dangling(), allocated: NonNull::dangling(), len };
         }
@@ -36,18 +36,20 @@ impl Buffer {
         Self { start, allocated, len }
     }
 
-    pub(crate) fn as_slice(&self) -> &[f32] {
+    /// What it holds.
+    pub fn as_slice(&self) -> &[f32] {
         // SAFETY: `start` points at `len` initialised f32 that this buffer owns (or dangles for none).
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
-    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+    /// The same, to be changed.
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: as above, and the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
-    /// Makes it at least `len` long; what it held is lost when it grows.
-    pub(crate) fn reserve(&mut self, len: usize) {
+    /// Makes it at least `len` long; what it held is lost when it grows, and is zero then.
+    pub fn reserve(&mut self, len: usize) {
         if self.len < len {
             *self = Self::zeroed(0);
             *self = Self::zeroed(len);

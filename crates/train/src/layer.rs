@@ -3,10 +3,12 @@
 //! Outputs are cut into panels and inputs into chunks; a block is one panel of one chunk. A sum over the inputs runs
 //! within a chunk first, then over the chunks in order: the same bits for any number of threads.
 
+use crate::batch::Batch;
 use crate::optimizer::Rule;
-use crate::sparse::{BatchColumns, CHUNK};
-use crate::sweep::{NARROW, REGISTERS, Sweep, Update};
-use pulp::Arch;
+use crate::sparse::CHUNK;
+use crate::sweep::{self, NARROW, REGISTERS, Sweep, Update, WIDE};
+use kernels::Buffer;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Layers with fewer weights are not worth waking other threads for.
@@ -14,26 +16,25 @@ const PARALLEL_WEIGHTS: usize = 1 << 15;
 /// Outputs left over from wide panels take one more wide panel if they are more than this, else narrow ones.
 const MOSTLY_NARROW: usize = 3 * NARROW;
 
-/// Outputs of the widest panel. Two parts share the list of a column's rows, whose length is hard to predict.
-const MAX_WIDTH: usize = 2 * REGISTERS;
-
 /// `width` outputs from `start` on; those past the layer's end are padding, and stay zero.
 #[derive(Clone, Copy, Debug)]
 struct Panel {
     start: usize,
     width: usize,
+    /// Outputs that are side by side in a block.
+    part: usize,
 }
 
-fn panels(outputs: usize) -> Vec<Panel> {
+fn panels(arch: Arch, outputs: usize) -> Vec<Panel> {
     let mut panels = Vec::new();
     let mut start = 0;
     while start < outputs {
         let left = outputs - start;
         let width = match left {
             ..=MOSTLY_NARROW => NARROW,
-            _ => MAX_WIDTH.min(left.next_multiple_of(REGISTERS)),
+            _ => WIDE.min(left.next_multiple_of(REGISTERS)),
         };
-        panels.push(Panel { start, width });
+        panels.push(Panel { start, width, part: sweep::part(arch, width) });
         start += width;
     }
     panels
@@ -45,15 +46,10 @@ impl Panel {
         self.width.min(outputs - self.start)
     }
 
-    /// Outputs that are side by side in a block.
-    fn part(self) -> usize {
-        self.width.min(REGISTERS)
-    }
-
     /// Where a block holds weights: for each row of `slots * part` numbers, in order, the column and the outputs whose
     /// weights it starts with.
     fn rows(self, outputs: usize) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> {
-        let (part, end) = (self.part(), self.start + self.used(outputs));
+        let (part, end) = (self.part, self.start + self.used(outputs));
         let parts = self.width / part;
         (0..).map(move |i| {
             let from = self.start + i % parts * part;
@@ -62,19 +58,19 @@ impl Panel {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Block {
     panel: usize,
     chunk: usize,
     /// (columns of the chunk, parts of the panel, slots, part width).
-    data: Vec<f32>,
+    data: Buffer,
     last_step: Vec<u32>,
-    /// (rows, panel width): this chunk's part of the product.
-    product: Vec<f32>,
+    /// (rows, panel width), of as many rows as there ever were: this chunk's part of the product.
+    product: Buffer,
 }
 
 /// Weights, biases and optimizer state of one layer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct DenseLayer {
     pub(crate) inputs: usize,
     pub(crate) outputs: usize,
@@ -88,9 +84,10 @@ pub(crate) struct DenseLayer {
 }
 
 /// A layer's output gradient, panel by panel.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct PanelGradients {
-    panels: Vec<Vec<f32>>,
+    /// (rows, panel width) each, of as many rows as there ever were.
+    panels: Vec<Buffer>,
 }
 
 impl DenseLayer {
@@ -103,18 +100,19 @@ impl DenseLayer {
         kernel: &[f32],
         bias: &[f32],
     ) -> Self {
-        let panels = panels(outputs);
+        let panels = panels(arch, outputs);
         let make = |p: usize, chunk: usize| {
             let (panel, first) = (panels[p], chunk * CHUNK);
             let columns = CHUNK.min(inputs - first);
-            let mut data = vec![0.0; columns * slots * panel.width];
+            let mut data = Buffer::zeroed(columns * slots * panel.width);
             for (row, (d, out)) in
-                data.chunks_exact_mut(slots * panel.part()).zip(panel.rows(outputs))
+                data.as_mut_slice().chunks_exact_mut(slots * panel.part).zip(panel.rows(outputs))
             {
                 let from = (first + d) * outputs;
                 row[..out.len()].copy_from_slice(&kernel[from + out.start..from + out.end]);
             }
-            Block { panel: p, chunk, data, last_step: vec![0; columns], product: Vec::new() }
+            let (last_step, product) = (vec![0; columns], Buffer::zeroed(0));
+            Block { panel: p, chunk, data, last_step, product }
         };
         let chunks = inputs.div_ceil(CHUNK);
         let blocks = (0..panels.len() * chunks).map(|i| make(i / chunks, i % chunks)).collect();
@@ -127,7 +125,7 @@ impl DenseLayer {
         let mut kernel = vec![0.0; self.inputs * self.outputs];
         for block in &self.blocks {
             let panel = self.panels[block.panel];
-            let rows = block.data.chunks_exact(self.slots * panel.part());
+            let rows = block.data.as_slice().chunks_exact(self.slots * panel.part);
             for (row, (d, out)) in rows.zip(panel.rows(self.outputs)) {
                 let to = (block.chunk * CHUNK + d) * self.outputs;
                 kernel[to + out.start..to + out.end].copy_from_slice(&row[..out.len()]);
@@ -139,26 +137,27 @@ impl DenseLayer {
     /// One traversal: applies `update` (inputs, gradient, rule, step), then multiplies `next`, where given.
     pub(crate) fn sweep(
         &mut self,
-        update: Option<(&BatchColumns, &PanelGradients, Rule, u32)>,
-        next: Option<&BatchColumns>,
+        update: Option<(&Batch, &PanelGradients, Rule, u32)>,
+        next: Option<&Batch>,
     ) {
         let (arch, slots, panels) = (self.arch, self.slots, &self.panels);
         let one = |block: &mut Block| {
-            let width = panels[block.panel].width;
+            let Panel { width, part, .. } = panels[block.panel];
             let product = next.map(|n| {
-                block.product.resize(n.rows * width, 0.0);
-                (&n.chunks[block.chunk], &mut block.product[..])
+                block.product.reserve(n.rows * width);
+                (&n.chunks[block.chunk], &mut block.product.as_mut_slice()[..n.rows * width])
             });
-            let update = update.map(|(columns, delta, rule, step)| Update {
-                columns: &columns.chunks[block.chunk],
-                delta: &delta.panels[block.panel],
+            let update = update.map(|(inputs, delta, rule, step)| Update {
+                inputs: &inputs.chunks[block.chunk],
+                delta: &delta.panels[block.panel].as_slice()[..inputs.rows * width],
                 rule,
                 step,
             });
             arch.dispatch(Sweep {
                 width,
+                part,
                 slots,
-                data: &mut block.data,
+                data: block.data.as_mut_slice(),
                 last_step: &mut block.last_step,
                 update,
                 product,
@@ -178,9 +177,8 @@ impl DenseLayer {
         for block in &self.blocks {
             let panel = self.panels[block.panel];
             let used = panel.used(self.outputs);
-            for (out, part) in
-                out.chunks_exact_mut(self.outputs).zip(block.product.chunks_exact(panel.width))
-            {
+            let product = block.product.as_slice().chunks_exact(panel.width);
+            for (out, part) in out.chunks_exact_mut(self.outputs).zip(product) {
                 let out = &mut out[panel.start..panel.start + used];
                 out.iter_mut().zip(part).for_each(|(o, p)| *o += p);
             }
@@ -197,14 +195,13 @@ impl DenseLayer {
         rows: usize,
         panels: &mut PanelGradients,
     ) {
-        panels.panels.resize_with(self.panels.len(), Vec::new);
+        panels.panels.resize_with(self.panels.len(), || Buffer::zeroed(0));
         for (panel, part) in self.panels.iter().zip(&mut panels.panels) {
             let used = panel.used(self.outputs);
-            part.clear();
-            part.resize(rows * panel.width, 0.0);
-            for (part, row) in
-                part.chunks_exact_mut(panel.width).zip(delta.chunks_exact(self.outputs))
-            {
+            // What is past the outputs is zero, and is never written.
+            part.reserve(rows * panel.width);
+            let part = part.as_mut_slice().chunks_exact_mut(panel.width);
+            for (part, row) in part.zip(delta.chunks_exact(self.outputs)) {
                 part[..used].copy_from_slice(&row[panel.start..panel.start + used]);
             }
         }
@@ -231,8 +228,8 @@ impl DenseLayer {
     ) {
         out.clear();
         out.resize(gate.len(), 0.0);
-        let one = |(b, (gate, out)): (usize, (&[f32], &mut [f32]))| {
-            self.arch.dispatch(|| self.row_gradient(gradients, b, gate, out));
+        let one = |(row, (gate, out)): (usize, (&[f32], &mut [f32]))| {
+            self.arch.dispatch(RowGradient { layer: self, gradients, row, gate, out });
         };
         let rows =
             gate.chunks_exact(self.inputs).zip(out.chunks_exact_mut(self.inputs)).enumerate();
@@ -242,20 +239,47 @@ impl DenseLayer {
             rows.par_bridge().for_each(one);
         }
     }
+}
+
+/// The gradient of one row. No closure: that is not always compiled for the instruction set that runs it.
+struct RowGradient<'a> {
+    layer: &'a DenseLayer,
+    gradients: &'a PanelGradients,
+    row: usize,
+    gate: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for RowGradient<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn row_gradient(&self, gradients: &PanelGradients, b: usize, gate: &[f32], out: &mut [f32]) {
-        for block in &self.blocks {
-            let panel = self.panels[block.panel];
-            let (width, part) = (panel.width, panel.part());
-            let delta = &gradients.panels[block.panel][b * width..(b + 1) * width];
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { layer, gradients, row, gate, out } = self;
+        for block in &layer.blocks {
+            let Panel { width, part, .. } = layer.panels[block.panel];
+            let panel = gradients.panels[block.panel].as_slice();
+            let delta = &panel[row * width..(row + 1) * width];
             let first = block.chunk * CHUNK;
-            for (d, column) in block.data.chunks_exact(self.slots * width).enumerate() {
+            let columns = block.data.as_slice().chunks_exact(layer.slots * width);
+            if layer.outputs == 1 {
+                // The sigmoid: the dot product of one value and of padding, which is zero.
+                for (d, column) in columns.enumerate() {
+                    if gate[first + d] != 0.0 {
+                        out[first + d] = column[0] * delta[0];
+                    }
+                }
+                continue;
+            }
+            for (d, column) in columns.enumerate() {
                 if gate[first + d] != 0.0 {
-                    for (row, delta) in
-                        column.chunks_exact(self.slots * part).zip(delta.chunks_exact(part))
-                    {
-                        out[first + d] += dot(&row[..part], delta);
+                    let parts = column.chunks_exact(layer.slots * part);
+                    for (weights, delta) in parts.zip(delta.chunks_exact(part)) {
+                        // One dot product for as many outputs on every instruction set.
+                        let weights = weights[..part].chunks(REGISTERS);
+                        for (weights, delta) in weights.zip(delta.chunks(REGISTERS)) {
+                            out[first + d] += dot(weights, delta);
+                        }
                     }
                 }
             }

@@ -7,6 +7,7 @@
 //! It knows rows of numbers and their classes: not where rows come from, no images, no bases, and no flags.
 #![forbid(unsafe_code)]
 
+mod batch;
 pub mod calibration;
 mod config;
 pub mod convnet;
@@ -32,7 +33,7 @@ mod views;
 pub use config::{ClassWeight, FitConfig, Optimizer, Schedule};
 pub use data::{DenseRows, FeatureRows, Split, check_split};
 pub use error::HeadError;
-pub use fit::{CACHE_BYTES, Divergence, Fitted, Outcome, Trainer};
+pub use fit::{CACHE_BYTES, Divergence, Fitted, HeadRows, Outcome, Trainer};
 pub use folder::HeadFolder;
 pub use history::EpochStats;
 pub use memory_estimate::training_bytes;

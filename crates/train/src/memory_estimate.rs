@@ -24,8 +24,9 @@ pub fn training_bytes(rows: usize, width: usize, classes: usize, config: &FitCon
     let evaluated = EVALUATION_BATCH as u128;
     let batch = config.batch_size.min(rows) as u128;
     let most = batch.max(evaluated);
-    // The batch in hand and the two after it, or the rows that are read to be evaluated; and the batch of those.
-    let features = ((3 * batch).max(evaluated) + evaluated)
+    // The batch in hand and the two after it, each by column and by row, or the rows that are read to be evaluated; and the batch
+    // of those.
+    let features = ((6 * batch).max(evaluated) + evaluated)
         .saturating_mul(width as u128)
         .saturating_mul(ENTRY);
     let activations = total(&mut widths.windows(2).map(|w| {
@@ -58,7 +59,7 @@ mod tests {
         needs(&FitConfig { optimizer: Optimizer::Adam, ..lesson.clone() }, 36..=48);
         needs(&FitConfig { early_stopping: Some(3), ..lesson.clone() }, 36..=48);
         // A batch is never larger than the split.
-        needs(&FitConfig { batch_size: 1 << 20, ..lesson.clone() }, 300..=420);
+        needs(&FitConfig { batch_size: 1 << 20, ..lesson.clone() }, 500..=720);
         let absurd = FitConfig { hidden: vec![usize::MAX, usize::MAX], ..lesson };
         assert_eq!(training_bytes(usize::MAX, usize::MAX, 2, &absurd), u64::MAX);
     }

@@ -1,8 +1,9 @@
 //! A trained head: dense layers in Keras's layout, and prediction.
 
+use crate::batch::{Batch, Use};
 use crate::fit::EVALUATION_BATCH;
 use crate::network::Network;
-use crate::sparse::{self, BatchColumns, CHUNK};
+use crate::sparse::{self, CHUNK};
 use crate::{FeatureRows, HeadError, loss};
 use pulp::Arch;
 use serde::{Deserialize, Serialize};
@@ -116,14 +117,14 @@ impl Head {
             });
         }
         let mut network = Network::from_head(self);
-        let mut columns = BatchColumns::new(width);
+        let mut batch = Batch::new(width);
         let mut out = vec![0.0; rows.len() * classes];
-        for (batch, out) in out.chunks_mut(EVALUATION_BATCH * classes).enumerate() {
-            let first = batch * EVALUATION_BATCH;
+        for (i, out) in out.chunks_mut(EVALUATION_BATCH * classes).enumerate() {
+            let first = i * EVALUATION_BATCH;
             let count = out.len() / classes;
-            let lists = sparse::read_rows(split, rows, first..first + count)?;
-            columns.transpose(&lists.iter().map(|l| &l[..]).collect::<Vec<_>>());
-            network.enter(&columns);
+            let read = sparse::read_rows(split, rows, first..first + count)?;
+            batch.set(&read.iter().collect::<Vec<_>>(), Use::Evaluation);
+            network.enter(&batch);
             let logits = network.logits(count);
             for (logits, out) in
                 logits.chunks_exact(logits.len() / count).zip(out.chunks_exact_mut(classes))

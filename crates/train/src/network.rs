@@ -1,9 +1,9 @@
 //! The layers together: forward passes for evaluation, and one step of training.
 
+use crate::batch::{Batch, Use};
 use crate::layer::{DenseLayer, PanelGradients};
 use crate::loss;
 use crate::optimizer::{self, Rule};
-use crate::sparse::BatchColumns;
 use crate::{Activation, Head, Layer, Optimizer, Randomness};
 use pulp::Arch;
 
@@ -21,8 +21,8 @@ pub(crate) fn layer_name(i: usize) -> String {
 /// All layers, and room for one batch.
 pub(crate) struct Network {
     layers: Vec<DenseLayer>,
-    /// Input of each layer after the first: activations behind dropout, by column.
-    hidden: Vec<BatchColumns>,
+    /// Input of each layer after the first: activations behind dropout.
+    hidden: Vec<Batch>,
     /// For each hidden layer, the factor by which its output's gradient passes: dropout times ReLU's slope.
     gates: Vec<Vec<f32>>,
     outputs: Vec<f32>,
@@ -99,9 +99,9 @@ impl Network {
     }
 
     fn of(layers: Vec<DenseLayer>) -> Self {
-        let hidden = layers.iter().skip(1).map(|l| BatchColumns::new(l.inputs)).collect();
+        let hidden = layers.iter().skip(1).map(|l| Batch::new(l.inputs)).collect();
         let gates = vec![Vec::new(); layers.len() - 1];
-        let panel_gradients = vec![PanelGradients::default(); layers.len()];
+        let panel_gradients = layers.iter().map(|_| PanelGradients::default()).collect();
         Self {
             layers,
             hidden,
@@ -136,7 +136,7 @@ impl Network {
     }
 
     /// Multiplies a batch of features by the first layer: what [`Network::logits`] and [`Network::step`] start from.
-    pub(crate) fn enter(&mut self, batch: &BatchColumns) {
+    pub(crate) fn enter(&mut self, batch: &Batch) {
         self.layers[0].sweep(None, Some(batch));
     }
 
@@ -157,7 +157,7 @@ impl Network {
             );
             gate(l - 1, self.layers[l].inputs, gates);
             self.outputs.iter_mut().zip(gates.iter()).for_each(|(z, g)| *z *= g);
-            self.hidden[l - 1].set_dense(&self.outputs, rows);
+            self.hidden[l - 1].set_dense(&self.outputs, rows, Use::Training);
             self.layers[l].sweep(None, Some(&self.hidden[l - 1]));
             self.layers[l].collect(rows, &mut self.outputs);
         }
@@ -214,12 +214,7 @@ impl Network {
     }
 
     /// The traversal of the first layer: update by the batch of the step just done, product of the next batch.
-    pub(crate) fn finish(
-        &mut self,
-        step: &Step<'_>,
-        batch: &BatchColumns,
-        next: Option<&BatchColumns>,
-    ) {
+    pub(crate) fn finish(&mut self, step: &Step<'_>, batch: &Batch, next: Option<&Batch>) {
         self.layers[0].sweep(Some((batch, &self.panel_gradients[0], step.rule, step.number)), next);
     }
 }

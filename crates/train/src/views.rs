@@ -2,30 +2,45 @@
 
 use crate::{FeatureRows, HeadError, Randomness};
 
-/// Every view of every row as a row of its own: view v of row i is item `i * views + v`.
-pub(crate) struct Unrolled<'a>(pub(crate) &'a dyn FeatureRows);
+/// The first views of every row, each as a row of its own: view v of row i is item `i * views + v`.
+#[derive(Clone, Copy)]
+pub(crate) struct Unrolled<'a> {
+    rows: &'a dyn FeatureRows,
+    views: usize,
+}
 
 impl FeatureRows for Unrolled<'_> {
     fn len(&self) -> usize {
-        self.0.len() * self.0.views()
+        self.rows.len() * self.views
     }
     fn width(&self) -> usize {
-        self.0.width()
+        self.rows.width()
     }
     fn read_row(&self, item: usize, out: &mut [f32]) {
-        let views = self.0.views();
-        self.0.read_view(item / views, item % views, out);
+        match self.views {
+            1 => self.rows.read_row(item, out),
+            views => self.rows.read_view(item / views, item % views, out),
+        }
     }
 }
 
-impl Unrolled<'_> {
+impl<'a> Unrolled<'a> {
+    /// All views.
+    pub(crate) fn all(rows: &'a dyn FeatureRows) -> Self {
+        Self { rows, views: rows.views() }
+    }
+
+    /// View 0 alone.
+    pub(crate) fn first(rows: &'a dyn FeatureRows) -> Self {
+        Self { rows, views: 1 }
+    }
+
     /// An error of an item as one of its row. The column counts through the views, as in the stored row.
     pub(crate) fn error_of_row(&self, error: HeadError) -> HeadError {
         match error {
             HeadError::NotFinite { split, row: item, column, value } => {
-                let views = self.0.views();
-                let column = item % views * self.0.width() + column;
-                HeadError::NotFinite { split, row: item / views, column, value }
+                let column = item % self.views * self.rows.width() + column;
+                HeadError::NotFinite { split, row: item / self.views, column, value }
             }
             other => other,
         }

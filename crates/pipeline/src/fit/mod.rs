@@ -8,7 +8,7 @@ mod repeat;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
-use train::{FitConfig, Fitted, HeadFolder, HeadManifest};
+use train::{FitConfig, Fitted, HeadFolder, HeadManifest, HeadRows, Trainer};
 
 pub use evaluate::{Calibrated, Evaluated, evaluate};
 pub use features::{AllFeatures, Features};
@@ -75,14 +75,16 @@ impl<'a> Fit<'a> {
         let Self { features, config, .. } = &self;
         let started = Instant::now();
         let mut failed = None;
-        let fitted = self.train(config, &mut |stats| {
+        let rows = self.rows()?;
+        let mut on_epoch = |stats: &train::EpochStats| {
             failed = progress.event(Event::Epoch(stats)).err();
             if failed.is_some() || progress.stop() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
-        })?;
+        };
+        let fitted = Trainer::new(config).on_epoch(&mut on_epoch).fit_rows(&rows)?;
         stop_on(failed)?;
         if fitted.outcome.interrupted {
             return Ok(None);
@@ -106,7 +108,7 @@ impl<'a> Fit<'a> {
         let test = evaluated.iter().find(|(one, _)| one.name() == "test");
         let mut seeds = Seeds::default();
         seeds.add(config.seed, &fitted, test.map(|(_, result)| &result.metrics));
-        self.further_seeds(&mut seeds, progress)?;
+        self.further_seeds(&rows, &mut seeds, progress)?;
         let described = self.described.clone();
         let mut manifest = HeadManifest::of_head(&fitted, config, classes.to_vec(), described);
         manifest.calibration = calibrated.choice.as_ref().map(|choice| choice.calibration.clone());
@@ -114,26 +116,31 @@ impl<'a> Fit<'a> {
         Ok(Some(FitOutcome { fitted, seconds, evaluated, calibrated, repeats: seeds.summary() }))
     }
 
-    fn train(
-        &self,
-        config: &FitConfig,
-        on_epoch: &mut dyn FnMut(&train::EpochStats) -> ControlFlow<()>,
-    ) -> Result<Fitted, Error> {
-        let validation = self.features.validation.as_ref().map(Features::split);
-        let trainer = train::Trainer::new(config).cache_bytes(self.cache_bytes).on_epoch(on_epoch);
-        let (classes, train) = (self.features.classes().len(), self.features.train.split());
-        Ok(trainer.fit_head(classes, &train, validation.as_ref())?)
+    /// Train and validation, read once for all seeds.
+    fn rows(&self) -> Result<HeadRows<'a>, Error> {
+        let features = self.features;
+        let (train, validation) = (features.train.split(), &features.validation);
+        let validation = validation.as_ref().map(Features::split);
+        let (names, cache) = (&self.config.class_names, self.cache_bytes);
+        self.config.check(validation.is_some())?;
+        Ok(HeadRows::read(features.classes().len(), names, cache, &train, validation.as_ref())?)
     }
 
     /// Trains with each further seed, until the caller stops it.
-    fn further_seeds(&self, seeds: &mut Seeds, progress: &dyn Progress) -> Result<(), Error> {
+    fn further_seeds(
+        &self,
+        rows: &HeadRows<'_>,
+        seeds: &mut Seeds,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
         for i in 1..u64::from(self.repeats) {
             let seed = self.config.seed.wrapping_add(i);
             let config = FitConfig { seed, ..self.config.clone() };
-            let fitted = self.train(&config, &mut |_| match progress.stop() {
+            let mut stop = |_: &train::EpochStats| match progress.stop() {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
-            })?;
+            };
+            let fitted = Trainer::new(&config).on_epoch(&mut stop).fit_rows(rows)?;
             if fitted.outcome.interrupted {
                 return Ok(());
             }

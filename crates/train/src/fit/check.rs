@@ -43,24 +43,31 @@ pub(crate) fn check_config(config: &FitConfig, validated: bool) -> Result<(), He
     Ok(())
 }
 
-/// # Errors
-/// [`HeadError::TooLarge`].
-pub(super) fn check_sizes(
-    rows: usize,
-    views: usize,
-    widths: &[usize],
-    config: &FitConfig,
-) -> Result<(), HeadError> {
-    let limit = |what, limit: u64, found: u128| match found > u128::from(limit) {
+fn limit(what: &'static str, limit: u64, found: u128) -> Result<(), HeadError> {
+    match found > u128::from(limit) {
         true => {
             Err(HeadError::TooLarge { what, limit, found: found.try_into().unwrap_or(u64::MAX) })
         }
         false => Ok(()),
-    };
+    }
+}
+
+/// # Errors
+/// [`HeadError::TooLarge`].
+pub(super) fn check_rows(rows: usize, views: usize) -> Result<(), HeadError> {
+    limit("number of rows", u64::from(u32::MAX), rows as u128)?;
+    limit("number of views of all rows", u64::from(u32::MAX), rows as u128 * views as u128)
+}
+
+/// # Errors
+/// [`HeadError::TooLarge`].
+pub(super) fn check_sizes(
+    rows: usize,
+    widths: &[usize],
+    config: &FitConfig,
+) -> Result<(), HeadError> {
     let steps = rows.div_ceil(config.batch_size) as u128 * config.epochs as u128;
     limit("number of training steps", u64::from(u32::MAX), steps)?;
-    limit("number of rows", u64::from(u32::MAX), rows as u128)?;
-    limit("number of views of all rows", u64::from(u32::MAX), rows as u128 * views as u128)?;
     for w in widths.windows(2) {
         limit("width of a layer", 1 << 31, w[0].max(w[1]) as u128)?;
         limit("number of weights of a layer", 1 << 33, w[0] as u128 * w[1] as u128)?;

@@ -1,63 +1,43 @@
 //! A head of dense layers on rows.
 
-use super::validation::ValidationSet;
-use super::{Model, State, check, class_indices, class_weights};
+use super::rows::HeadRows;
+use super::{Model, State, class_weights};
+use crate::batch::{Batch, Use};
 use crate::convnet::Checkpoint;
 use crate::network::{self, Network, Step, Sums};
 use crate::optimizer::Rule;
-use crate::sparse::{BatchColumns, RowStore};
-use crate::views::{Schedule, Unrolled};
-use crate::{FitConfig, Head, HeadError, Randomness, Split, check_split};
+use crate::views::Schedule;
+use crate::{FitConfig, Head, HeadError, Randomness};
 
 /// The head and its rows.
 pub(super) struct OnRows<'a> {
     network: Network,
-    /// Every view of every row.
-    rows: RowStore<'a>,
+    rows: &'a HeadRows<'a>,
     views: Schedule,
-    labels: Vec<usize>,
     weights: Vec<f64>,
-    validation: Option<ValidationSet<'a>>,
     config: &'a FitConfig,
-    width: usize,
     mask: Vec<f32>,
+    /// The batch in hand, the next, and the one after.
+    batches: [Batch; 3],
+    /// For a batch of validation rows that is not kept.
+    scratch: Batch,
 }
 
 impl<'a> OnRows<'a> {
-    /// A new head for so many classes. `all` are the views of the rows of `train`, of which at most `cache` bytes are kept.
+    /// A new head on these rows.
     pub(super) fn new(
-        classes: usize,
+        rows: &'a HeadRows<'a>,
         config: &'a FitConfig,
-        mut cache: usize,
         random: &mut dyn Randomness,
-        (train, all): (&Split<'_>, &'a Unrolled<'_>),
-        validation: Option<&Split<'a>>,
     ) -> Result<Self, HeadError> {
-        check::check_config(config, validation.is_some())?;
-        check_split("train", train, classes, &config.class_names)?;
-        let width = train.features.width();
-        if let Some(v) = validation {
-            check_split("validation", v, classes, &config.class_names)?;
-            if v.features.width() != width {
-                return Err(HeadError::Width {
-                    what: "validation features".to_owned(),
-                    expected: width,
-                    found: v.features.width(),
-                });
-            }
-        }
-        let widths = network::widths(width, &config.hidden, classes);
-        let views = train.features.views();
-        check::check_sizes(train.features.len(), views, &widths, config)?;
-
-        let labels = class_indices(train.labels);
-        let weights = class_weights(&labels, classes, config.class_weight);
-        let rows = RowStore::read("train", all, &mut cache).map_err(|e| all.error_of_row(e))?;
-        let views = Schedule::new(train.features.len(), views, random);
-        let validation = validation.map(|v| ValidationSet::read(v, cache)).transpose()?;
+        rows.check(config)?;
+        let widths = network::widths(rows.width, &config.hidden, rows.classes);
+        let weights = class_weights(&rows.labels, rows.classes, config.class_weight);
+        let views = Schedule::new(rows.labels.len(), rows.views, random);
         let network = Network::random(&widths, config.optimizer, random);
-        let mask = Vec::new();
-        Ok(Self { network, rows, views, labels, weights, validation, config, width, mask })
+        let batches = std::array::from_fn(|_| Batch::new(rows.width));
+        let (mask, scratch) = (Vec::new(), Batch::new(rows.width));
+        Ok(Self { network, rows, views, weights, config, mask, batches, scratch })
     }
 
     /// The head as it is.
@@ -76,17 +56,18 @@ impl Model for OnRows<'_> {
         steps: &mut u32,
         random: &mut dyn Randomness,
     ) -> Result<Sums, HeadError> {
-        let Self { network, rows, views, labels, weights, config, width, mask, .. } = self;
+        let Self { network, rows, views, weights, config, mask, batches: laid_out, .. } = self;
+        let [now, next, after] = laid_out;
+        let HeadRows { rows, labels, .. } = &**rows;
         let mut order: Vec<u32> = (0..labels.len() as u32).collect();
         random.order(epoch - 1, &mut order);
         views.items(epoch - 1, &mut order);
         let batches: Vec<&[u32]> = order.chunks(config.batch_size).collect();
-        let [mut now, mut next, mut after] = std::array::from_fn(|_| BatchColumns::new(*width));
-        rows.columns(batches[0], &mut now);
+        rows.lay_out(batches[0], Use::Training, now);
         if let Some(batch) = batches.get(1) {
-            rows.columns(batch, &mut next);
+            rows.lay_out(batch, Use::Training, next);
         }
-        network.enter(&now);
+        network.enter(now);
         let rate = config.schedule.rate(config.learning_rate, epoch, config.epochs);
         let mut sums = Sums::default();
         for i in 0..batches.len() {
@@ -100,21 +81,23 @@ impl Model for OnRows<'_> {
                 dropout: config.dropout,
                 rule: Rule::new(config.optimizer, rate, *steps),
             };
-            sums.add(network.step(&step, random, mask));
-            // While weights are traversed, the batch after the next is laid out.
-            rayon::join(
-                || network.finish(&step, &now, batches.get(i + 1).map(|_| &next)),
-                || batches.get(i + 2).into_iter().for_each(|batch| rows.columns(batch, &mut after)),
-            );
-            std::mem::swap(&mut now, &mut next);
-            std::mem::swap(&mut next, &mut after);
+            // A step takes one thread, but for its traversal of all weights: meanwhile others lay out the batch after the next.
+            rayon::in_place_scope(|scope| {
+                if let Some(batch) = batches.get(i + 2) {
+                    scope.spawn(|_| rows.lay_out(batch, Use::Training, after));
+                }
+                sums.add(network.step(&step, random, mask));
+            });
+            network.finish(&step, now, batches.get(i + 1).map(|_| &*next));
+            std::mem::swap(now, next);
+            std::mem::swap(next, after);
         }
         Ok(sums)
     }
 
     fn validate(&mut self) -> Result<Option<Sums>, HeadError> {
-        let Self { network, validation, .. } = self;
-        Ok(validation.as_mut().map(|validation| validation.evaluate(network)))
+        let Self { network, rows, scratch, .. } = self;
+        Ok(rows.validation.as_ref().map(|validation| validation.evaluate(network, scratch)))
     }
 
     fn weights(&self) -> Self::Weights {

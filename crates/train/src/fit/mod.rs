@@ -2,15 +2,16 @@
 
 mod check;
 mod head;
+mod rows;
 mod run;
 mod validation;
 
 use crate::convnet::{Checkpoint, ConvNet, Labelled};
-use crate::views::Unrolled;
 use crate::{ClassWeight, EpochStats, FitConfig, Head, HeadError, Randomness, Seeded, Split};
 use std::ops::ControlFlow;
 
 pub(crate) use check::check_config;
+pub use rows::HeadRows;
 pub(crate) use run::{Best, Model, State};
 use run::{Listeners, run};
 
@@ -145,16 +146,27 @@ impl<'a> Trainer<'a> {
         train: &Split<'_>,
         validation: Option<&Split<'_>>,
     ) -> Result<Fitted, HeadError> {
-        let Self { config, cache, random, listeners, resume: _ } = self;
+        check_config(self.config, validation.is_some())?;
+        let names = &self.config.class_names;
+        let rows = HeadRows::read(classes, names, self.cache, train, validation)?;
+        self.fit_rows(&rows)
+    }
+
+    /// The same on rows that were read before, by this training or another.
+    ///
+    /// # Errors
+    /// A setting that can't be used, or a loss that is no number.
+    pub fn fit_rows(self, rows: &HeadRows<'_>) -> Result<Fitted, HeadError> {
+        let Self { config, cache: _, random, listeners, resume: _ } = self;
         let mut seeded = Seeded::new(config.seed);
         let random = random.unwrap_or(&mut seeded);
-        let all = Unrolled(train.features);
-        let mut rows =
-            head::OnRows::new(classes, config, cache, random, (train, &all), validation)?;
-        let (mut outcome, restored) = run(&mut rows, State::default(), config, random, listeners)?;
+        let mut model = head::OnRows::new(rows, config, random)?;
+        let (mut outcome, restored) = run(&mut model, State::default(), config, random, listeners)?;
         match outcome.diverged.take() {
             Some(divergence) => Err(divergence.into()),
-            None => Ok(Fitted { head: restored.flatten().unwrap_or_else(|| rows.head()), outcome }),
+            None => {
+                Ok(Fitted { head: restored.flatten().unwrap_or_else(|| model.head()), outcome })
+            }
         }
     }
 
