@@ -15,7 +15,7 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// Packs the weights for a device.
+    /// Packs the weights for a device; they are dropped on the way, layer by layer where the CPU runs them.
     ///
     /// `size` is (height, width) of the images.
     ///
@@ -23,7 +23,7 @@ impl Extractor {
     /// The device can't be had, or the size is too small for the base.
     pub fn new(
         base: &Base,
-        weights: &Weights,
+        weights: Weights,
         size: [usize; 2],
         pooling: Pooling,
         options: &EngineOptions,

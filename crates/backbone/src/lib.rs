@@ -15,7 +15,7 @@
 //! let options = Options::from_lookup("models".as_ref(), true, &NoProgress, &|_| None);
 //! let weights = weights::resolve("random:7", &base.architecture()?, &options)?;
 //! let engine = EngineOptions { device: Device::Cpu, precision: None, isa: None };
-//! let extractor = Extractor::new(&base, &weights, [32, 48], Pooling::Avg, &engine)?;
+//! let extractor = Extractor::new(&base, weights, [32, 48], Pooling::Avg, &engine)?;
 //!
 //! let pixels = vec![0.5; 2 * 32 * 48 * 3];
 //! let mut rows = vec![0.0; 2 * extractor.row_values()];

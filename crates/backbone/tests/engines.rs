@@ -30,7 +30,7 @@ fn images(count: usize) -> Vec<f32> {
 fn extractor(layer: &str, pooling: Pooling, options: EngineOptions) -> Extractor {
     let whole = Base::named("vgg16").unwrap();
     let weights = random_weights(&whole);
-    Extractor::new(&whole.up_to(layer).unwrap(), &weights, SIZE, pooling, &options).unwrap()
+    Extractor::new(&whole.up_to(layer).unwrap(), weights, SIZE, pooling, &options).unwrap()
 }
 
 fn options(device: Device, isa: Option<Isa>) -> EngineOptions {
@@ -110,8 +110,9 @@ fn what_runs_is_said() {
 fn a_named_device_that_is_missing_is_an_error() {
     let base = Base::named("vgg16").unwrap().up_to("block1_pool").unwrap();
     let weights = random_weights(&Base::named("vgg16").unwrap());
-    let build =
-        |options: EngineOptions| Extractor::new(&base, &weights, SIZE, Pooling::None, &options);
+    let build = |options: EngineOptions| {
+        Extractor::new(&base, weights.clone(), SIZE, Pooling::None, &options)
+    };
     #[cfg(not(feature = "cuda"))]
     {
         let error = build(options(Device::Cuda(1), None)).err().expect("no CUDA in this build");

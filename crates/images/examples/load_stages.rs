@@ -1,4 +1,5 @@
-//! Milliseconds of each stage of loading, one thread: `load_stages < list` of image files.
+//! Milliseconds of each stage of loading, one thread: `load_stages < list` of image files. `scripts/bench_loading.py` runs it beside
+//! other libraries.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
@@ -7,7 +8,10 @@ use std::io::BufRead;
 use std::time::Instant;
 
 use images::augment::Augmentation;
-use images::{ImageSize, Interpolation, decode_rgb, read_file, resize};
+use images::{
+    ImageSize, Interpolation, LoadSpec, Preprocess, decode_rgb, perceptual_hash, read_file,
+    resize_rgb8,
+};
 
 fn best_ms<T>(items: &[T], mut run: impl FnMut(&T)) -> f64 {
     let mut best = f64::INFINITY;
@@ -20,19 +24,32 @@ fn best_ms<T>(items: &[T], mut run: impl FnMut(&T)) -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut files = Vec::new();
-    for path in std::io::stdin().lock().lines() {
-        files.push(read_file(path?.as_ref())?);
-    }
-    println!("decode {:.2}", best_ms(&files, |bytes| drop(black_box(decode_rgb(bytes)))));
+    let paths = std::io::stdin().lock().lines().collect::<Result<Vec<_>, _>>()?;
+    let files = paths.iter().map(|path| read_file(path.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    println!("decode {:.3}", best_ms(&files, |bytes| drop(black_box(decode_rgb(bytes)))));
     let decoded = files.iter().map(|bytes| decode_rgb(bytes)).collect::<Result<Vec<_>, _>>()?;
+    let size = ImageSize::square(150);
     for &interpolation in Interpolation::ALL {
-        let ms = best_ms(&decoded, |image| {
-            drop(black_box(resize(image, ImageSize::square(150), interpolation)))
-        });
-        println!("{interpolation} {ms:.2}");
+        let ms =
+            best_ms(&decoded, |image| drop(black_box(resize_rgb8(image, size, interpolation))));
+        println!("{interpolation} {ms:.3}");
     }
-    let (lesson, size) = (Augmentation::lesson(), ImageSize::square(150));
+    let ms = best_ms(&decoded, |image| {
+        let (width, height) = (image.width as usize, image.height as usize);
+        black_box(perceptual_hash(&image.data, width, height));
+    });
+    println!("perceptual hash {ms:.3}");
+    let (interpolation, preprocess) = (Interpolation::Bilinear, Preprocess::Torch);
+    let spec = LoadSpec { size, interpolation, preprocess };
+    let mut values = vec![0.0; size.values()];
+    let ms = best_ms(&paths, |path| {
+        // All could be read and decoded above.
+        let _ = black_box(
+            read_file(path.as_ref()).and_then(|bytes| spec.load_bytes(&bytes, &mut values)),
+        );
+    });
+    println!("load {ms:.3}");
+    let lesson = Augmentation::lesson();
     let pixels = vec![100.0; size.values()];
     let mut view = vec![0.0; size.values()];
     let views: Vec<u64> = (0..200).collect();
@@ -41,6 +58,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Both buffers are of this size.
         let _ = black_box(transform.apply(size, lesson.fill, lesson.sampling, &pixels, &mut view));
     });
-    println!("augmented view {ms:.2}");
+    println!("augmented view {ms:.3}");
     Ok(())
 }

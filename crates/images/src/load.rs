@@ -56,9 +56,13 @@ impl LoadSpec {
     /// When `out` is not [`LoadSpec::values`] long, or `image.data` does not fit its sides.
     pub fn fill(&self, image: &Rgb8Image, out: &mut [f32]) -> Result<(), ImageError> {
         self.check(out)?;
-        let resized = crate::resize::resize(image, self.size, self.interpolation)?;
-        out.copy_from_slice(&resized);
-        self.preprocess.apply(out);
+        if self.interpolation == Interpolation::TfBilinear {
+            out.copy_from_slice(&crate::resize::resize(image, self.size, self.interpolation)?);
+            self.preprocess.apply(out);
+        } else {
+            let levels = crate::resize::levels(image, self.size, self.interpolation)?;
+            self.preprocess.levels(&levels, out);
+        }
         Ok(())
     }
 

@@ -39,6 +39,20 @@ impl Preprocess {
         }
     }
 
+    /// A whole image of 8-bit levels into `out`: HWC, RGB. The same bits as [`Preprocess::apply`] on these levels. What is beyond
+    /// the shorter of both, or no whole pixel, is left as it is.
+    pub(crate) fn levels(self, levels: &[u8], out: &mut [f32]) {
+        // Each value that the base sees depends on one level alone.
+        let table: [[f32; 3]; 256] = std::array::from_fn(|level| self.pixel([level as f32; 3]));
+        let reversed = self == Self::Caffe;
+        let (levels, _) = levels.as_chunks::<3>();
+        let (out, _) = out.as_chunks_mut::<3>();
+        for (out, &[r, g, b]) in out.iter_mut().zip(levels) {
+            let sources = if reversed { [b, g, r] } else { [r, g, b] };
+            *out = std::array::from_fn(|i| table[usize::from(sources[i])][i]);
+        }
+    }
+
     /// A whole image in place: HWC values, RGB in 0..255. A last incomplete pixel is left as it is.
     pub fn apply(self, values: &mut [f32]) {
         let (pixels, _) = values.as_chunks_mut::<3>();
@@ -54,3 +68,20 @@ util::named!(Preprocess, "preprocessing", {
     Caffe = "caffe",
     Tf = "tf",
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_the_bits_of_values() {
+        let levels: Vec<u8> = (0..=255u8).flat_map(|i| [i, 255 - i, i.wrapping_mul(7)]).collect();
+        for &mode in Preprocess::ALL {
+            let mut expected: Vec<f32> = levels.iter().map(|&level| level.into()).collect();
+            mode.apply(&mut expected);
+            let mut found = vec![0.0; levels.len()];
+            mode.levels(&levels, &mut found);
+            assert!(found.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()), "{mode}");
+        }
+    }
+}

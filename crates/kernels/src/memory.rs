@@ -66,7 +66,8 @@ impl Buffer {
 }
 
 /// Asks the system for large pages, of 2 MB, where there is room for some: with small ones, a transform that writes to 64
-/// matrices, or weights of 50 MB that are read once, need an entry of the page tables more often than not.
+/// matrices, or weights of 50 MB that are read once, need an entry of the page tables more often than not, and to give out
+/// one at its first touch takes longer than to fill it.
 #[cfg(target_os = "linux")]
 fn large_pages(start: NonNull<u8>, bytes: usize) {
     const PAGE: usize = 4096;

@@ -74,7 +74,7 @@ impl Case {
         let [expected, magnitudes] = self.expected();
         for isa in Isa::available() {
             for precision in Precision::ALL {
-                let network = Network::compile(&program, self.shape, isa, *precision)
+                let network = Network::compile(program.clone(), self.shape, isa, *precision)
                     .expect("a sound program");
                 let of = |products: &_| match products {
                     Products::F32 => 0.0,
@@ -216,7 +216,7 @@ fn algorithms_say_which_products_run() {
                 let expected = expected.unwrap_or(Algorithm::Direct);
                 let program = case.program(Conv2d::clone);
                 let network =
-                    Network::compile(&program, case.shape, isa, *precision).expect("sound");
+                    Network::compile(program.clone(), case.shape, isa, *precision).expect("sound");
                 assert_eq!(network.algorithms(), [(0, expected)], "{isa} {precision}");
             }
         }

@@ -21,7 +21,7 @@ fn check(program: &Program, shape: [usize; 3], batch: usize, seed: u64) {
     }
     let largest = expected.iter().fold(0.0f64, |m, v| m.max(v.abs())).max(1e-3);
     for isa in Isa::available() {
-        let network = Network::compile(program, shape, isa, Precision::Highest)
+        let network = Network::compile(program.clone(), shape, isa, Precision::Highest)
             .unwrap_or_else(|e| panic!("{e}: {program:?}"));
         assert_eq!(network.output_shape(), made);
         let mut found = vec![f32::NAN; expected.len()];
@@ -126,7 +126,8 @@ fn random_program(seed: u64, operations: usize) -> (Program, [usize; 3]) {
         // Whoever does not fit (a pool on too small an image) is left out.
         let mut longer = program.clone();
         let value = longer.push(layer, inputs);
-        let Ok(network) = Network::compile(&longer, shape, Isa::Portable, Precision::Highest)
+        let Ok(network) =
+            Network::compile(longer.clone(), shape, Isa::Portable, Precision::Highest)
         else {
             continue;
         };
@@ -209,7 +210,7 @@ fn what_does_not_fit_is_refused() {
         let mut p = Program::default();
         p.push(Layer::GlobalAvgPool, vec![Value::Input]);
         p.push(layer, inputs);
-        Network::compile(&p, [4, 4, 2], Isa::Portable, Precision::Highest)
+        Network::compile(p, [4, 4, 2], Isa::Portable, Precision::Highest)
             .expect_err("does not fit")
             .to_string()
     };

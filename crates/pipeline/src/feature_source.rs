@@ -94,7 +94,7 @@ impl FeatureSource {
         let options = EngineOptions { device, precision: Some(recipe.precision), isa };
         let ImageSize { width, height } = recipe.image_size;
         let size = [height as usize, width as usize];
-        let extractor = Extractor::new(&base, &weights, size, recipe.pooling, &options)?;
+        let extractor = Extractor::new(&base, weights, size, recipe.pooling, &options)?;
         if extractor.row_shape() != self.row_shape {
             return Err(Error::OtherRows {
                 found: extractor.row_shape(),

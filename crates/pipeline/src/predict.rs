@@ -187,7 +187,7 @@ impl Predictor {
             preprocess: preprocess_of(weights.preprocess),
         };
         let options = EngineOptions { device, precision: None, isa: None };
-        let extractor = Extractor::new(&base, &weights, [side; 2], Pooling::None, &options)?;
+        let extractor = Extractor::new(&base, weights, [side; 2], Pooling::None, &options)?;
         let extractor = Some(extractor);
         let classes = backbone::imagenet_classes().into_iter().map(str::to_owned).collect();
         let (model, calibration, temperature, threshold) = (None, None, None, None);

@@ -32,13 +32,16 @@ impl RowMaker {
         let ImageSize { width, height } = options.size;
         let size = [height as usize, width as usize];
         let base = options.base.for_variant(weights.variant)?;
+        let id = WeightsId {
+            name: weights.name.clone(),
+            sha256: weights.sha256.clone(),
+            preprocess: preprocess_of(weights.preprocess),
+        };
+        let weights_source = weights.source.clone();
         let extractor = pool
-            .install(|| Extractor::new(&base, &weights, size, options.pooling, &options.engine))?;
-        // The engine has packed copies: the tensors themselves are dropped here.
-        let Weights { name, source, sha256, preprocess, .. } = weights;
-        let weights = WeightsId { name, sha256, preprocess: preprocess_of(preprocess) };
-        let recipe = options.recipe(&base, weights, &extractor.info());
-        Ok(Self { recipe, weights_source: source, memory: Memory::default(), extractor })
+            .install(|| Extractor::new(&base, weights, size, options.pooling, &options.engine))?;
+        let recipe = options.recipe(&base, id, &extractor.info());
+        Ok(Self { recipe, weights_source, memory: Memory::default(), extractor })
     }
 
     /// How rows are computed.

@@ -102,12 +102,16 @@ impl Weights {
     /// layer that reads a flattened map are reordered.
     pub fn nhwc_values(&self, node: &str, role: Role) -> Option<Vec<f32>> {
         let (parameter, tensor) = self.find(node, role)?;
-        Some(match (parameter.flattened, tensor.shape.as_slice()) {
-            (Some([h, w, c]), &[out, _]) => {
-                util::permute(&tensor.data, [out, c, h, w], [0, 2, 3, 1])
-            }
-            _ => tensor.data.clone(),
-        })
+        Some(pixel_by_pixel(parameter, tensor).unwrap_or_else(|| tensor.data.clone()))
+    }
+
+    /// As [`Weights::nhwc_values`]; the parameter is taken out of the weights, so that it is not copied.
+    pub fn take_nhwc_values(&mut self, node: &str, role: Role) -> Option<Vec<f32>> {
+        let is_it =
+            |parameter: &Parameter| parameter.spec.role == role && parameter.spec.node == node;
+        let at = self.tensors.iter().position(|(parameter, _)| is_it(parameter))?;
+        let (parameter, tensor) = self.tensors.remove(at);
+        Some(pixel_by_pixel(&parameter, &tensor).unwrap_or(tensor.data))
     }
 
     /// All parameters, node by node, within a node in Keras's order.
@@ -118,5 +122,15 @@ impl Weights {
     fn find(&self, node: &str, role: Role) -> Option<(&Parameter, &Tensor)> {
         self.iter()
             .find(|(parameter, _)| parameter.spec.role == role && parameter.spec.node == node)
+    }
+}
+
+/// The values of a dense layer that reads a flattened map, reordered from channel by channel to pixel by pixel; none for others.
+fn pixel_by_pixel(parameter: &Parameter, tensor: &Tensor) -> Option<Vec<f32>> {
+    match (parameter.flattened, tensor.shape.as_slice()) {
+        (Some([h, w, c]), &[out, _]) => {
+            Some(util::permute(&tensor.data, [out, c, h, w], [0, 2, 3, 1]))
+        }
+        _ => None,
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! First a [`Plan`] is made from names and declared shapes alone; only then are the chosen tensors read.
 
+use std::sync::mpsc;
+use std::{io, thread};
+
 use crate::format::{Entry, FormatError, Listing, shape_text};
 use crate::layout::Layout;
 use crate::names::{Found, Scheme, schemes};
-use crate::{Architecture, Framework, Parameter, Tensor, Variant};
+use crate::{Architecture, Framework, Parameter, PreprocessHint, Tensor, Variant, canonical};
 
 /// Which entries of a file give which tensors.
 #[derive(Debug)]
@@ -59,22 +62,45 @@ impl<'a> Plan<'a> {
         self.entries.iter().map(|&(entry, _)| entry)
     }
 
-    /// Reads the needed entries and brings them into PyTorch's layout.
+    /// Reads the needed entries and brings them into PyTorch's layout; also the sha256 of their canonical form, which another thread
+    /// computes of what is read already.
     ///
     /// # Errors
     /// Those of `read`; and [`FormatError::Damaged`] where values are missing or not finite.
     pub(crate) fn read(
         &self,
+        preprocess: PreprocessHint,
         mut read: impl FnMut(usize) -> Result<Vec<f32>, FormatError>,
-    ) -> Result<Vec<(Parameter, Tensor)>, FormatError> {
-        let mut tensors = Vec::with_capacity(self.entries.len());
-        for (parameter, &(entry, layout)) in self.variant.parameters.iter().zip(&self.entries) {
-            let data = layout.to_torch(parameter, read(entry)?);
-            let tensor = Tensor { shape: parameter.shape(), data };
-            check(parameter, &tensor)?;
-            tensors.push((parameter.clone(), tensor));
-        }
-        Ok(tensors)
+    ) -> Result<(Vec<(Parameter, Tensor)>, String), FormatError> {
+        let parameters = &self.variant.parameters;
+        let mut digest = canonical::Running::new(parameters, preprocess)?;
+        let (mut tensors, sha256) = thread::scope(|scope| {
+            let (to, from) = mpsc::channel::<(usize, Tensor)>();
+            let hashing = thread::Builder::new().spawn_scoped(scope, move || {
+                let mut tensors = Vec::with_capacity(parameters.len());
+                for one in from {
+                    digest.add(&one.1)?;
+                    tensors.push(one);
+                }
+                Ok::<_, io::Error>((tensors, digest.finish()))
+            })?;
+            for index in canonical::order(parameters) {
+                let (parameter, (entry, layout)) = (&parameters[index], self.entries[index]);
+                let data = layout.to_torch(parameter, read(entry)?);
+                let tensor = Tensor { shape: parameter.shape(), data };
+                check(parameter, &tensor)?;
+                if to.send((index, tensor)).is_err() {
+                    // The other thread has ended early, and says why.
+                    break;
+                }
+            }
+            drop(to);
+            let found = hashing.join().map_err(|_| io::Error::other("the digest failed"))?;
+            Ok::<_, FormatError>(found?)
+        })?;
+        tensors.sort_by_key(|(index, _)| *index);
+        let named = parameters.iter().cloned().zip(tensors.into_iter().map(|(_, tensor)| tensor));
+        Ok((named.collect(), sha256))
     }
 }
 

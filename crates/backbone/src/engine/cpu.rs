@@ -3,6 +3,8 @@
 use super::{Engine, EngineError, EngineInfo, EngineOptions, Hardware, LayerAlgorithm, Method};
 use crate::Base;
 use crate::lower::{self, Lowered};
+use std::cell::RefCell;
+
 use kernels::{Isa, Network, Precision, default_precision};
 use weights::Weights;
 
@@ -17,18 +19,21 @@ pub(super) struct CpuEngine {
 impl CpuEngine {
     pub(super) fn new(
         base: &Base,
-        weights: &Weights,
+        weights: Weights,
         [height, width]: [usize; 2],
         options: &EngineOptions,
     ) -> Result<Self, EngineError> {
         let fastest = options.isa.unwrap_or_else(Isa::best);
         let precision = options.precision.unwrap_or_else(|| default_precision(fastest));
         let isa = options.isa.unwrap_or_else(|| Isa::best_for(precision));
+        let weights = RefCell::new(weights);
         let Lowered { program, layers } =
             lower::lower(base.graph(), [height, width], &|node, role| {
-                weights.nhwc_values(node, role)
+                weights.borrow_mut().take_nhwc_values(node, role)
             })?;
-        let network = Network::compile(&program, [height, width, 3], isa, precision)?;
+        // Those of layers beyond the last one.
+        drop(weights);
+        let network = Network::compile(program, [height, width, 3], isa, precision)?;
         Ok(Self { network, layers, isa, precision })
     }
 }

@@ -99,7 +99,7 @@ pub(crate) trait Engine: Send + Sync {
 /// The engine that `options` ask for. A device that is named but can't be had is an error, never a fallback.
 pub(crate) fn build(
     base: &Base,
-    weights: &Weights,
+    weights: Weights,
     [height, width]: [usize; 2],
     options: &EngineOptions,
 ) -> Result<Box<dyn Engine>, EngineError> {
@@ -112,7 +112,7 @@ pub(crate) fn build(
         return Err(EngineError::IsaElsewhere(device));
     }
     let engine =
-        candle::CandleEngine::new(base, weights, [height, width], device, options.precision)?;
+        candle::CandleEngine::new(base, &weights, [height, width], device, options.precision)?;
     Ok(Box::new(engine))
 }
 

@@ -110,7 +110,7 @@ fn measure(name: &str) -> Result<f64> {
     let weights = weights::resolve("random:0", &base.architecture()?, &options)?;
     let engine = EngineOptions { device: Device::Auto, precision: None, isa: None };
     let size = [base.default_size; 2];
-    let extractor = Extractor::new(&base, &weights, size, Pooling::None, &engine)?;
+    let extractor = Extractor::new(&base, weights, size, Pooling::None, &engine)?;
     let images = vec![0.5; BATCH * extractor.image_values()];
     let mut rows = vec![0.0; BATCH * extractor.row_values()];
     // The first batch touches the memory that all others use again.

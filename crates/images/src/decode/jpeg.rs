@@ -107,8 +107,8 @@ fn has_end(bytes: &[u8]) -> bool {
             continue;
         }
         match bytes.get(at) {
-            // A start of scan.
-            Some(0xda) => return bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]),
+            // A start of scan. The marker is mostly the last in the file.
+            Some(0xda) => return bytes[at..].windows(2).rev().any(|pair| pair == [0xff, 0xd9]),
             // Stuffing, fill bytes and markers without a length.
             Some(0x00 | 0x01 | 0xd0..=0xd8 | 0xff) | None => {}
             Some(_) => match bytes.get(at + 1..at + 3) {

@@ -1,11 +1,15 @@
 //! Resizing exactly as Pillow and TensorFlow do it.
 
 mod nearest;
+mod passes;
 mod resample;
+mod taps;
 mod tf_bilinear;
 
+use std::borrow::Cow;
+
 use crate::{ImageError, ImageSize, Interpolation, Rgb8Image};
-use resample::Filter;
+use taps::Filter;
 
 /// Channels of every image here.
 const CHANNELS: usize = 3;
@@ -25,7 +29,7 @@ pub fn resize(
         check(image, size)?;
         return Ok(tf_bilinear::resize(image, size));
     }
-    Ok(resize_rgb8(image, size, interpolation)?.into_iter().map(f32::from).collect())
+    Ok(levels(image, size, interpolation)?.iter().map(|&level| level.into()).collect())
 }
 
 /// As [`resize`], kept in 8 bits. [`Interpolation::TfBilinear`] is rounded to the nearest level.
@@ -37,11 +41,20 @@ pub fn resize_rgb8(
     size: ImageSize,
     interpolation: Interpolation,
 ) -> Result<Vec<u8>, ImageError> {
+    Ok(levels(image, size, interpolation)?.into_owned())
+}
+
+/// As [`resize_rgb8`]; the image's own pixels where it has the size already.
+pub(crate) fn levels(
+    image: &Rgb8Image,
+    size: ImageSize,
+    interpolation: Interpolation,
+) -> Result<Cow<'_, [u8]>, ImageError> {
     check(image, size)?;
     if (image.width, image.height) == (size.width, size.height) {
-        return Ok(image.data.clone());
+        return Ok(Cow::Borrowed(&image.data));
     }
-    Ok(match interpolation {
+    Ok(Cow::Owned(match interpolation {
         Interpolation::Nearest => nearest::resize(image, size),
         Interpolation::Bilinear => resample::resize(image, size, Filter::Triangle),
         Interpolation::Bicubic => resample::resize(image, size, Filter::Cubic),
@@ -51,7 +64,7 @@ pub fn resize_rgb8(
             .into_iter()
             .map(|value| value.round_ties_even() as u8)
             .collect(),
-    })
+    }))
 }
 
 /// Bytes that [`resize`] takes at most beside the image, its result included.

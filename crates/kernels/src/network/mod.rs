@@ -52,19 +52,19 @@ impl Network {
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, KernelError> {
-        Self::compile(&Program::chain(layers), input, isa, precision)
+        Self::compile(Program::chain(layers), input, isa, precision)
     }
 
     /// Packs the weights, chooses an algorithm for each layer and plans the buffers.
     ///
-    /// `input` is height, width, channels of one image. The program can be dropped afterwards. A 2×2 max-pool runs with the
-    /// convolution that it alone reads, where the algorithm of that can pool; what only a concatenation reads is written
-    /// where it is joined.
+    /// `input` is height, width, channels of one image. Each layer's weights are dropped when they are packed. A 2×2 max-pool
+    /// runs with the convolution that it alone reads, where the algorithm of that can pool; what only a concatenation reads is
+    /// written where it is joined.
     ///
     /// # Errors
     /// When `isa` is not available, or a layer does not fit what it reads.
     pub fn compile(
-        program: &Program,
+        program: Program,
         input: [usize; 3],
         isa: Isa,
         precision: Precision,
@@ -82,11 +82,11 @@ impl Network {
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, KernelError> {
-        Self::for_target(&Program::chain(&[layer]), input, Target { isa, precision, six: 0 })
+        Self::for_target(Program::chain(&[layer]), input, Target { isa, precision, six: 0 })
     }
 
     fn for_target(
-        program: &Program,
+        program: Program,
         input: [usize; 3],
         target: Target,
     ) -> Result<Self, KernelError> {
@@ -115,7 +115,7 @@ impl Network {
             return Ok(());
         }
         let chain = Program::chain(&[Layer::Conv(conv())]);
-        self.plan = Plan::new(&chain, self.input, self.target)?;
+        self.plan = Plan::new(chain, self.input, self.target)?;
         Ok(())
     }
 

@@ -84,15 +84,15 @@ const GROUP_BYTES: usize = 12 << 20;
 
 impl Plan {
     pub(super) fn new(
-        program: &Program,
+        program: Program,
         input: [usize; 3],
         target: Target,
     ) -> Result<Self, KernelError> {
-        let operations = &program.operations;
         let shapes = program.shapes(input)?;
-        let readers = readers(operations);
+        let mut operations = program.operations;
+        let readers = readers(&operations);
         let mut arrays = vec![Array { shape: input, memory: Memory::Input }];
-        let homes = homes(operations, &shapes, &readers, &mut arrays);
+        let homes = homes(&operations, &shapes, &readers, &mut arrays);
         let array_of = |value: &Value| match value {
             Value::Input => (INPUT, 0),
             Value::Of(index) => homes[*index],
@@ -100,7 +100,8 @@ impl Plan {
         let shape_of = |value: &Value| value.shape(input, &shapes);
         let mut steps = Vec::new();
         let mut fused = vec![false; operations.len()];
-        for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
+        for index in 0..operations.len() {
+            let Operation { layer, inputs } = &operations[index];
             if fused[index] {
                 continue;
             }
@@ -122,7 +123,7 @@ impl Plan {
                 }
                 continue;
             }
-            let pool = pool_after(index, operations, &readers);
+            let pool = pool_after(index, &operations, &readers);
             let next = pool.map(|pool| (&operations[pool].layer, shapes[pool]));
             let both = [shape_of(&inputs[0]), shapes[index]];
             let residual = inputs.len() > 1 && matches!(layer, Layer::Conv(_));
@@ -134,6 +135,10 @@ impl Plan {
             }
             let reads = inputs.iter().map(|value| array_of(value).0).collect();
             steps.push(Planned { step, operation: index, reads, writes: home.0, offset: home.1 });
+            // They are packed: of a large network both forms are never there at once.
+            if let Layer::Conv(conv) = &mut operations[index].layer {
+                conv.weight = Vec::new();
+            }
         }
         let segments = segments(&steps);
         let mut plan = Self { steps, arrays, segments, slots: Vec::new(), held: Vec::new() };

@@ -128,7 +128,7 @@ impl PictureTraining {
         let extractor = match (&network.cut, &base, weights) {
             (Some(cut), Some(base), Some(weights)) => {
                 let base = base.clone().up_to(cut)?;
-                Some(Extractor::new(&base, weights, size, Pooling::None, &engine)?)
+                Some(Extractor::new(&base, weights.clone(), size, Pooling::None, &engine)?)
             }
             _ => None,
         };

@@ -6,14 +6,13 @@ use std::ops::Range;
 
 use url::Url;
 
+use super::local;
 use crate::error::Failure;
 use crate::format::{FormatError, Listing, SafetensorsHeader};
 use crate::http::{Client, HttpError, MAX_GAP, Remote, Secret, shown};
 use crate::options::Bar;
 use crate::plan::Plan;
 use crate::{Architecture, ErrorKind, Options, Weights};
-
-use super::local;
 
 /// The file that is read of a repository.
 const FILE: &str = "model.safetensors";
@@ -104,15 +103,16 @@ pub(crate) fn fetch(
     }
     drop(bar);
 
-    let tensors = plan.read(|index| {
-        parts.remove(&index).ok_or_else(|| FormatError::Damaged("a tensor is used twice".into()))
-    })?;
     let preprocess = header
         .preprocess
         .as_deref()
         .and_then(|p| p.parse().ok())
         .unwrap_or(plan.variant.preprocess);
-    Ok(local::finish(tensors, id, address(id, opts), plan.variant.name, preprocess)?)
+    let (tensors, sha256) = plan.read(preprocess, |index| {
+        parts.remove(&index).ok_or_else(|| FormatError::Damaged("a tensor is used twice".into()))
+    })?;
+    let (name, source, variant) = (id.to_owned(), address(id, opts), plan.variant.name);
+    Ok(Weights { name, source, sha256, variant, preprocess, tensors })
 }
 
 /// For each part, in ascending order, where the row of parts that are close together ends.

@@ -32,9 +32,10 @@ pub(crate) fn read(
     let mut container = format::open(input)?;
     let plan = Plan::new(&Listing::of(&*container), architecture)?;
     let noted = container.preprocess().and_then(|p| p.parse().ok());
-    let tensors = plan.read(|index| container.read(index))?;
     let preprocess = noted.unwrap_or(plan.variant.preprocess);
-    finish(tensors, name, source, plan.variant.name, preprocess)
+    let (tensors, sha256) = plan.read(preprocess, |index| container.read(index))?;
+    let (name, variant) = (name.to_owned(), plan.variant.name);
+    Ok(Weights { name, source, sha256, variant, preprocess, tensors })
 }
 
 /// Names a complete set of tensors by its digest.

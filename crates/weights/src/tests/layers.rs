@@ -168,8 +168,8 @@ fn a_layer_that_is_not_there_is_named() {
 
 #[test]
 fn a_dense_layer_after_a_map_is_handed_out_in_both_orders() {
-    let weights = expected(true);
-    let tensor = weights.get("dense", Role::Kernel).expect("the classifier");
+    let mut weights = expected(true);
+    let tensor = weights.get("dense", Role::Kernel).expect("the classifier").clone();
     let pixels = weights.nhwc_values("dense", Role::Kernel).expect("the classifier");
     assert_eq!((tensor.shape.as_slice(), pixels.len()), (&[6, 48][..], 6 * 48));
     for (unit, y, x, c) in [(0, 0, 0, 1), (3, 1, 2, 3), (5, 2, 3, 0)] {
@@ -177,6 +177,13 @@ fn a_dense_layer_after_a_map_is_handed_out_in_both_orders() {
         assert_eq!(pixels[unit * 48 + (y * 4 + x) * 4 + c], by_channel);
     }
     assert_ne!(pixels, tensor.data);
+    // Each can be taken once, and the others stay.
+    let others = weights.iter().count() - 1;
+    assert_eq!(weights.take_nhwc_values("dense", Role::Kernel), Some(pixels));
+    assert_eq!(weights.take_nhwc_values("dense", Role::Kernel), None);
+    assert_eq!(weights.iter().count(), others);
+    let bias = weights.nhwc_values("dense", Role::Bias);
+    assert!(bias.is_some() && weights.take_nhwc_values("dense", Role::Bias) == bias);
 }
 
 #[test]
