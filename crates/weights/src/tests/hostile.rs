@@ -251,8 +251,8 @@ fn npz_files_that_lie_are_refused() {
     // Data that ends before its shape does.
     let wanted = architecture_of(&[("block1_conv1", "features.0", 4)]);
     let kernel = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4, 3, 3, 3), }", &[0; 8]);
-    let bytes =
-        zip_of(&[("features.0.bias.npy", &float("(4,)")), ("features.0.weight.npy", &kernel)]);
+    let bias = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", &[0; 16]);
+    let bytes = zip_of(&[("features.0.bias.npy", &bias), ("features.0.weight.npy", &kernel)]);
     let error = local::read(Box::new(Cursor::new(bytes)), "", String::new(), &wanted)
         .map(drop)
         .unwrap_err()
