@@ -71,7 +71,7 @@ fn run_with(
 ) -> Vec<f32> {
     let program = lower(graph, size, parameters).unwrap().program;
     let [height, width] = size;
-    let network = Network::compile(&program, [height, width, 3], isa, precision).unwrap();
+    let network = Network::compile(program, [height, width, 3], isa, precision).unwrap();
     let mut output = vec![f32::NAN; network.output_shape().iter().product()];
     network.run(1, &image(size), &mut output).unwrap();
     output

@@ -125,7 +125,7 @@ fn alone(node: &Node, input: &[f32], shape: [usize; 3]) -> Vec<f32> {
     let specs = graph.params(size).unwrap();
     let find = |role| specs.iter().find(|spec| spec.role == role);
     let program = lower(&graph, size, &|_, role| find(role).map(parameter)).unwrap().program;
-    let network = Network::compile(&program, shape, Isa::best(), Precision::Highest).unwrap();
+    let network = Network::compile(program, shape, Isa::best(), Precision::Highest).unwrap();
     let mut output = vec![f32::NAN; network.output_shape().iter().product()];
     network.run(1, input, &mut output).unwrap();
     output
