@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{isa}, {precision}, {threads} threads; f32 multiply-adds alone: {peak:.1} GFLOP/s");
     let (program, shape) = program(&base, size)?;
     let shapes = program.shapes(shape)?;
-    let network = Network::compile(program, shape, isa, precision)?;
+    let network = Network::compile(program.clone(), shape, isa, precision)?;
     for line in network.describe() {
         println!("  {line}");
     }

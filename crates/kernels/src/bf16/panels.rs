@@ -26,10 +26,14 @@ impl Panels16 {
     ) -> Self {
         let mut packed = Self::zeroed(1, depth, columns, split);
         packed.panels_mut().into_par_iter().enumerate().for_each(|(panel, mut to)| {
-            let first = panel * NR;
-            to.fill(NR.min(columns - first), |row, column| {
-                if row < depth { value(row, first + column) } else { 0.0 }
-            });
+            let columns = panel * NR..columns.min((panel + 1) * NR);
+            let line = |row: usize| -> Vec<f32> {
+                let value = |column| if row < depth { value(row, column) } else { 0.0 };
+                columns.clone().map(value).collect()
+            };
+            for pair in 0..depth.div_ceil(2) {
+                to.fill(pair, (&line(2 * pair), &line(2 * pair + 1)));
+            }
         });
         packed
     }
@@ -74,18 +78,16 @@ pub(crate) struct Panel16<'a> {
 }
 
 impl Panel16<'_> {
-    /// Fills the first `columns` columns with `value(row, column within the panel)`, which is asked for an even number of rows.
-    pub(crate) fn fill(&mut self, columns: usize, value: impl Fn(usize, usize) -> f32) {
+    /// Fills the first columns of a pair of rows with those rows.
+    pub(crate) fn fill(&mut self, pair: usize, (first, second): (&[f32], &[f32])) {
         let half = |x: f32| u32::from(upper(round(x)));
         // The first of the pair is first in memory.
         let word = |[first, second]: [f32; 2]| f32::from_bits(half(first) | half(second) << 16);
-        for pair in 0..self.high.len() / NR {
-            for column in 0..columns {
-                let two = [value(2 * pair, column), value(2 * pair + 1, column)];
-                self.high[pair * NR + column] = word(two);
-                if let Some(low) = &mut self.low {
-                    low[pair * NR + column] = word(two.map(|x| x - round(x)));
-                }
+        for (column, (first, second)) in first.iter().zip(second).enumerate() {
+            let two = [*first, *second];
+            self.high[pair * NR + column] = word(two);
+            if let Some(low) = &mut self.low {
+                low[pair * NR + column] = word(two.map(|x| x - round(x)));
             }
         }
     }

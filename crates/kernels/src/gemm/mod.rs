@@ -33,24 +33,34 @@ enum Matrices {
     Bf16(Bf16Product, Panels16),
 }
 
-/// How matrices are filled: panels of `width` columns side by side, each in all matrices at once.
+/// How matrices are filled: panels of `width` columns side by side, some rows of each in all matrices at once, so that what is
+/// between stays in the first-level cache.
 struct Filling {
     count: usize,
     depth: usize,
     columns: usize,
     width: usize,
+    /// Rows at once, of which the last may be beyond `depth`, and zero.
+    rows: usize,
+}
+
+/// Which part of the matrices is filled: some columns of some rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) rows: Range<usize>,
+    pub(crate) columns: Range<usize>,
 }
 
 impl Filling {
-    /// `panels` are those of one matrix after the other; `pack` gets one of them with its columns of that matrix: row, column, of
-    /// so many.
+    /// `panels` are those of one matrix after the other; `pack` gets one of them with some rows, from which one on, and how many
+    /// columns they have.
     fn each<P: Send>(
         &self,
         panels: Vec<P>,
-        fill: &(impl Fn(Range<usize>, &mut [f32]) + Sync),
-        pack: impl Fn(&mut P, &[f32], usize) + Sync,
+        fill: &(impl Fn(Part, &mut [f32]) + Sync),
+        pack: impl Fn(&mut P, usize, &[f32], usize) + Sync,
     ) {
-        let Self { count, depth, columns, width } = *self;
+        let Self { count, depth, columns, width, rows } = *self;
         let mut all: Vec<Vec<P>> = (0..columns.div_ceil(width)).map(|_| Vec::new()).collect();
         let places = all.len();
         for (index, panel) in panels.into_iter().enumerate() {
@@ -58,14 +68,18 @@ impl Filling {
         }
         all.into_par_iter().enumerate().for_each_init(
             Vec::new,
-            |values: &mut Vec<f32>, (panel, panels)| {
+            |values: &mut Vec<f32>, (panel, mut panels)| {
                 let first = panel * width;
                 let used = width.min(columns - first);
-                values.resize(count * depth * used, 0.0);
-                fill(first..first + used, values);
-                for (mut panel, values) in panels.into_iter().zip(values.chunks_exact(depth * used))
-                {
-                    pack(&mut panel, values, used);
+                let len = rows * used;
+                for row in (0..depth).step_by(rows) {
+                    values.clear();
+                    values.resize(count * len, 0.0);
+                    let rows = row..depth.min(row + rows);
+                    fill(Part { rows, columns: first..first + used }, values);
+                    for (panel, values) in panels.iter_mut().zip(values.chunks_exact(len)) {
+                        pack(panel, row, values, used);
+                    }
                 }
             },
         );
@@ -100,9 +114,8 @@ impl PackedWeights {
         [depth, columns]: [usize; 2],
         value: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        Self::pack_many(isa, bf16, [1, depth, columns], |columns, to| {
-            let width = columns.len();
-            for (row, line) in to.chunks_exact_mut(width).enumerate() {
+        Self::pack_many(isa, bf16, [1, depth, columns], |Part { rows, columns }, to| {
+            for (row, line) in rows.zip(to.chunks_exact_mut(columns.len())) {
                 line.iter_mut()
                     .zip(columns.clone())
                     .for_each(|(to, column)| *to = value(row, column));
@@ -110,33 +123,33 @@ impl PackedWeights {
         })
     }
 
-    /// Packs `count` matrices of `depth` rows and `columns` columns. `fill` writes some columns of all of them: matrix, row, column
-    /// among those.
+    /// Packs `count` matrices of `depth` rows and `columns` columns. `fill` writes a part of all of them: matrix, row, column among
+    /// those. There may be room for a row beyond the part's last, which stays zero.
     pub(crate) fn pack_many(
         isa: Isa,
         bf16: Option<Bf16Product>,
         [count, depth, columns]: [usize; 3],
-        fill: impl Fn(Range<usize>, &mut [f32]) + Sync,
+        fill: impl Fn(Part, &mut [f32]) + Sync,
     ) -> Self {
         let Some(bf16) = bf16 else {
             let nr = simd::shape(isa).nr;
             let mut matrices = Panels::zeroed(count, depth, columns, nr);
-            let filling = Filling { count, depth, columns, width: nr };
-            filling.each(matrices.panels_mut(), &fill, |panel: &mut &mut [f32], from, width| {
-                for (to, from) in panel.chunks_exact_mut(nr).zip(from.chunks_exact(width)) {
-                    to[..width].copy_from_slice(from);
-                }
-            });
+            let filling = Filling { count, depth, columns, width: nr, rows: 1 };
+            let pack = |panel: &mut &mut [f32], row: usize, from: &[f32], width: usize| {
+                panel[row * nr..][..width].copy_from_slice(from);
+            };
+            filling.each(matrices.panels_mut(), &fill, pack);
             let matrices = Matrices::F32(matrices);
             let stride = if depth <= BLOCK / 2 { BLOCK / 2 } else { BLOCK };
             return Self { isa, matrices, blocks: Blocks { depth: BLOCK, stride }, depth, columns };
         };
         let whole = depth.next_multiple_of(bf16.unit.step());
         let mut matrices = Panels16::zeroed(count, whole, columns, bf16.is_split);
-        let filling = Filling { count, depth, columns, width: NR };
-        filling.each(matrices.panels_mut(), &fill, |panel: &mut Panel16<'_>, from, width| {
-            panel.fill(width, |row, column| from.get(row * width + column).copied().unwrap_or(0.0));
-        });
+        let filling = Filling { count, depth, columns, width: NR, rows: 2 };
+        let pack = |panel: &mut Panel16<'_>, row: usize, from: &[f32], width: usize| {
+            panel.fill(row / 2, from.split_at(width));
+        };
+        filling.each(matrices.panels_mut(), &fill, pack);
         let matrices = Matrices::Bf16(bf16, matrices);
         Self { isa, matrices, blocks: bf16.unit.blocks(whole), depth: whole, columns }
     }

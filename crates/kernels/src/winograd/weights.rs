@@ -1,13 +1,14 @@
+use std::array;
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::scheme::{MAX_N, Scheme};
 use crate::Isa;
 use crate::bf16::Bf16Product;
-use crate::gemm::PackedWeights;
+use crate::gemm::{PackedWeights, Part};
 use crate::layer::Conv2d;
 use crate::memory::Shared;
-use crate::simd::{Job, Simd, vectorise};
+use crate::simd::{Job, Simd, dispatch};
 
 /// G of a scheme: n rows of 3.
 fn g<F: Scheme>() -> Vec<[f64; 3]> {
@@ -33,61 +34,75 @@ pub(super) fn g_f32<F: Scheme>() -> [[f32; 3]; MAX_N] {
     rows
 }
 
-/// Values of a transformed kernel, at most.
-const MAX_PLACES: usize = MAX_N * MAX_N;
-
-/// What each of a kernel's nine values counts in each place of the transformed tile: G ⊗ G.
-struct Factors {
-    of: [[f64; MAX_PLACES]; 9],
-    places: usize,
-}
-
-impl Factors {
-    fn new<F: Scheme>() -> Self {
-        let g = g::<F>();
-        let mut of = [[0.0; MAX_PLACES]; 9];
-        for (j, row) in g.iter().enumerate() {
-            for (i, column) in g.iter().enumerate() {
-                for (tap, factors) in of.iter_mut().enumerate() {
-                    factors[j * F::N + i] = row[tap / 3] * column[tap % 3];
-                }
-            }
-        }
-        Self { of, places: F::N * F::N }
-    }
-
-    /// G g Gᵀ of one 3×3 kernel, in f64 and to be rounded once.
-    #[inline(always)]
-    fn apply(&self, kernel: &[f32]) -> [f64; MAX_PLACES] {
-        let mut sums = [0.0; MAX_PLACES];
-        let places = &mut sums[..self.places];
-        for (factors, value) in self.of.iter().zip(kernel) {
-            for (sum, factor) in places.iter_mut().zip(factors) {
-                *sum += factor * f64::from(*value);
-            }
-        }
-        sums
-    }
-}
+/// Columns of a panel, at most.
+const MAX_COLUMNS: usize = 32;
 
 /// G g Gᵀ of all kernels: for each place of the transformed tile a matrix of input by output channels.
 pub(super) fn pack<F: Scheme>(conv: &Conv2d, isa: Isa, bf16: Option<Bf16Product>) -> PackedWeights {
     let (inputs, outputs) = (conv.in_channels, conv.out_channels);
-    let factors = Factors::new::<F>();
-    PackedWeights::pack_many(isa, bf16, [factors.places, inputs, outputs], |columns, to| {
+    let g = g::<F>();
+    PackedWeights::pack_many(
+        isa,
+        bf16,
+        [F::N * F::N, inputs, outputs],
+        |Part { rows, columns }, to| {
+            let matrix_len = to.len() / (F::N * F::N);
+            for (place, row) in rows.enumerate() {
+                let to = &mut to[place * columns.len()..];
+                let task =
+                    TransformTask { conv, g: &g, row, columns: columns.clone(), to, matrix_len };
+                // SAFETY: safe code demands nothing; `Network::compile` makes plans only for an `isa` that was detected.
+                unsafe { dispatch(isa, task) };
+            }
+        },
+    )
+}
+
+/// G g Gᵀ of one input channel's kernels for some output channels, in f64 and rounded once; columns side by side in vectors. No
+/// closure: that is not compiled for the instruction set that runs it.
+#[derive(Debug)]
+struct TransformTask<'a> {
+    conv: &'a Conv2d,
+    g: &'a [[f64; 3]],
+    row: usize,
+    columns: Range<usize>,
+    /// Matrix, column; matrices `matrix_len` apart.
+    to: &'a mut [f32],
+    matrix_len: usize,
+}
+
+impl Job for TransformTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { conv, g, row, columns, to, matrix_len } = self;
         let width = columns.len();
-        vectorise(isa, || {
-            for (place, output) in columns.enumerate() {
-                let kernels = conv.weight[output * inputs * 9..][..inputs * 9].chunks_exact(9);
-                for (row, kernel) in kernels.enumerate() {
-                    let sums = factors.apply(kernel);
-                    for (matrix, sum) in sums[..factors.places].iter().enumerate() {
-                        to[(matrix * inputs + row) * width + place] = *sum as f32;
+        let mut taps = [[0.0; MAX_COLUMNS]; 9];
+        for (column, output) in columns.enumerate() {
+            let kernel = &conv.weight[(output * conv.in_channels + row) * 9..][..9];
+            for (tap, value) in taps.iter_mut().zip(kernel) {
+                tap[column] = f64::from(*value);
+            }
+        }
+        let mut to = to.chunks_mut(matrix_len);
+        for down in g {
+            let half: [_; 3] =
+                array::from_fn(|x| combined(down, [&taps[x], &taps[3 + x], &taps[6 + x]]));
+            for across in g {
+                let sums = combined(across, half.each_ref());
+                if let Some(to) = to.next() {
+                    for (to, sum) in to[..width].iter_mut().zip(sums) {
+                        *to = sum as f32;
                     }
                 }
             }
-        });
-    })
+        }
+    }
+}
+
+/// Σ gᵢ · vᵢ of all columns.
+#[inline(always)]
+fn combined(g: &[f64; 3], v: [&[f64; MAX_COLUMNS]; 3]) -> [f64; MAX_COLUMNS] {
+    array::from_fn(|column| g[0] * v[0][column] + g[1] * v[1][column] + g[2] * v[2][column])
 }
 
 /// G g Gᵀ of some input channels' kernels, in f32, written into the packed matrices: for weights that change every step.
