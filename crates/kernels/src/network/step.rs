@@ -28,7 +28,7 @@ enum Kind {
     Direct(Direct),
     Depthwise(Depthwise),
     Im2col(Im2col),
-    Winograd(Winograd),
+    Winograd(Box<Winograd>),
     Pool { kind: PoolKind, size: [usize; 2], stride: [usize; 2], padding: Padding },
     GlobalAvgPool,
     GlobalMaxPool,
@@ -327,7 +327,7 @@ fn choose(
     {
         let pool = can_pool && tile.can_pool();
         let plan = Winograd::new(conv, input, output, pool, tile, isa, bf16);
-        return (Kind::Winograd(plan), pool);
+        return (Kind::Winograd(Box::new(plan)), pool);
     }
     (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
 }
