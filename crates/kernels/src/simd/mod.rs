@@ -32,6 +32,9 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     const BLOCK_MR: usize = Self::MR;
     /// Columns (output channels) of the register tile, a multiple of `LANES`.
     const NR: usize;
+    /// Steps of a round where rows are side by side. With more than one, AVX2 keeps addresses in so many registers that sums go
+    /// through the stack, at half the speed.
+    const BLOCK_STEPS: usize = 1;
 
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(p: *const f32) -> Self::V;

@@ -23,6 +23,7 @@ unsafe impl Simd for Neon {
     // 16 accumulators, 2 columns of weights and a broadcast fill 19 of the 32 registers.
     const MR: usize = 8;
     const NR: usize = 8;
+    const BLOCK_STEPS: usize = 8;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> float32x4_t {

@@ -208,15 +208,25 @@ unsafe fn block<S: Simd, const ROWS: usize, const NV: usize, const STRIDE: usize
     args: &TileArgs,
     ahead: Ahead,
 ) {
+    let nr = NV * S::LANES;
     let (mut at, mut w, mut next) = (first, args.weights, ahead.from);
+    let mut left = args.depth;
     // SAFETY: the caller's promise; what is asked for ahead need not be valid.
     unsafe {
-        for _ in 0..args.depth {
-            S::prefetch(next);
+        while left >= S::BLOCK_STEPS {
+            for u in 0..S::BLOCK_STEPS {
+                S::prefetch(next);
+                next = next.wrapping_add(ahead.step);
+                let rows = side_by_side::<ROWS, STRIDE>(at.add(u));
+                step::<S, ROWS, NV>(acc, &rows, 0, w.add(u * nr));
+            }
+            (at, w) = (at.add(S::BLOCK_STEPS), w.add(S::BLOCK_STEPS * nr));
+            left -= S::BLOCK_STEPS;
+        }
+        for _ in 0..left {
             let rows = side_by_side::<ROWS, STRIDE>(at);
             step::<S, ROWS, NV>(acc, &rows, 0, w);
-            (at, w) = (at.add(1), w.add(NV * S::LANES));
-            next = next.wrapping_add(ahead.step);
+            (at, w) = (at.add(1), w.add(nr));
         }
     }
 }
