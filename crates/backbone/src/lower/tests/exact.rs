@@ -7,7 +7,7 @@ use graph::{Graph, Shape};
 use kernels::{Isa, Network, Precision};
 
 /// Largest difference from Keras's f64, as a part of the largest value: the bound of [`Precision::Highest`].
-const TOLERANCE: f64 = 5e-6;
+pub(super) const TOLERANCE: f64 = 5e-6;
 
 /// The same at each precision: the bounds that [`Precision`] names.
 fn tolerance(precision: Precision) -> f64 {

@@ -1,6 +1,6 @@
 //! What becomes one operation, and that the values stay those of one operation a layer.
 
-use super::exact::run;
+use super::exact::{TOLERANCE, run};
 use super::parameters::{image, parameter};
 use crate::bases::{Source, find};
 use crate::lower::lower;
@@ -131,10 +131,6 @@ fn alone(node: &Node, input: &[f32], shape: [usize; 3]) -> Vec<f32> {
     output
 }
 
-/// Largest difference after any layer, as a part of the largest value. After the first few no error has averaged out yet, and a
-/// single layer by F(6×6) may be off by 2e-5 (crates/kernels/tests/against_naive.rs).
-const AFTER_ANY_LAYER: f64 = 3e-5;
-
 /// Whether the fused graph computes what its layers compute one by one.
 fn same(graph: &Graph, size: [usize; 2]) -> Result<(), String> {
     let (fused, unfused) =
@@ -146,7 +142,7 @@ fn same(graph: &Graph, size: [usize; 2]) -> Result<(), String> {
     for (position, (a, b)) in fused.iter().zip(&unfused).enumerate() {
         let difference = (f64::from(*a) - f64::from(*b)).abs();
         // Anything that is not a number is not within the bound.
-        if difference.is_nan() || difference > AFTER_ANY_LAYER * largest {
+        if difference.is_nan() || difference > TOLERANCE * largest {
             return Err(format!("{} at {position}: {a} is not {b}", graph.output().name));
         }
     }
