@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Algorithm {
     /// A convolution that reads the image through a table of offsets (implicit GEMM), in f32.
     Direct,
+    /// A convolution on matrix tiles, without a transform; activations are kept in blocks of channels between such layers.
+    Blocked(Products),
     /// A depthwise convolution.
     Depthwise,
     /// A 1×1 convolution as one matrix product.
@@ -58,6 +60,7 @@ impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match *self {
             Self::Direct => "direct (implicit GEMM)",
+            Self::Blocked(products) => return write!(f, "direct{}", products.ending()),
             Self::Depthwise => "depthwise",
             Self::Gemm(products) => return write!(f, "GEMM{}", products.ending()),
             Self::Im2col(products) => return write!(f, "im2col GEMM{}", products.ending()),

@@ -10,6 +10,8 @@
 
 mod algorithm;
 mod bf16;
+#[cfg_attr(not(target_arch = "x86_64"), path = "blocked/absent.rs")]
+mod blocked;
 mod depthwise;
 mod direct;
 mod elementwise;

@@ -158,7 +158,7 @@ const CONFIG: Config = {
 /// # Safety
 /// Tiles are available; `tiles` opens no session itself, whose end would be the end of this one.
 #[inline(always)]
-pub(super) unsafe fn session(tiles: impl FnOnce()) {
+pub(crate) unsafe fn session(tiles: impl FnOnce()) {
     struct Release;
     impl Drop for Release {
         fn drop(&mut self) {

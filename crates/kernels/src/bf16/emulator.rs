@@ -157,8 +157,8 @@ unsafe fn execute(at: *const u8, registers: &[i64; 23], state: &mut State) -> Op
                 }
                 *state = State { configured: true, tiles: [[[0; WORDS]; ROWS]; TILES] };
             }
-            // TILELOADD.
-            (3, 0x4B) if state.configured => {
+            // TILELOADD and TILELOADDT1, which differ in what they ask of the caches.
+            (3 | 1, 0x4B) if state.configured => {
                 for (row, words) in state.tiles[reg].iter_mut().enumerate() {
                     *words = (start.wrapping_add(row.wrapping_mul(step)) as *const [u32; WORDS])
                         .read_unaligned();

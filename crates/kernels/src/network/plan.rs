@@ -9,7 +9,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::step::{Step, Target};
+use super::step::{Around, Step, Target, can_pool, is_blocked, kept_layout};
+use crate::blocked::Layout;
 use crate::program::{CHUNK, Operation, Program, Value};
 use crate::{KernelError, Layer};
 
@@ -31,13 +32,19 @@ pub(super) struct Planned {
 pub(super) struct Array {
     /// Height, width, channels.
     pub(super) shape: [usize; 3],
+    /// How it is kept, if not as f32.
+    pub(super) layout: Option<Layout>,
     pub(super) memory: Memory,
 }
 
 impl Array {
-    /// f32 of one image.
+    fn new(shape: [usize; 3], memory: Memory) -> Self {
+        Self { shape, layout: None, memory }
+    }
+
+    /// f32 of one image, or that its layout takes the place of.
     pub(super) fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.layout.map_or_else(|| self.shape.iter().product(), Layout::len)
     }
 }
 
@@ -79,9 +86,6 @@ pub(super) struct Plan {
 /// The array of the images.
 const INPUT: usize = 0;
 
-/// Activations of a step, in and out, that a group may hold: within the last-level cache of most processors.
-const GROUP_BYTES: usize = 12 << 20;
-
 impl Plan {
     pub(super) fn new(
         program: Program,
@@ -91,8 +95,9 @@ impl Plan {
         let shapes = program.shapes(input)?;
         let mut operations = program.operations;
         let readers = readers(&operations);
-        let mut arrays = vec![Array { shape: input, memory: Memory::Input }];
+        let mut arrays = vec![Array::new(input, Memory::Input)];
         let homes = homes(&operations, &shapes, &readers, &mut arrays);
+        keep_blocked(&operations, &shapes, &readers, &homes, &mut arrays, target);
         let array_of = |value: &Value| match value {
             Value::Input => (INPUT, 0),
             Value::Of(index) => homes[*index],
@@ -127,7 +132,12 @@ impl Plan {
             let next = pool.map(|pool| (&operations[pool].layer, shapes[pool]));
             let both = [shape_of(&inputs[0]), shapes[index]];
             let residual = inputs.len() > 1 && matches!(layer, Layer::Conv(_));
-            let (step, pooled) = Step::new(layer, both, residual, next, target);
+            // If it is kept otherwise, both a pool's input and its output are; but a pool that runs with the convolution makes no input.
+            let layout = |value: usize| arrays[homes[value].0].layout;
+            let from = arrays[array_of(&inputs[0]).0].layout;
+            let layouts = [from, layout(pool.unwrap_or(index))];
+            let around = Around { residual, next, layouts };
+            let (step, pooled) = Step::new(layer, both, around, target);
             let mut home = homes[index];
             if let (true, Some(pool)) = (pooled, pool) {
                 fused[pool] = true;
@@ -229,7 +239,7 @@ fn homes(
     // From the end, so that a concatenation has its place before what it joins.
     for (index, operation) in operations.iter().enumerate().rev() {
         let (array, mut offset) = *homes[index].get_or_insert_with(|| {
-            arrays.push(Array { shape: shapes[index], memory: Memory::Slot(0) });
+            arrays.push(Array::new(shapes[index], Memory::Slot(0)));
             (arrays.len() - 1, 0)
         });
         if operation.layer != Layer::Concat {
@@ -250,6 +260,41 @@ fn homes(
     homes.into_iter().map(Option::unwrap_or_default).collect()
 }
 
+/// Decides which arrays stay in blocks of bf16 channels: those that a layer on blocks makes, perhaps with its pool, and that only such
+/// layers read, as what they multiply.
+fn keep_blocked(
+    operations: &[Operation],
+    shapes: &[[usize; 3]],
+    readers: &[Vec<usize>],
+    homes: &[(usize, usize)],
+    arrays: &mut [Array],
+    target: Target,
+) {
+    let last = operations.len().saturating_sub(1);
+    for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
+        if !is_blocked(layer, target) {
+            continue;
+        }
+        let output = match pool_after(index, operations, readers) {
+            Some(pool) if can_pool(shapes[index], inputs.len() > 1) => pool,
+            _ => index,
+        };
+        let is_multiplied = |reader: &usize| {
+            let Operation { layer, inputs } = &operations[*reader];
+            let of = Value::Of(output);
+            is_blocked(layer, target) && inputs[0] == of && !inputs[1..].contains(&of)
+        };
+        // An output in a concatenation has readers of other kinds.
+        if output != last
+            && readers[output].iter().all(is_multiplied)
+            && !readers[output].is_empty()
+        {
+            let (array, _) = homes[output];
+            arrays[array].layout = kept_layout(layer, shapes[output], target);
+        }
+    }
+}
+
 /// The 2×2 max-pool of stride 2 that alone reads this operation's output, if there is one.
 fn pool_after(index: usize, operations: &[Operation], readers: &[Vec<usize>]) -> Option<usize> {
     let [reader] = readers[index][..] else { return None };
@@ -262,8 +307,7 @@ fn segments(steps: &[Planned]) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut least = CHUNK;
     for (index, Planned { step, .. }) in steps.iter().enumerate().rev() {
-        let bytes = (4 * (step.input_len() + step.output_len())).max(1);
-        let group = 1 << (GROUP_BYTES / bytes).clamp(1, CHUNK).ilog2();
+        let group = 1 << step.group().clamp(1, CHUNK).ilog2();
         match segments.last_mut() {
             // A step that can take no more than the later ones runs with them.
             Some(segment) if group >= least => segment.steps.start = index,

@@ -1,4 +1,5 @@
 use crate::bf16::Bf16Product;
+use crate::blocked::{Blocked, Layout};
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
 use crate::elementwise::{self, PixelTask, Pixelwise};
@@ -25,6 +26,7 @@ pub(super) struct Step {
 
 #[derive(Debug)]
 enum Kind {
+    Blocked(Blocked),
     Direct(Direct),
     Depthwise(Depthwise),
     Im2col(Im2col),
@@ -40,6 +42,9 @@ enum Kind {
     Softmax,
 }
 
+/// Activations of a step, in and out, that a group may hold: within the last-level cache of most processors.
+const GROUP_BYTES: usize = 12 << 20;
+
 /// What steps are planned for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target {
@@ -52,22 +57,31 @@ pub(super) struct Target {
 /// The pool that the step of a convolution may take with it, and its output.
 pub(super) type NextPool<'a> = Option<(&'a Layer, [usize; 3])>;
 
+/// What is around a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// Whether something is added before the activation.
+    pub(super) residual: bool,
+    pub(super) next: NextPool<'a>,
+    /// How input and output are kept, where that is not as f32.
+    pub(super) layouts: [Option<Layout>; 2],
+}
+
 impl Step {
     /// Plans a checked layer, and says whether the pool that follows is in it.
     pub(super) fn new(
         layer: &Layer,
         [input, output]: [[usize; 3]; 2],
-        residual: bool,
-        next: NextPool<'_>,
+        around: Around<'_>,
         target: Target,
     ) -> (Self, bool) {
+        let Around { residual, next, .. } = around;
         let isa = target.isa;
         let mut pooled = false;
         let kind = match layer {
             Layer::Conv(conv) => {
                 let kind;
-                let next = next.is_some();
-                (kind, pooled) = choose(conv, [input, output], residual, next, target);
+                (kind, pooled) = choose(conv, [input, output], around, target);
                 kind
             }
             Layer::MaxPool { size, stride, padding } => {
@@ -113,8 +127,13 @@ impl Step {
         self.input.iter().product()
     }
 
-    pub(super) fn output_len(&self) -> usize {
-        self.output.iter().product()
+    /// Images at a time, at most, whose activations stay in cache.
+    pub(super) fn group(&self) -> usize {
+        let output: usize = self.output.iter().product();
+        match &self.kind {
+            Kind::Blocked(blocked) => blocked.group(),
+            _ => GROUP_BYTES / (size_of::<f32>() * (self.input_len() + output)).max(1),
+        }
     }
 
     pub(super) fn describe(&self) -> String {
@@ -125,6 +144,7 @@ impl Step {
     /// What runs, without sizes.
     pub(super) fn algorithm(&self) -> Algorithm {
         match &self.kind {
+            Kind::Blocked(blocked) => blocked.algorithm(),
             Kind::Direct(_) => Algorithm::Direct,
             Kind::Depthwise(_) => Algorithm::Depthwise,
             Kind::Im2col(im2col) => im2col.algorithm(),
@@ -153,6 +173,7 @@ impl Step {
 
     pub(super) fn packed_bytes(&self) -> usize {
         match &self.kind {
+            Kind::Blocked(blocked) => blocked.packed_bytes(),
             Kind::Direct(direct) => direct.packed_bytes(),
             Kind::Depthwise(depthwise) => depthwise.packed_bytes(),
             Kind::Im2col(im2col) => im2col.packed_bytes(),
@@ -164,6 +185,7 @@ impl Step {
 
     pub(super) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
         match &self.kind {
+            Kind::Blocked(blocked) => blocked.scratch(threads, images),
             Kind::Direct(direct) => direct.scratch(threads, images),
             Kind::Im2col(im2col) => im2col.scratch(threads, images),
             Kind::Winograd(winograd) => winograd.scratch(threads, images),
@@ -181,6 +203,7 @@ impl Step {
         workspace: &Workspace,
     ) {
         match &self.kind {
+            Kind::Blocked(blocked) => blocked.run(images, input, second, to, workspace),
             Kind::Direct(direct) => direct.run(images, input, second, to, workspace),
             Kind::Depthwise(depthwise) => depthwise.run(images, input, to),
             Kind::Im2col(im2col) => im2col.run(images, input, second, to, workspace),
@@ -294,20 +317,21 @@ impl Step {
 /// The algorithm for a convolution, and whether it takes the pool that follows with it. The rule:
 ///
 /// 1. Depthwise: its own loops, bound by memory whatever they multiply.
-/// 2. 3×3 of stride 1: Winograd's algorithm where channels are in sixteens and it saves products, in bf16 where there is a
+/// 2. 3×3 of stride 1 with an output as large as the input, on matrix tiles with bf16: no transform (`Blocked::fits`). Their rate is so
+///    high that transforms would take longer than the products they save.
+/// 3. Other 3×3 of stride 1: Winograd's algorithm where channels are in sixteens and it saves products, in bf16 where there is a
 ///    unit for the precision.
-/// 3. Any other kernel and stride, where there is such a unit: im2col with bf16, unless the layer has too few channels or
+/// 4. Any other kernel and stride, where there is such a unit: im2col with bf16, unless the layer has too few channels or
 ///    products (`Im2col::fits`).
-/// 4. What is left, and so all others in f32: implicit GEMM, which copies nothing and is as fast or faster
+/// 5. What is left, and so all others in f32: implicit GEMM, which copies nothing and is as fast or faster
 ///    (docs/performance.md).
 fn choose(
     conv: &Conv2d,
     [input, output]: [[usize; 3]; 2],
-    residual: bool,
-    next_pool: bool,
+    Around { residual, next, layouts }: Around<'_>,
     Target { isa, precision, six }: Target,
 ) -> (Kind, bool) {
-    let can_pool = next_pool && !residual && output[0] >= 2 && output[1] >= 2;
+    let can_pool = next.is_some() && can_pool(output, residual);
     if !residual
         && conv.groups > 1
         && conv.groups == conv.in_channels
@@ -316,6 +340,11 @@ fn choose(
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
     let bf16 = Bf16Product::of(isa, precision);
+    if let Some(bf16) = bf16
+        && Blocked::fits(conv, bf16)
+    {
+        return (Kind::Blocked(Blocked::new(conv, input, can_pool, isa, bf16, layouts)), can_pool);
+    }
     if let Some(bf16) = bf16
         && Im2col::fits(conv)
     {
@@ -330,6 +359,24 @@ fn choose(
         return (Kind::Winograd(Box::new(plan)), pool);
     }
     (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
+}
+
+/// Whether a convolution's output has a window of the pool that follows, and nothing is added before.
+pub(super) fn can_pool(output: [usize; 3], residual: bool) -> bool {
+    !residual && output[0] >= 2 && output[1] >= 2
+}
+
+/// Whether an operation runs on blocks of channels.
+pub(super) fn is_blocked(layer: &Layer, Target { isa, precision, .. }: Target) -> bool {
+    let Layer::Conv(conv) = layer else { return false };
+    Bf16Product::of(isa, precision).is_some_and(|bf16| Blocked::fits(conv, bf16))
+}
+
+/// How a layer on blocks of channels may leave an output of this shape for others of its kind, if it can.
+pub(super) fn kept_layout(layer: &Layer, output: [usize; 3], target: Target) -> Option<Layout> {
+    let Layer::Conv(conv) = layer else { return None };
+    let bf16 = Bf16Product::of(target.isa, target.precision)?;
+    Blocked::can_keep(conv).then(|| Layout::new(output, bf16.is_split))
 }
 
 /// The scheme with the fewest products for this image, or none where the direct algorithm has no more. Whole tiles are

@@ -14,6 +14,8 @@ mod portable;
 pub(crate) mod tile;
 
 use crate::{Activation, Isa, bf16};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
 use tile::TileArgs;
 
 /// Vectors of `LANES` f32 and the shape of the matrix kernel's register tile.
@@ -126,17 +128,24 @@ pub(crate) unsafe fn dispatch<J: Job>(isa: Isa, job: J) {
     }
 }
 
-/// Runs plain loops with the instructions of `isa`, which was detected: the compiler vectorises them for it.
-pub(crate) fn vectorise(isa: Isa, loops: impl FnOnce()) {
-    struct Loops<F>(F);
-    impl<F: FnOnce()> Job for Loops<F> {
+/// Plain loops that the compiler vectorises for each instruction set. A type and not a closure: closures are not inlined for sure, and
+/// those that are not run with the instructions that every processor has.
+pub(crate) trait Loops {
+    /// Runs them. Implementations are `#[inline(always)]`, as [`Job`]'s are.
+    fn run(self);
+}
+
+/// Runs plain loops with the instructions of `isa`, which was detected.
+pub(crate) fn vectorise(isa: Isa, loops: impl Loops) {
+    struct Vectorised<L>(L);
+    impl<L: Loops> Job for Vectorised<L> {
         #[inline(always)]
         unsafe fn run<S: Simd>(self) {
-            (self.0)();
+            self.0.run();
         }
     }
     // SAFETY: safe code demands nothing; the caller says that `isa` is available.
-    unsafe { dispatch(isa, Loops(loops)) }
+    unsafe { dispatch(isa, Vectorised(loops)) }
 }
 
 /// Shape of the vectors and of the register tile of an instruction set.

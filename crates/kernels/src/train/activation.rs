@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::simd::vectorise;
+use crate::simd::{Loops, vectorise};
 use crate::{Activation, Isa};
 
 /// Values a task.
@@ -22,9 +22,22 @@ pub fn gate(isa: Isa, activation: Activation, outputs: &[f32], gradient: &mut [f
     }
     gradient.par_chunks_mut(PIECE).zip(outputs.par_chunks(PIECE)).for_each(
         |(gradient, outputs)| {
-            vectorise(isa, || close(activation, outputs, gradient));
+            vectorise(isa, Gate { activation, outputs, gradient });
         },
     );
+}
+
+struct Gate<'a> {
+    activation: Activation,
+    outputs: &'a [f32],
+    gradient: &'a mut [f32],
+}
+
+impl Loops for Gate<'_> {
+    #[inline(always)]
+    fn run(self) {
+        close(self.activation, self.outputs, self.gradient);
+    }
 }
 
 /// The same without threads.

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::sums::over_pixels;
+use super::sums::{Terms, Values, over_pixels};
 use crate::Isa;
-use crate::simd::vectorise;
+use crate::simd::{Loops, vectorise};
 
 /// Batch normalisation of the last axis: `gamma · (x − mean) / √(variance + epsilon) + beta`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,18 +31,13 @@ impl Norm {
     pub fn statistics(&self, input: &[f32]) -> BatchStatistics {
         let channels = self.channels;
         let pixels = input.len() / channels.max(1);
-        let pixel = |index: usize| &input[index * channels..][..channels];
-        let sums = over_pixels(self.isa, pixels, channels, |index, sums| {
-            sums.iter_mut().zip(pixel(index)).for_each(|(sum, x)| *sum += x);
-        });
-        let mean: Vec<f32> = sums.iter().map(|sum| (sum / pixels as f64) as f32).collect();
-        let sums = over_pixels(self.isa, pixels, channels, |index, sums| {
-            for ((sum, x), mean) in sums.iter_mut().zip(pixel(index)).zip(&mean) {
-                *sum += (x - mean) * (x - mean);
-            }
-        });
-        let variance = sums.iter().map(|sum| (sum / pixels as f64) as f32).collect();
-        BatchStatistics { mean, variance }
+        let means = |terms: Vec<f64>| -> Vec<f32> {
+            terms.iter().map(|sum| (sum / pixels as f64) as f32).collect()
+        };
+        let sums = over_pixels(self.isa, pixels, channels, &Values { values: input, channels });
+        let mean = means(sums);
+        let squares = over_pixels(self.isa, pixels, channels, &Squares { input, mean: &mean });
+        BatchStatistics { variance: means(squares), mean }
     }
 
     /// 1 / √(variance + epsilon).
@@ -62,12 +57,8 @@ impl Norm {
         let scales = self.scales(statistics);
         let factor = |c: usize| scales[c] * gamma.map_or(1.0, |gamma| gamma[c]);
         let factors: Vec<f32> = (0..self.channels).map(factor).collect();
-        self.each_pixel(output, |index, to| {
-            let from = &input[index * self.channels..][..self.channels];
-            for (c, (to, x)) in to.iter_mut().zip(from).enumerate() {
-                *to = (x - statistics.mean[c]) * factors[c] + beta.map_or(0.0, |beta| beta[c]);
-            }
-        });
+        let (mean, factors) = (&statistics.mean[..], &factors[..]);
+        self.each_pixel(output, &Normalise { input, mean, factors, beta });
     }
 
     /// The gradients by gamma and by beta.
@@ -81,16 +72,10 @@ impl Norm {
     ) {
         let channels = self.channels;
         let scales = self.scales(statistics);
-        let sums =
-            over_pixels(self.isa, gradient.len() / channels.max(1), 2 * channels, |index, sums| {
-                let at = index * channels;
-                let (by_gamma, by_beta) = sums.split_at_mut(channels);
-                for c in 0..channels {
-                    let g = gradient[at + c];
-                    by_gamma[c] += g * (input[at + c] - statistics.mean[c]) * scales[c];
-                    by_beta[c] += g;
-                }
-            });
+        let (mean, scales) = (&statistics.mean[..], &scales[..]);
+        let terms = WeightTerms { input, gradient, mean, scales };
+        let pixels = gradient.len() / channels.max(1);
+        let sums = over_pixels(self.isa, pixels, 2 * channels, &terms);
         let (by_gamma, by_beta) = sums.split_at(channels);
         gamma.iter_mut().zip(by_gamma).for_each(|(to, sum)| *to = *sum as f32);
         beta.iter_mut().zip(by_beta).for_each(|(to, sum)| *to = *sum as f32);
@@ -113,30 +98,128 @@ impl Norm {
         let factors: Vec<f32> =
             (0..channels).map(|c| scales[c] * gamma.map_or(1.0, |gamma| gamma[c])).collect();
         let n = (gradient.len() / channels.max(1)) as f32;
-        self.each_pixel(gradient, |index, gradient| {
-            let x = &input[index * channels..][..channels];
-            match of_batch {
-                Some([by_gamma, by_beta]) => {
-                    for c in 0..channels {
-                        let normal = (x[c] - statistics.mean[c]) * scales[c];
-                        let rest = (by_beta[c] + normal * by_gamma[c]) / n;
-                        gradient[c] = factors[c] * (gradient[c] - rest);
-                    }
-                }
-                None => gradient.iter_mut().zip(&factors).for_each(|(g, f)| *g *= f),
-            }
-        });
+        let mean = &statistics.mean[..];
+        let task = InputGradient { input, mean, scales: &scales, factors: &factors, n, of_batch };
+        self.each_pixel(gradient, &task);
     }
 
-    fn each_pixel(&self, values: &mut [f32], task: impl Fn(usize, &mut [f32]) + Sync + Send) {
+    fn each_pixel(&self, values: &mut [f32], task: &impl Pixel) {
         const PIXELS: usize = 256;
         let channels = self.channels.max(1);
         values.par_chunks_mut(PIXELS * channels).enumerate().for_each(|(piece, values)| {
-            vectorise(self.isa, || {
-                for (index, pixel) in values.chunks_exact_mut(channels).enumerate() {
-                    task(piece * PIXELS + index, pixel);
-                }
-            });
+            vectorise(self.isa, Pixels { task, first: piece * PIXELS, values, channels });
         });
+    }
+}
+
+/// What is done to each pixel of an array.
+trait Pixel: Sync {
+    /// Writes a pixel's channels. Implementations are `#[inline(always)]`.
+    fn write(&self, index: usize, to: &mut [f32]);
+}
+
+/// Some pixels, of which the first has this index.
+struct Pixels<'a, P> {
+    task: &'a P,
+    first: usize,
+    values: &'a mut [f32],
+    channels: usize,
+}
+
+impl<P: Pixel> Loops for Pixels<'_, P> {
+    #[inline(always)]
+    fn run(self) {
+        for (index, pixel) in self.values.chunks_exact_mut(self.channels).enumerate() {
+            self.task.write(self.first + index, pixel);
+        }
+    }
+}
+
+/// Squared differences from the mean.
+struct Squares<'a> {
+    input: &'a [f32],
+    mean: &'a [f32],
+}
+
+impl Terms for Squares<'_> {
+    #[inline(always)]
+    fn add(&self, pixel: usize, sums: &mut [f32]) {
+        let channels = self.mean.len();
+        let values = &self.input[pixel * channels..][..channels];
+        for ((sum, x), mean) in sums.iter_mut().zip(values).zip(self.mean) {
+            *sum += (x - mean) * (x - mean);
+        }
+    }
+}
+
+/// `(x − mean) · factor + beta`.
+struct Normalise<'a> {
+    input: &'a [f32],
+    mean: &'a [f32],
+    factors: &'a [f32],
+    beta: Option<&'a [f32]>,
+}
+
+impl Pixel for Normalise<'_> {
+    #[inline(always)]
+    fn write(&self, index: usize, to: &mut [f32]) {
+        let Self { mean, factors, .. } = *self;
+        let from = &self.input[index * mean.len()..][..mean.len()];
+        for (c, (to, x)) in to.iter_mut().zip(from).enumerate() {
+            *to = (x - mean[c]) * factors[c] + self.beta.map_or(0.0, |beta| beta[c]);
+        }
+    }
+}
+
+/// The terms of gamma's gradient, then those of beta's.
+struct WeightTerms<'a> {
+    input: &'a [f32],
+    gradient: &'a [f32],
+    mean: &'a [f32],
+    scales: &'a [f32],
+}
+
+impl Terms for WeightTerms<'_> {
+    #[inline(always)]
+    fn add(&self, pixel: usize, sums: &mut [f32]) {
+        let channels = self.mean.len();
+        let (x, g) = (
+            &self.input[pixel * channels..][..channels],
+            &self.gradient[pixel * channels..][..channels],
+        );
+        let (by_gamma, by_beta) = sums.split_at_mut(channels);
+        for c in 0..channels {
+            by_gamma[c] += g[c] * (x[c] - self.mean[c]) * self.scales[c];
+            by_beta[c] += g[c];
+        }
+    }
+}
+
+/// The gradient by the input from the gradient by the output.
+struct InputGradient<'a> {
+    input: &'a [f32],
+    mean: &'a [f32],
+    scales: &'a [f32],
+    factors: &'a [f32],
+    /// Values a channel.
+    n: f32,
+    of_batch: Option<[&'a [f32]; 2]>,
+}
+
+impl Pixel for InputGradient<'_> {
+    #[inline(always)]
+    fn write(&self, index: usize, gradient: &mut [f32]) {
+        let Self { mean, scales, factors, .. } = *self;
+        let x = &self.input[index * mean.len()..][..mean.len()];
+        match self.of_batch {
+            Some([by_gamma, by_beta]) => {
+                for c in 0..mean.len() {
+                    let normal = (x[c] - mean[c]) * scales[c];
+                    let rest = (by_beta[c] + normal * by_gamma[c]) / self.n;
+                    gradient[c] = factors[c] * (gradient[c] - rest);
+                }
+            }
+            None => gradient.iter_mut().zip(factors).for_each(|(g, f)| *g *= f),
+        }
     }
 }

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::activation::close;
 use crate::error::check_length;
-use crate::simd::vectorise;
+use crate::simd::{Loops, vectorise};
 use crate::{Activation, Isa, KernelError, Layer, Network, Padding, Precision};
 
 /// A pool over windows.
@@ -89,18 +89,7 @@ impl Pool {
         to.par_chunks_mut(from.max(1)).enumerate().for_each(|(image, to)| {
             let gradient = &gradient[image * out..][..out];
             let input = &input[image * from..][..from];
-            vectorise(self.isa, || {
-                if !self.is_whole() {
-                    to.fill(0.0);
-                }
-                match (self.shape.is_max, self.is_apart()) {
-                    // A closed gate at the maximum is closed for the whole window.
-                    (true, true) => return self.max_image_apart(input, gradient, activation, to),
-                    (true, false) => self.max_image(input, gradient, to),
-                    (false, _) => self.mean_image(gradient, to),
-                }
-                close(activation, input, to);
-            });
+            vectorise(self.isa, Image { pool: self, input, gradient, activation, to });
         });
         Ok(())
     }
@@ -233,6 +222,32 @@ impl Pool {
                 }
             }
         }
+    }
+}
+
+/// The gradient of one image.
+struct Image<'a> {
+    pool: &'a Pool,
+    input: &'a [f32],
+    gradient: &'a [f32],
+    activation: Activation,
+    to: &'a mut [f32],
+}
+
+impl Loops for Image<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { pool, input, gradient, activation, to } = self;
+        if !pool.is_whole() {
+            to.fill(0.0);
+        }
+        match (pool.shape.is_max, pool.is_apart()) {
+            // A closed gate at the maximum is closed for the whole window.
+            (true, true) => return pool.max_image_apart(input, gradient, activation, to),
+            (true, false) => pool.max_image(input, gradient, to),
+            (false, _) => pool.mean_image(gradient, to),
+        }
+        close(activation, input, to);
     }
 }
 

@@ -1,0 +1,222 @@
+//! From sums to activations: bias, pool, residual and activation in f32, then bf16 lines or f32 pixels.
+
+use std::arch::x86_64::*;
+
+use super::layout::{BLOCK, Layout};
+use super::tile::SUMS;
+use crate::Activation;
+use crate::place::Place;
+use crate::simd::{Avx512, Simd};
+
+/// Where a panel's activations go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sink<'a> {
+    /// A block of 32 channels, from its first value.
+    Block(*mut u16, Layout),
+    /// f32 of one image whose first pixel is `first`: `columns` channels from `channel` on. What is added first has `channels` a pixel.
+    Pixels {
+        place: Place,
+        first: usize,
+        channel: usize,
+        columns: usize,
+        residual: Option<&'a [f32]>,
+        channels: usize,
+    },
+}
+
+/// Sums of a panel and what becomes of them.
+///
+/// The caller promises: `sums` holds a row of [`SUMS`] for each line of `lines`; the sink has room for all pixels of the rows that
+/// those lines are in, and nobody else writes the panel's channels of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finish<'a> {
+    pub(super) sums: *const f32,
+    /// The image's first row and the line in it, counted from the row's first pixel, that the sums begin with, and how many lines
+    /// there are. Each row has one more than pixels.
+    pub(super) row: usize,
+    pub(super) first: usize,
+    pub(super) count: usize,
+    /// Pixels of a row.
+    pub(super) width: usize,
+    /// Whether each 2×2 pixels become one. Then all lines of an even number of rows are there.
+    pub(super) pool: bool,
+    /// One a column of the panel.
+    pub(super) bias: *const f32,
+    pub(super) activation: Activation,
+    pub(super) sink: Sink<'a>,
+}
+
+/// How f32 are rounded to bf16: the nearest, ties to even.
+trait Round {
+    /// 16 and 16 values as 32 bf16.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
+    unsafe fn round(values: [__m512; 2]) -> __m512i;
+}
+
+/// By one instruction of the processors that have matrix tiles. Denormal values become 0.
+struct Native;
+
+/// By those that every AVX-512 has, for the emulator.
+struct Software;
+
+impl Round for Native {
+    #[inline(always)]
+    unsafe fn round([first, second]: [__m512; 2]) -> __m512i {
+        // SAFETY: the trait's contract. Both types are 64 bytes of which each pattern is valid.
+        unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(second, first)) }
+    }
+}
+
+impl Round for Software {
+    #[inline(always)]
+    unsafe fn round(values: [__m512; 2]) -> __m512i {
+        // SAFETY: the trait's contract.
+        unsafe {
+            let [first, second] = values.map(|v| {
+                let bits = _mm512_castps_si512(Avx512::round(v));
+                _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(bits))
+            });
+            _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
+        }
+    }
+}
+
+impl Finish<'_> {
+    /// Does it; `native` says whether the processor has AVX-512's own rounding to bf16.
+    ///
+    /// # Safety
+    /// The struct's promise; the processor has AVX-512, with bf16 if `native`.
+    pub(super) unsafe fn run(&self, native: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { if native { self.run_native() } else { self.run_software() } }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
+    unsafe fn run_native(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.all::<Native>() }
+    }
+
+    #[target_feature(enable = "avx512f,avx2,fma")]
+    unsafe fn run_software(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.all::<Software>() }
+    }
+
+    #[inline(always)]
+    unsafe fn all<R: Round>(&self) {
+        // SAFETY: the struct's promise: the loops go over the lines that it says are there.
+        unsafe { if self.pool { self.pooled::<R>() } else { self.plain::<R>() } }
+    }
+
+    /// The sums of a line.
+    #[inline(always)]
+    unsafe fn sums(&self, line: usize) -> [__m512; 2] {
+        // SAFETY: the struct's promise; a row of sums is two vectors.
+        unsafe {
+            let at = self.sums.add(line * SUMS);
+            [Avx512::load(at), Avx512::load(at.add(Avx512::LANES))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn plain<R: Round>(&self) {
+        let pitch = self.width + 1;
+        let (mut row, mut column) = (self.row + self.first / pitch, self.first % pitch);
+        for line in 0..self.count {
+            // SAFETY: the struct's promise.
+            unsafe {
+                if column < self.width {
+                    self.put::<R>(row, column, self.sums(line));
+                } else {
+                    self.end_row(row, self.width);
+                }
+            }
+            column += 1;
+            if column == pitch {
+                (row, column) = (row + 1, 0);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pooled<R: Round>(&self) {
+        let (pitch, width) = (self.width + 1, self.width / 2);
+        for row in 0..self.count / pitch / 2 {
+            for column in 0..width {
+                // SAFETY: the struct's promise; the four lines are of two of the rows that are there.
+                unsafe {
+                    let at = 2 * row * pitch + 2 * column;
+                    let four = [at, at + 1, at + pitch, at + pitch + 1].map(|at| self.sums(at));
+                    let most = |i: usize| {
+                        let [a, b] =
+                            [[0, 1], [2, 3]].map(|[a, b]| Avx512::max(four[a][i], four[b][i]));
+                        Avx512::max(a, b)
+                    };
+                    self.put::<R>(self.row / 2 + row, column, [most(0), most(1)]);
+                }
+            }
+            // SAFETY: the struct's promise.
+            unsafe { self.end_row(self.row / 2 + row, width) }
+        }
+    }
+
+    /// Zeros between two rows, where they are.
+    #[inline(always)]
+    unsafe fn end_row(&self, row: usize, width: usize) {
+        if let Sink::Block(block, layout) = self.sink {
+            // SAFETY: the line between two rows is in the plane, and so are those of lower parts.
+            unsafe {
+                let to = block.add(layout.line(row, width) * BLOCK);
+                _mm512_storeu_si512(to.cast(), _mm512_setzero_si512());
+                _mm512_storeu_si512(to.add(layout.low_offset()).cast(), _mm512_setzero_si512());
+            }
+        }
+    }
+
+    /// One pixel's channels of the panel.
+    #[inline(always)]
+    unsafe fn put<R: Round>(&self, row: usize, column: usize, sums: [__m512; 2]) {
+        // SAFETY: the struct's promise: the pixel is in the sink. Masks leave out channels beyond the last.
+        unsafe {
+            let biases = [Avx512::load(self.bias), Avx512::load(self.bias.add(Avx512::LANES))];
+            let values = [0, 1].map(|i| Avx512::add(sums[i], biases[i]));
+            match self.sink {
+                Sink::Block(block, layout) => {
+                    let values = values.map(|v| Avx512::activate(v, self.activation));
+                    let to = block.add(layout.line(row, column) * BLOCK);
+                    let high = R::round(values);
+                    _mm512_storeu_si512(to.cast(), high);
+                    let low = layout.low_offset();
+                    if low > 0 {
+                        let halves =
+                            [_mm512_castsi512_si256(high), _mm512_extracti64x4_epi64::<1>(high)];
+                        let rest = [0, 1].map(|i| {
+                            let wide = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves[i]));
+                            Avx512::sub(values[i], _mm512_castsi512_ps(wide))
+                        });
+                        _mm512_storeu_si512(to.add(low).cast(), R::round(rest));
+                    }
+                }
+                Sink::Pixels { place, first, channel, columns, residual, channels } => {
+                    let width = if self.pool { self.width / 2 } else { self.width };
+                    let pixel = row * width + column;
+                    let to = place.pixel(first + pixel).add(channel);
+                    for (i, mut v) in values.into_iter().enumerate() {
+                        let left = columns.saturating_sub(i * Avx512::LANES).min(Avx512::LANES);
+                        let mask = ((1u32 << left) - 1) as __mmask16;
+                        if let Some(residual) = residual {
+                            let at = pixel * channels + channel + i * Avx512::LANES;
+                            let added = residual.as_ptr().wrapping_add(at);
+                            v = Avx512::add(v, _mm512_maskz_loadu_ps(mask, added));
+                        }
+                        let v = Avx512::activate(v, self.activation);
+                        _mm512_mask_storeu_ps(to.wrapping_add(i * Avx512::LANES), mask, v);
+                    }
+                }
+            }
+        }
+    }
+}
