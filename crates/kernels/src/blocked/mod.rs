@@ -100,7 +100,7 @@ impl Blocked {
         conv.out_channels.is_multiple_of(BLOCK)
     }
 
-    /// Packs a layer that [`fits`](Self::fits); `pool` fuses a 2×2 max-pool of stride 2. `from` and `to` are how its input comes and its
+    /// Packs a layer, if it [`fits`](Self::fits); `pool` fuses a 2×2 max-pool of stride 2. `from` and `to` are how its input comes and its
     /// output goes, as f32 if none.
     pub(crate) fn new(
         conv: &Conv2d,
@@ -109,7 +109,10 @@ impl Blocked {
         isa: Isa,
         bf16: Bf16Product,
         [from, to]: [Option<Layout>; 2],
-    ) -> Self {
+    ) -> Option<Self> {
+        if !Self::fits(conv, bf16) {
+            return None;
+        }
         let is_split = bf16.is_split;
         let patches = conv.in_channels == PATCH_CHANNELS;
         let weights = if patches {
@@ -124,7 +127,7 @@ impl Blocked {
         };
         let mut bias = Buffer::zeroed(weights.panels() * COLUMNS);
         bias.as_mut_slice()[..conv.out_channels].copy_from_slice(&conv.bias);
-        Self {
+        Some(Self {
             isa,
             is_split,
             input,
@@ -139,7 +142,7 @@ impl Blocked {
             weights,
             bias,
             native: std::is_x86_feature_detected!("avx512bf16"),
-        }
+        })
     }
 
     /// Bytes of packed weights.

@@ -340,10 +340,9 @@ fn choose(
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
     let bf16 = Bf16Product::of(isa, precision);
-    if let Some(bf16) = bf16
-        && Blocked::fits(conv, bf16)
-    {
-        return (Kind::Blocked(Blocked::new(conv, input, can_pool, isa, bf16, layouts)), can_pool);
+    let blocked = |bf16| Blocked::new(conv, input, can_pool, isa, bf16, layouts);
+    if let Some(blocked) = bf16.and_then(blocked) {
+        return (Kind::Blocked(blocked), can_pool);
     }
     if let Some(bf16) = bf16
         && Im2col::fits(conv)
