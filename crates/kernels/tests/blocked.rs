@@ -151,7 +151,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(reference::share(60) as u32))]
+    #![proptest_config(ProptestConfig::with_cases(reference::share(40) as u32))]
 
     #[test]
     fn equal_to_the_naive_loop(case in any_case()) {

@@ -34,10 +34,12 @@ fn run(network: &Network, threads: usize, batch: usize, input: &[f32]) -> Vec<u3
 
 #[test]
 fn batch_place_and_threads_change_nothing() {
-    let count = reference::share(33);
     let length: usize = SHAPE.iter().product();
-    let images = Random(4).values(count * length);
     for isa in Isa::available() {
+        // Each of tens of thousands of instructions an image is trapped: fewer images show the same.
+        let is_emulated = isa == Isa::Amx && cfg!(feature = "emulate-amx");
+        let count = reference::share(if is_emulated { 9 } else { 33 });
+        let images = Random(4).values(count * length);
         for precision in Precision::ALL {
             let network = Network::new(&base(), SHAPE, isa, *precision).expect("a sound network");
             let alone: Vec<u32> =

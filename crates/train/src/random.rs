@@ -9,6 +9,11 @@ pub trait Randomness {
     fn kernel(&mut self, layer: usize, inputs: usize, outputs: usize, kernel: &mut [f32]);
     /// Reorders `order`, which holds `0..N` on entry, for epoch `epoch` (from 0).
     fn order(&mut self, epoch: usize, order: &mut [u32]);
+    /// At which step of epoch `epoch`, of `steps` (both from 0), a batch comes that is smaller than the others, where pictures or
+    /// activations are trained on. The last, unless a run draws it.
+    fn short_batch(&mut self, _epoch: usize, steps: usize) -> usize {
+        steps.saturating_sub(1)
+    }
     /// Fills `mask` (`rows * units`, row by row) with the factors of dropout behind hidden layer `layer` in step `step`
     /// (from 0, over all epochs): 0 for dropped, `1 / (1 - rate)` for kept.
     fn mask(&mut self, step: usize, layer: usize, units: usize, rate: f32, mask: &mut [f32]);
@@ -23,7 +28,8 @@ pub trait Randomness {
 ///
 /// With `mix(x)` for the first draw of a generator started at `x`, the stream of item `k` of kind `tag` starts at
 /// `mix(rotate_left(mix(seed) + k, 32) ^ tag)`: kernel of layer l: `k = l`, tag 1; order of epoch e: `k = e`, tag 2; mask of
-/// step s behind layer l: `k = s`, tag `3 + l`; the rows' first views, one after the other: `k = 0`, tag 0.
+/// step s behind layer l: `k = s`, tag `3 + l`; the rows' first views, one after the other: `k = 0`, tag 0; place of the short batch
+/// in epoch e: `k = e`, tag 2⁶⁴ − 1.
 #[derive(Clone, Debug)]
 pub struct Seeded {
     seed: u64,
@@ -55,6 +61,12 @@ impl Randomness for Seeded {
         for i in (1..order.len()).rev() {
             order.swap(i, rng.below(i as u64 + 1) as usize);
         }
+    }
+
+    /// Anywhere. An epoch that ended with a step on one or two pictures would leave the network bent towards their classes, and
+    /// that is what is validated. Keras draws the order of a generator's batches for the same effect.
+    fn short_batch(&mut self, epoch: usize, steps: usize) -> usize {
+        self.stream(epoch, u64::MAX).below(steps.max(1) as u64) as usize
     }
 
     fn mask(&mut self, step: usize, layer: usize, _units: usize, rate: f32, mask: &mut [f32]) {

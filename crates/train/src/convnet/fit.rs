@@ -103,7 +103,8 @@ impl Model for OnInputs<'_> {
             to.resize(rows.len() * train.inputs.width(), 0.0);
             train.inputs.read(Some(epoch), rows, to).map_err(HeadError::Source)
         };
-        let mut batches = order.chunks(config.batch_size).peekable();
+        let short = random.short_batch(epoch - 1, order.len().div_ceil(config.batch_size));
+        let mut batches = batches(&order, config.batch_size, short).peekable();
         if let Some(first) = batches.peek() {
             read(first, now)?;
         }
@@ -142,6 +143,14 @@ impl Model for OnInputs<'_> {
     fn checkpoint(&self, state: &State<Tensors>) -> Option<Checkpoint> {
         Some(Checkpoint::of(self.net, state))
     }
+}
+
+/// Batches of `size` rows in their order. If rows do not divide, step `short` has fewer.
+fn batches(order: &[u32], size: usize, short: usize) -> impl Iterator<Item = &[u32]> {
+    let (before, rest) = order.split_at((short * size).min(order.len() / size * size));
+    let (few, after) = rest.split_at(order.len() % size);
+    let few = (!few.is_empty()).then_some(few);
+    before.chunks(size).chain(few).chain(after.chunks(size))
 }
 
 /// Runs both, the second on another thread where there is one.
@@ -245,4 +254,35 @@ fn check(
         return Err(HeadError::Width { what: format!("{split} inputs"), expected, found });
     }
     check_labels(split, data.inputs.len(), data.labels, net.classes(), &config.class_names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Seeded;
+
+    #[test]
+    fn the_short_batch_is_where_it_was_drawn() {
+        let order: Vec<u32> = (0..11).rev().collect();
+        for short in 0..3 {
+            let found: Vec<&[u32]> = batches(&order, 4, short).collect();
+            let sizes: Vec<usize> = found.iter().map(|batch| batch.len()).collect();
+            assert_eq!(sizes, [0, 1, 2].map(|step| if step == short { 3 } else { 4 }));
+            assert_eq!(found.concat(), order);
+        }
+        // Rows that divide have none.
+        assert!([0, 1, 2].iter().all(|short| batches(&order[..8], 4, *short).count() == 2));
+        assert_eq!(batches(&order[..8], 4, 1).collect::<Vec<_>>().concat(), order[..8]);
+        assert_eq!(batches(&[], 4, 0).count(), 0);
+        assert_eq!(batches(&order[..3], 4, 0).collect::<Vec<_>>(), [&order[..3]]);
+    }
+
+    #[test]
+    fn its_place_is_drawn_for_each_epoch() {
+        let mut random = Seeded::new(5);
+        let places: Vec<usize> = (0..400).map(|epoch| random.short_batch(epoch, 8)).collect();
+        let count = |place| places.iter().filter(|found| **found == place).count();
+        assert!((0..8).all(|place| (25..=75).contains(&count(place))), "{places:?}");
+        assert_eq!(random.short_batch(3, 1), 0);
+    }
 }
