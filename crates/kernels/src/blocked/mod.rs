@@ -217,9 +217,9 @@ impl Blocked {
         self.patch_lines(rows) * BLOCK / 2 + rounded.div_ceil(2)
     }
 
-    /// Lines of all parts of a task's patches.
+    /// Lines of all parts of a task's patches, with those that the last matrix tile reads beyond them: it begins at any line.
     fn patch_lines(&self, rows: usize) -> usize {
-        let lines = (rows * self.lines.pitch()).next_multiple_of(ROWS);
+        let lines = rows * self.lines.pitch() + ROWS - 1;
         if self.is_split { 2 * lines } else { lines }
     }
 

@@ -85,7 +85,7 @@ impl<'a> Task<'a> {
             rounded: unsafe { to.add(lines * BLOCK) },
             operand: PhantomData,
         };
-        // SAFETY: `patches_len` has room for whole matrix tiles of lines; `isa` was detected.
+        // SAFETY: `patches_len` has room for all lines and the rounded rows; `isa` was detected.
         unsafe { dispatch(plan.isa, task) }
     }
 
@@ -155,12 +155,14 @@ impl<'a> Task<'a> {
             let lines = patches.wrapping_add(done * BLOCK);
             let parts = plan.patch_lines(self.rows.len());
             let low = if plan.is_split { bytes(parts / 2) } else { 0 };
+            debug_assert!(done + tiles * ROWS <= if plan.is_split { parts / 2 } else { parts });
             let (row, block, blocks, next) = (0, 0, 1, lines);
             let (ahead, ahead_lines) = (std::ptr::null(), 0);
             Call { lines, row, block, low, weights, blocks, next, ahead, ahead_lines, out }
         } else {
             // From the line above and left of the first pixel on.
             let line = layout.line(row, 0) + first - layout.pitch() - 1;
+            debug_assert!(line + 2 * (layout.pitch() + 1) + tiles * ROWS <= layout.lines());
             let image = self.all.input[self.image * layout.len()..].as_ptr().cast::<u16>();
             let lines = image.wrapping_add(line * BLOCK);
             let (ahead, ahead_lines) = self.ahead(panel, done, tiles);
