@@ -182,4 +182,8 @@ fn wide_images() {
     };
     case.check(Precision::Medium, Large::Neither);
     case.check(Precision::High, Large::Neither);
+    // Patches whose last rows begin within a matrix tile and end beyond the others.
+    let case = Case { layers: vec![(40, true)], size: [21, 40], residual: false, ..case };
+    case.check(Precision::Medium, Large::Neither);
+    case.check(Precision::High, Large::Inputs);
 }
