@@ -28,7 +28,7 @@ enum Large {
 
 #[derive(Debug, Clone)]
 struct Case {
-    /// Output channels of each layer, its pool, and whether the next one reads it as bf16.
+    /// Output channels of each layer, and whether a pool follows.
     layers: Vec<(usize, bool)>,
     in_channels: usize,
     size: [usize; 2],

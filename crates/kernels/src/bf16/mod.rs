@@ -18,6 +18,8 @@ mod emulator;
 mod operand;
 mod panels;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use operand::word;
 pub(crate) use operand::{Bf16, Bf16Pair, F32, Operand, round, upper};
 pub(crate) use panels::{Panel16, Panels16};
 

@@ -75,6 +75,12 @@ pub(crate) fn upper(x: f32) -> u16 {
     (x.to_bits() >> 16) as u16
 }
 
+/// Two values as bf16 in the place of an f32, the first of them first in memory.
+pub(crate) fn word([first, second]: [f32; 2]) -> f32 {
+    let half = |x: f32| u32::from(upper(round(x)));
+    f32::from_bits(half(first) | half(second) << 16)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

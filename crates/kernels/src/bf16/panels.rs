@@ -1,5 +1,5 @@
 use super::NR;
-use super::operand::{round, upper};
+use super::operand::{round, word};
 use crate::memory::Buffer;
 use rayon::prelude::*;
 
@@ -80,9 +80,6 @@ pub(crate) struct Panel16<'a> {
 impl Panel16<'_> {
     /// Fills the first columns of a pair of rows with those rows.
     pub(crate) fn fill(&mut self, pair: usize, (first, second): (&[f32], &[f32])) {
-        let half = |x: f32| u32::from(upper(round(x)));
-        // The first of the pair is first in memory.
-        let word = |[first, second]: [f32; 2]| f32::from_bits(half(first) | half(second) << 16);
         for (column, (first, second)) in first.iter().zip(second).enumerate() {
             let two = [*first, *second];
             self.high[pair * NR + column] = word(two);

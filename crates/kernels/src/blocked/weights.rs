@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::layout::BLOCK;
-use crate::bf16::{round, upper};
+use crate::bf16::{round, word};
 use crate::layer::Conv2d;
 use crate::memory::Buffer;
 
@@ -77,10 +77,4 @@ impl Weights {
     pub(super) fn bytes(&self) -> usize {
         self.values.bytes()
     }
-}
-
-/// Two values as bf16, the first of them first in memory.
-fn word([first, second]: [f32; 2]) -> f32 {
-    let half = |x: f32| u32::from(upper(round(x)));
-    f32::from_bits(half(first) | half(second) << 16)
 }

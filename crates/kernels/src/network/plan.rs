@@ -132,7 +132,7 @@ impl Plan {
             let next = pool.map(|pool| (&operations[pool].layer, shapes[pool]));
             let both = [shape_of(&inputs[0]), shapes[index]];
             let residual = inputs.len() > 1 && matches!(layer, Layer::Conv(_));
-            // If it is kept otherwise, both a pool's input and its output are; but a pool that runs with the convolution makes no input.
+            // An output that is kept otherwise is that of the pool, where there is one: what a pool reads by itself is f32.
             let layout = |value: usize| arrays[homes[value].0].layout;
             let from = arrays[array_of(&inputs[0]).0].layout;
             let layouts = [from, layout(pool.unwrap_or(index))];
