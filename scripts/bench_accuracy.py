@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Test accuracy of the lesson's four runs, over seeds, with Keras's beside it; and of cached views by their number.
 
-    scripts/bench_accuracy.py --data FOLDER [--seeds 5] [--keras-seeds 1] [--runs scratch,augmented,frozen,tuned,views]
+    scripts/bench_accuracy.py --data FOLDER [--seeds 5] [--keras-seeds 1] [--runs scratch,augmented,frozen,tuned,views,fly]
 
 The runs, on real weights (torchvision's VGG16) and pictures of 150x150:
 
@@ -10,6 +10,8 @@ The runs, on real weights (torchvision's VGG16) and pictures of 150x150:
     frozen     VGG16, frozen, and Dense 256 + Dense 1 on augmented pictures, RMSprop 2e-5
     tuned      block5 of that trained with it, from the end of `frozen`, RMSprop 1e-5
     views      `fit-head --views K` on a cache with augmented views, for K = 0 (the picture itself) and more
+    fly        the same beside `train --augment`, which draws a new view each epoch, at 64x64 and with RMSprop 1e-4: there ten
+               seeds of training that runs the base in each epoch take minutes, not hours
 
 Keras reads the same files in its own way: ImageDataGenerator, flow_from_directory with Pillow's bilinear filter, and
 VGG16 with the same weights and their normalisation. Accuracy is that of the epoch with the lowest validation loss: from one
@@ -22,8 +24,10 @@ import argparse, json, math, os, pathlib, shutil, subprocess, sys, time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
 VENV = BENCH / "venv-accuracy"
-RUNS = ["scratch", "augmented", "frozen", "tuned", "views"]
-BATCH, SIDE = 20, 150
+RUNS = ["scratch", "augmented", "frozen", "tuned", "views", "fly"]
+# Those that make many results of their own, without Keras.
+MANY = ["views", "fly"]
+BATCH, SIDE, SMALL = 20, 150, 64
 VIEWS = [0, 1, 2, 4, 8, 16]
 VIEW_SEEDS = 10
 # scipy: Keras's own augmentation needs it.
@@ -36,7 +40,7 @@ def arguments():
     p.add_argument("--seeds", type=int, default=5)
     p.add_argument("--keras-seeds", type=int, default=1)
     p.add_argument("--runs", default=",".join(RUNS))
-    p.add_argument("--epochs", default="scratch=20,augmented=30,frozen=5,tuned=3,views=30", help="of each run")
+    p.add_argument("--epochs", default="scratch=20,augmented=30,frozen=5,tuned=3,views=30,fly=10", help="of each run")
     p.add_argument("--bin", type=pathlib.Path, default=ROOT / "target" / "release")
     p.add_argument("--table", action="store_true", help="only print what is there")
     p.add_argument("--worker", nargs=2, metavar=("RUN", "SEED"), help=argparse.SUPPRESS)
@@ -84,22 +88,39 @@ def ours(args, run, seed):
     keep("ours", run, seed, args.epochs[run], accuracies(model), time.time() - start)
 
 
-def views(args):
+def views(args, run, side, *flags):
     """One cache with the largest number of views, then heads on its first K, with the lesson's dropout."""
     work = BENCH / "accuracy"
-    features = work / "features"
+    features = work / f"features-{run}"
     if not (features / "test.json").exists():
         program(args, "extract", "--data", args.data, "--features", features, "--models", work / "models",
-                "--augment", "--views", max(VIEWS), "--quiet")
+                "--image-size", side, "--augment", "--views", max(VIEWS), "--quiet")
     for seed in range(VIEW_SEEDS):
         for count in VIEWS:
-            if result_file("ours", f"views{count}", seed).exists():
+            if result_file("ours", f"{run}{count}", seed).exists():
                 continue
             start = time.time()
             head = work / "head"
             program(args, "fit-head", "--features", features, "--head", head, "--views", count, "--seed", seed,
-                    "--epochs", args.epochs["views"], "--quiet")
-            keep("ours", f"views{count}", seed, args.epochs["views"], accuracies(head), time.time() - start)
+                    "--epochs", args.epochs[run], "--quiet", *flags)
+            keep("ours", f"{run}{count}", seed, args.epochs[run], accuracies(head), time.time() - start)
+
+
+def fly(args):
+    """Small pictures: cached views, and the same head on views that are drawn in each epoch."""
+    work, epochs = BENCH / "accuracy", args.epochs["fly"]
+    same = ["--lr", "1e-4", "--early-stopping", epochs]
+    views(args, "fly", SMALL, *same)
+    for seed in range(VIEW_SEEDS):
+        if result_file("ours", "flying", seed).exists():
+            continue
+        start = time.time()
+        model = work / "model-fly"
+        program(args, "train", "--data", args.data, "--models", work / "models", "--model", model, "--image-size", SMALL,
+                "--augment", "--dropout", "0.5", "--seed", seed, "--epochs", epochs, "--checkpoint-every", 0, "--quiet",
+                *same)
+        keep("ours", "flying", seed, epochs, accuracies(model), time.time() - start)
+        shutil.rmtree(model)
 
 
 def keras_worker(args, run, seed):
@@ -182,7 +203,7 @@ def table():
     results = [json.loads(f.read_text()) for f in sorted((BENCH / "accuracy").glob("*-*-*.json"))]
     print("| run | engine | epochs | seeds | validation | test | least and greatest |")
     print("|---|---|---|---|---|---|---|")
-    for run in [*RUNS, *(f"views{n}" for n in VIEWS)]:
+    for run in [*RUNS, *(f"{run}{n}" for run in MANY for n in VIEWS), "flying"]:
         for engine in ("ours", "keras"):
             some = [r for r in results if r["run"] == run and r["engine"] == engine]
             if not some:
@@ -209,13 +230,15 @@ def main():
     (BENCH / "accuracy").mkdir(parents=True, exist_ok=True)
     if not args.table:
         for seed in range(max(args.seeds, args.keras_seeds)):
-            for run in (r for r in args.runs if r != "views"):
+            for run in (r for r in args.runs if r not in MANY):
                 if seed < args.seeds and not result_file("ours", run, seed).exists():
                     ours(args, run, seed)
                 if seed < args.keras_seeds and not result_file("keras", run, seed).exists():
                     keras(args, run, seed)
         if "views" in args.runs:
-            views(args)
+            views(args, "views", SIDE)
+        if "fly" in args.runs:
+            fly(args)
     table()
 
 

@@ -30,6 +30,12 @@ cargo fmt --all --check
 step 'lints'
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+step 'lints without candle, and of the code for CUDA'
+cargo clippy -p cli --no-default-features --features jpeg-simd --all-targets --locked -- -D warnings
+if [ "$(uname -s)" = Linux ]; then
+  scripts/cuda_build.sh --check --features cudnn
+fi
+
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 
@@ -56,7 +62,8 @@ if [ -z "$quick" ]; then
   step 'tables for other programs'
   scripts/test_tables.sh --quick
   step 'real weights and photographs'
-  scripts/test_photos.sh
+  # Those of the tests above: a release build would take as long as all of them.
+  BIN=${CARGO_TARGET_DIR:-target}/debug scripts/test_photos.sh
   step 'runs killed at random moments'
   scripts/kill_test.sh 20
 fi

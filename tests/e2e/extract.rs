@@ -152,6 +152,31 @@ fn every_layer_can_be_kept() {
     }
 }
 
+/// Another implementation computes the same features, and a cache says which one did.
+#[cfg(feature = "candle")]
+#[test]
+fn candle_agrees_and_is_recorded() {
+    let root = temp();
+    let data = root.path().join("data");
+    split(&data, "train", &TWO, 1);
+    let run = |name: &str, flags: &str| {
+        let features = root.path().join(name);
+        let outcome = quick(&data, &features).flags(flags).run().exits(0);
+        (Npy::features(&features, "train").f32s(), manifest(&features, "train"), outcome)
+    };
+    let (ours, by_kernels, _) = run("kernels", "--precision highest");
+    let (candle, by_candle, outcome) = run("candle", "--engine candle");
+    let _ = outcome.says(&["candle cpu, precision highest"]);
+    let difference = relative_difference(&candle, &ours);
+    assert!(difference <= ISA_TOLERANCE, "{difference}");
+    let engine = |manifest: &serde_json::Value| manifest["settings"]["engine"].clone();
+    assert_eq!((engine(&by_kernels), engine(&by_candle)), ("cpu".into(), "candle".into()));
+    assert_eq!(by_candle["settings"]["isa_or_gpu"], "candle-cpu");
+    // One is not taken for the other.
+    let features = root.path().join("candle");
+    quick(&data, &features).flags("--precision highest").run().refuses(&["engine"]);
+}
+
 #[test]
 fn instruction_sets_and_precisions_agree_within_their_bounds() {
     let root = temp();

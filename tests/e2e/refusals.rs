@@ -22,6 +22,8 @@ fn wrong_flags_are_wrong_usage() {
         "--interpolation cubic",
         "--precision exact",
         "--device gpu",
+        "--device candle-cpu",
+        "--engine torch",
         "--on-error ignore",
         "--profile book",
         "--backbone vgg99",
@@ -113,6 +115,25 @@ fn a_device_that_is_missing_is_an_error_and_never_replaced() {
         .flags("--device cuda --weights /not/there.npz")
         .run();
     early.refuses(&["device cuda"]);
+    assert!(!features.exists());
+}
+
+/// A precision is what it says, or an error: never another one.
+#[test]
+fn a_precision_that_the_device_lacks_is_an_error() {
+    let (root, it) = (temp(), shared());
+    let features = root.path().join("features");
+    let run = |flags: &str| quick(&it.data, &features).flags(flags).run();
+    run("--device cpu --precision tf32").refuses(&["precision tf32", "cpu", "--device cuda"]);
+    if cfg!(feature = "candle") {
+        for precision in ["high", "tf32", "medium"] {
+            let flags = format!("--engine candle --precision {precision}");
+            run(&flags).refuses(&[precision, "candle", "leave out --precision"]);
+        }
+        run("--engine candle --isa avx2").refuses(&["instruction set"]);
+    } else {
+        run("--engine candle").refuses(&["candle", "--engine auto"]);
+    }
     assert!(!features.exists());
 }
 

@@ -18,6 +18,28 @@ pub enum Device {
     CandleCpu,
 }
 
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The project's kernels on the CPU, candle on a GPU.
+    #[default]
+    Auto,
+    /// candle, on the CPU too.
+    Candle,
+}
+
+util::named!(EngineKind, "engine", { Auto = "auto", Candle = "candle" });
+
+impl Device {
+    /// The device on which this engine runs.
+    pub fn with_engine(self, engine: EngineKind) -> Self {
+        match (engine, self) {
+            (EngineKind::Candle, Self::Auto | Self::Cpu) => Self::CandleCpu,
+            (EngineKind::Auto | EngineKind::Candle, device) => device,
+        }
+    }
+}
+
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -25,7 +47,7 @@ impl fmt::Display for Device {
             Self::Cpu => f.write_str("cpu"),
             Self::Cuda(n) => write!(f, "cuda:{n}"),
             Self::Metal => f.write_str("metal"),
-            Self::CandleCpu => f.write_str("candle-cpu"),
+            Self::CandleCpu => f.write_str("cpu (candle)"),
         }
     }
 }
@@ -40,7 +62,6 @@ impl FromStr for Device {
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
             "metal" => Ok(Self::Metal),
-            "candle-cpu" => Ok(Self::CandleCpu),
             _ => {
                 let ordinal = s.strip_prefix("cuda:").ok_or_else(unknown)?;
                 ordinal.parse().map(Self::Cuda).map_err(|_| unknown())
@@ -54,19 +75,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn candle_is_another_engine_on_the_cpu_alone() {
+        let candle = |device: Device| device.with_engine(EngineKind::Candle);
+        assert_eq!(candle(Device::Cpu), Device::CandleCpu);
+        assert_eq!(candle(Device::Auto), Device::CandleCpu);
+        assert_eq!(candle(Device::Cuda(1)), Device::Cuda(1));
+        assert_eq!(Device::Cpu.with_engine(EngineKind::Auto), Device::Cpu);
+    }
+
+    #[test]
     fn names_round_trip() {
-        for device in [
-            Device::Auto,
-            Device::Cpu,
-            Device::Cuda(0),
-            Device::Cuda(3),
-            Device::Metal,
-            Device::CandleCpu,
-        ] {
+        for device in [Device::Auto, Device::Cpu, Device::Cuda(0), Device::Cuda(3), Device::Metal] {
             assert_eq!(device.to_string().parse(), Ok(device));
         }
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
-        for bad in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
+        for bad in ["", "gpu", "cpu (candle)", "candle-cpu", "cuda:", "cuda:-1", "cuda:x", "CPU"] {
             assert!(bad.parse::<Device>().is_err(), "{bad}");
         }
     }

@@ -37,7 +37,7 @@ mod pooling;
 mod summary;
 
 pub use base::{Base, BaseError};
-pub use device::Device;
+pub use device::{Device, EngineKind};
 pub use engine::{
     EngineError, EngineInfo, EngineOptions, Hardware, LayerAlgorithm, Method, check_device,
 };

@@ -5,7 +5,6 @@
 use backbone::{
     Algorithm, Base, Device, EngineOptions, Extractor, Hardware, Isa, Method, Pooling, Precision,
 };
-use util::Hint as _;
 use weights::{NoProgress, Options, Weights};
 
 /// Two orders of f32 summation over 13 layers, as part of the largest feature; `Precision::Highest` promises 5e-6
@@ -117,7 +116,7 @@ fn a_named_device_that_is_missing_is_an_error() {
     {
         let error = build(options(Device::Cuda(1), None)).err().expect("no CUDA in this build");
         assert!(error.to_string().contains("cuda:1"), "{error}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("--features cuda")));
+        assert!(util::Hint::hint(&error).is_some_and(|hint| hint.contains("--features cuda")));
     }
     let error =
         build(options(Device::CandleCpu, Some(Isa::Portable))).err().expect("no choice there");

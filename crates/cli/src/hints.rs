@@ -1,6 +1,6 @@
 //! What fixes an error, with the flags and commands of these programs: libraries don't know them.
 
-use backbone::{BaseError, EngineError, ExtractorError, KernelError};
+use backbone::{BaseError, Device, EngineError, ExtractorError, KernelError};
 use cache::CacheError;
 use export::ExportError;
 use images::ScanError;
@@ -220,12 +220,25 @@ fn of_extractor(error: &ExtractorError) -> Option<String> {
 
 fn of_engine(error: &EngineError) -> Option<String> {
     let text = match error {
+        EngineError::NotBuilt { device: Device::CandleCpu, .. } => {
+            "use --engine auto, or a build with the cargo feature candle"
+        }
         EngineError::NotBuilt { feature, .. } => {
             return Some(format!(
                 "build with `cargo build --release --features {feature}`, or use --device cpu"
             ));
         }
         EngineError::Unavailable { .. } | EngineError::Candle { .. } => "use --device cpu",
+        EngineError::OutOfMemory { .. } => {
+            "end other programs on that GPU, or use --device cpu; what is finished is kept"
+        }
+        EngineError::PrecisionElsewhere { device: Device::Cpu, .. } => {
+            "give --precision highest, high or medium; tf32 is for --device cuda"
+        }
+        EngineError::PrecisionElsewhere { device: Device::Cuda(_), .. } => {
+            "give --precision highest (f32), tf32 or medium (bf16)"
+        }
+        EngineError::PrecisionElsewhere { .. } => "leave out --precision, or use --device cpu",
         EngineError::IsaElsewhere(_) => "leave out --isa, or use --device cpu",
         EngineError::Kernel(KernelError::IsaUnavailable { .. }) => {
             "leave out --isa to take the fastest available one"

@@ -78,5 +78,5 @@ fn base<const PRECISION: usize>(bencher: Bencher, batch: usize) {
         }
         layers.push(pool());
     }
-    run(bencher, &layers, [150, 150, 3], Precision::ALL[PRECISION], batch);
+    run(bencher, &layers, [150, 150, 3], Precision::ON_CPU[PRECISION], batch);
 }

@@ -1,6 +1,6 @@
 use util::Hint;
 
-use crate::Isa;
+use crate::{Isa, Precision};
 
 /// Why a [`Network`](crate::Network) could not be built or run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum KernelError {
         /// What could be had.
         available: Vec<Isa>,
     },
+    /// The CPU kernels have no such precision.
+    #[error("precision {0}: the CPU kernels have no such precision")]
+    PrecisionUnavailable(Precision),
     /// A layer's description does not hold together or does not fit its input.
     #[error("layer {layer} of the network: {what}: expected {expected}, found {found}")]
     BadLayer {

@@ -1,10 +1,8 @@
 //! A batch of rows as the kernel wants it: by column for gradients, by row within groups of columns for products.
 
-use crate::sparse::{CHUNK, Nonzero, RowChunk, SparseRow};
+use crate::sparse::{CHUNK, GROUP, Nonzero, RowChunk, SparseRow};
 use rayon::prelude::*;
 
-/// Columns whose weights stay in the second-level cache from their update to their product.
-pub(crate) const GROUP: usize = 32;
 /// A batch with fewer entries than this is laid out by one thread.
 const PARALLEL_ENTRIES: usize = 1 << 13;
 

@@ -25,6 +25,7 @@ mod network;
 mod optimizer;
 mod random;
 pub mod repeats;
+mod row_store;
 mod sparse;
 mod store;
 mod sweep;

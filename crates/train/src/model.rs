@@ -3,7 +3,8 @@
 use crate::batch::{Batch, Use};
 use crate::fit::EVALUATION_BATCH;
 use crate::network::Network;
-use crate::sparse::{self, CHUNK};
+use crate::row_store;
+use crate::sparse::CHUNK;
 use crate::{FeatureRows, HeadError, loss};
 use pulp::Arch;
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,7 @@ impl Head {
         for (i, out) in out.chunks_mut(EVALUATION_BATCH * classes).enumerate() {
             let first = i * EVALUATION_BATCH;
             let count = out.len() / classes;
-            let read = sparse::read_rows(split, rows, first..first + count)?;
+            let read = row_store::read_rows(split, rows, first..first + count)?;
             batch.set(&read.iter().collect::<Vec<_>>(), Use::Evaluation);
             network.enter(&batch);
             let logits = network.logits(count);

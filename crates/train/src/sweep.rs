@@ -4,8 +4,9 @@
 //! registers through the group. Every operation is element by element and multiply-adds are fused on every instruction set, so
 //! that AVX2, AVX-512, NEON and scalar code give the same bits.
 
-use crate::batch::{ChunkEntries, GROUP};
+use crate::batch::ChunkEntries;
 use crate::optimizer::{Rule, RuleUser, VectorRule};
+use crate::sparse::GROUP;
 use kernels::prefetch;
 use pulp::{Arch, Scalar, Simd, WithSimd};
 

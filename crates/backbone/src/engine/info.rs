@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub enum Hardware {
     /// The project's kernels, on this instruction set of the CPU.
     Cpu(Isa),
-    /// candle on a GPU: its model as far as candle tells it, such as `cuda:0`.
+    /// candle on a GPU.
     Gpu {
-        /// The model.
+        /// What the same bits come from: its model, the versions of what computes on it, and the images of a pass.
         model: String,
     },
     /// candle on the CPU, for comparison.
@@ -126,8 +126,8 @@ impl std::fmt::Display for Method {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Kernel(algorithm) => algorithm.fmt(f),
-            Self::CandleConv(Precision::Highest) => f.write_str("conv2d, f32"),
-            Self::CandleConv(Precision::High) => f.write_str("conv2d, tf32 products, f32 sums"),
+            Self::CandleConv(Precision::Highest | Precision::High) => f.write_str("conv2d, f32"),
+            Self::CandleConv(Precision::Tf32) => f.write_str("conv2d, tf32 products, f32 sums"),
             Self::CandleConv(Precision::Medium) => f.write_str("conv2d, bf16 operands"),
         }
     }
@@ -160,7 +160,11 @@ mod tests {
     fn hardware_is_two_names_in_json_and_comes_back() {
         let all = [
             (Hardware::Cpu(Isa::Portable), "cpu", "portable"),
-            (Hardware::Gpu { model: "cuda:0".to_owned() }, "candle", "cuda:0"),
+            (
+                Hardware::Gpu { model: "NVIDIA H100 80GB HBM3, sm_90".to_owned() },
+                "candle",
+                "NVIDIA H100 80GB HBM3, sm_90",
+            ),
             (Hardware::CandleCpu, "candle", "candle-cpu"),
             (Hardware::Other { engine: "cpu".to_owned(), on: "new".to_owned() }, "cpu", "new"),
         ];

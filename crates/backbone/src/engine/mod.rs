@@ -1,7 +1,7 @@
 //! Engines: what runs a base on a device.
 
-mod candle;
-mod chain;
+#[cfg(feature = "candle")]
+pub(crate) mod candle;
 mod cpu;
 mod info;
 
@@ -53,6 +53,17 @@ pub enum EngineError {
     /// The candle engine runs no layer of this kind.
     #[error("layer {0}: the candle engine runs no layers of its kind")]
     UnsupportedLayer(String),
+    /// The device has no such precision.
+    #[error("precision {precision}: device {device} has no such precision")]
+    PrecisionElsewhere {
+        /// The device asked for.
+        device: Device,
+        /// The precision asked for.
+        precision: Precision,
+    },
+    /// The environment forbids TF32.
+    #[error("precision tf32: forbidden by NVIDIA_TF32_OVERRIDE=0 in the environment")]
+    Tf32Override,
     /// The base can't be made into a program for the CPU kernels.
     #[error(transparent)]
     Lower(#[from] LowerError),
@@ -60,22 +71,44 @@ pub enum EngineError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     /// candle failed while running or building.
-    #[error("candle on {device}: {source}")]
+    #[error("candle on {device}: {reason}")]
     Candle {
         /// Where it ran.
         device: String,
         /// What it said.
-        source: candle_core::Error,
+        reason: String,
+    },
+    /// A pass does not fit into the GPU's memory.
+    #[error("candle on {device}: out of memory with passes of {images} images")]
+    OutOfMemory {
+        /// Where it ran.
+        device: String,
+        /// Images of a pass.
+        images: usize,
     },
 }
 
 impl Hint for EngineError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::NotBuilt { device: Device::CandleCpu, .. } => {
+                Some("use the kernels, or a build with the cargo feature candle".to_owned())
+            }
             Self::NotBuilt { feature, .. } => Some(format!(
                 "build with `cargo build --release --features {feature}`, or use the CPU"
             )),
             Self::Unavailable { .. } | Self::Candle { .. } => Some("use the CPU".to_owned()),
+            Self::PrecisionElsewhere { device: Device::Cuda(_), .. } => {
+                Some("it has highest (f32), tf32 and medium (bf16)".to_owned())
+            }
+            Self::PrecisionElsewhere { device: Device::Cpu, .. } => {
+                Some("it has highest, high and medium; tf32 is for CUDA".to_owned())
+            }
+            Self::PrecisionElsewhere { .. } => Some("it has highest".to_owned()),
+            Self::Tf32Override => Some("unset it, or use highest".to_owned()),
+            Self::OutOfMemory { .. } => {
+                Some("end other programs on that GPU, or use the CPU".to_owned())
+            }
             Self::IsaElsewhere(_) => Some("name no instruction set, or use the CPU".to_owned()),
             Self::Kernel(e) => e.hint(),
             Self::MissingLayer(_) | Self::UnsupportedLayer(_) | Self::Lower(_) => None,
@@ -103,17 +136,20 @@ pub(crate) fn build(
     [height, width]: [usize; 2],
     options: &EngineOptions,
 ) -> Result<Box<dyn Engine>, EngineError> {
+    check_device(options)?;
     let device = choose(options)?;
     if device == Device::Cpu {
         let engine = cpu::CpuEngine::new(base, weights, [height, width], options)?;
         return Ok(Box::new(engine));
     }
-    if options.isa.is_some() {
-        return Err(EngineError::IsaElsewhere(device));
+    #[cfg(feature = "candle")]
+    {
+        let engine =
+            candle::CandleEngine::new(base, weights, [height, width], device, options.precision)?;
+        Ok(Box::new(engine))
     }
-    let engine =
-        candle::CandleEngine::new(base, &weights, [height, width], device, options.precision)?;
-    Ok(Box::new(engine))
+    #[cfg(not(feature = "candle"))]
+    Err(EngineError::not_built(device))
 }
 
 /// Whether the requested device can be had: to be asked before weights are fetched for it.
@@ -123,21 +159,48 @@ pub(crate) fn build(
 /// machine lacks.
 pub fn check_device(options: &EngineOptions) -> Result<(), EngineError> {
     match choose(options)? {
+        device @ Device::Cpu if options.precision == Some(Precision::Tf32) => {
+            Err(EngineError::PrecisionElsewhere { device, precision: Precision::Tf32 })
+        }
         Device::Cpu => match options.isa.filter(|isa| !isa.is_available()) {
             Some(wanted) => {
                 Err(KernelError::IsaUnavailable { wanted, available: Isa::available() }.into())
             }
             None => Ok(()),
         },
-        device => candle::open(device).map(|_| ()),
+        #[cfg(feature = "candle")]
+        device => candle::check(device, options.precision),
+        #[cfg(not(feature = "candle"))]
+        device => Err(EngineError::not_built(device)),
     }
+}
+
+#[cfg(not(feature = "candle"))]
+impl EngineError {
+    /// A device that this build has no code for.
+    fn not_built(device: Device) -> Self {
+        let feature = match device {
+            Device::Cuda(_) => "cuda",
+            Device::Metal => "metal",
+            Device::Auto | Device::Cpu | Device::CandleCpu => "candle",
+        };
+        Self::NotBuilt { device, feature }
+    }
+}
+
+/// The fastest GPU that this build and this machine have.
+fn best_gpu() -> Option<Device> {
+    #[cfg(feature = "candle")]
+    return candle::best_gpu();
+    #[cfg(not(feature = "candle"))]
+    None
 }
 
 /// What `auto` means here, and whether an instruction set goes with it.
 fn choose(options: &EngineOptions) -> Result<Device, EngineError> {
     match options.device {
         Device::Auto if options.isa.is_some() => Ok(Device::Cpu),
-        Device::Auto => Ok(candle::best_gpu().unwrap_or(Device::Cpu)),
+        Device::Auto => Ok(best_gpu().unwrap_or(Device::Cpu)),
         Device::Cpu => Ok(Device::Cpu),
         device if options.isa.is_some() => Err(EngineError::IsaElsewhere(device)),
         device => Ok(device),

@@ -1,6 +1,6 @@
 //! The flags of `extract`.
 
-use backbone::{Device, Isa, Pooling, Precision};
+use backbone::{Device, EngineKind, Isa, Pooling, Precision};
 use cache::{Dtype, OnError, Shard};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use images::augment::Augmentation;
@@ -174,11 +174,15 @@ pub(crate) struct RunArgs {
     /// Where the base runs: auto, cpu, cuda, cuda:N or metal. A named device that is missing is an error.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: Device,
+    /// What computes: auto (this project's kernels on the CPU, candle on a GPU), or candle on the CPU too, which is many times
+    /// slower, to compare with.
+    #[arg(long, value_name = "ENGINE", default_value = "auto", value_parser = choice(EngineKind::ALL, EngineKind::name))]
+    pub(crate) engine: EngineKind,
     /// Threads for decoding and convolution [default: one a core]. Does not change the rows.
     #[arg(long, value_name = "N", value_parser = crate::threads::parse)]
     pub(crate) threads: Option<usize>,
-    /// How exact products are, in PyTorch's words: highest (f32), high (two bf16 an operand), medium (bf16)
-    /// [default: high where the machine has units for it, else highest].
+    /// How exact products are, in PyTorch's words: highest (f32), high (two bf16 an operand), medium (bf16); tf32 on CUDA alone
+    /// [default: high where the processor has units for it, else highest].
     #[arg(long, value_name = "KIND", value_parser = choice(Precision::ALL, Precision::name))]
     pub(crate) precision: Option<Precision>,
     /// Force an instruction set.

@@ -78,7 +78,11 @@ impl Config {
             views,
             batch_size: args.batch_size as usize,
             dtype: args.dtype,
-            engine: EngineOptions { device: args.device, precision: args.precision, isa: args.isa },
+            engine: EngineOptions {
+                device: args.device.with_engine(args.engine),
+                precision: args.precision,
+                isa: args.isa,
+            },
             open: OpenOptions {
                 existing: match (args.overwrite, args.update) {
                     (true, _) => Existing::Overwrite,

@@ -119,7 +119,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = crate::threads::parse)]
     pub(crate) threads: Option<usize>,
     /// How exact products of convolutions are: highest (f32), high (two bf16 an operand), medium (bf16).
-    #[arg(long, value_name = "KIND", default_value = "highest", value_parser = choice(Precision::ALL, Precision::name))]
+    #[arg(long, value_name = "KIND", default_value = "highest", value_parser = choice(Precision::ON_CPU, Precision::name))]
     pub(crate) precision: Precision,
     /// Force an instruction set.
     #[arg(long, value_name = "ISA", hide = true, value_parser = choice(Isa::ALL, Isa::name))]

@@ -62,7 +62,7 @@ impl Network {
     /// written where it is joined.
     ///
     /// # Errors
-    /// When `isa` is not available, or a layer does not fit what it reads.
+    /// When `isa` or `precision` is not available, or a layer does not fit what it reads.
     pub fn compile(
         program: Program,
         input: [usize; 3],
@@ -92,7 +92,10 @@ impl Network {
         input: [usize; 3],
         target: Target,
     ) -> Result<Self, KernelError> {
-        let Target { isa, .. } = target;
+        let Target { isa, precision, .. } = target;
+        if !Precision::ON_CPU.contains(&precision) {
+            return Err(KernelError::PrecisionUnavailable(precision));
+        }
         if !isa.is_available() {
             return Err(KernelError::IsaUnavailable { wanted: isa, available: Isa::available() });
         }

@@ -2,7 +2,7 @@
 
 use super::validation::ValidationSet;
 use super::{check, class_indices};
-use crate::sparse::RowStore;
+use crate::row_store::RowStore;
 use crate::views::Unrolled;
 use crate::{FitConfig, HeadError, Split, check_split, network};
 

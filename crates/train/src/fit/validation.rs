@@ -3,7 +3,7 @@
 use super::{EVALUATION_BATCH, class_indices};
 use crate::batch::{Batch, Use};
 use crate::network::{self, Network, Sums};
-use crate::sparse::RowStore;
+use crate::row_store::RowStore;
 use crate::views::Unrolled;
 use crate::{HeadError, Split};
 

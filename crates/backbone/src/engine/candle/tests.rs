@@ -13,7 +13,7 @@ fn engine(device: Device, precision: Precision) -> CandleEngine {
     let options =
         Options::from_lookup(std::path::Path::new("unused"), true, &NoProgress, &|_| None);
     let weights = weights::resolve("random:5", &base.architecture().unwrap(), &options).unwrap();
-    CandleEngine::new(&base, &weights, SIZE, device, Some(precision)).unwrap()
+    CandleEngine::new(&base, weights, SIZE, device, Some(precision)).unwrap()
 }
 
 /// An engine on the CPU that takes as many images at once as if it were a GPU.
@@ -88,14 +88,14 @@ fn rows_on_a_gpu_do_not_depend_on_batch_order_or_tail() {
         println!("skipped: no GPU in this build or on this machine");
         return;
     };
-    for precision in Precision::ALL {
-        let engine = engine(device, *precision);
-        assert_eq!(engine.batch, GPU_BATCH);
-        let more = 2 * GPU_BATCH + 6;
-        assert_rows_are_their_images(
-            &engine,
-            more,
-            &[1, 5, GPU_BATCH - 1, GPU_BATCH, GPU_BATCH + 1],
-        );
+    for kind in Precision::ALL {
+        if device::precision(device, Some(*kind)).is_err() {
+            println!("{device} has no {kind}");
+            continue;
+        }
+        let engine = engine(device, *kind);
+        let pass = engine.batch;
+        let at_once = [1, 5.min(pass), (pass - 1).max(1), pass, pass + 1];
+        assert_rows_are_their_images(&engine, 2 * pass + 6, &at_once);
     }
 }

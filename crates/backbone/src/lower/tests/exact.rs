@@ -4,7 +4,7 @@ use super::parameters::{image, parameter, torch_parameter};
 use crate::bases::{Definition, Source, Variant, find};
 use crate::lower::{Parameters, lower};
 use graph::{Graph, Shape};
-use kernels::{Isa, Network, Precision};
+use kernels::{Isa, Network, Precision, Program};
 
 /// Largest difference from Keras's f64, as a part of the largest value: the bound of [`Precision::Highest`].
 pub(super) const TOLERANCE: f64 = 5e-6;
@@ -14,7 +14,7 @@ fn tolerance(precision: Precision) -> f64 {
     match precision {
         Precision::Highest => TOLERANCE,
         Precision::High => 5e-5,
-        Precision::Medium => 2e-2,
+        Precision::Tf32 | Precision::Medium => 2e-2,
     }
 }
 
@@ -56,11 +56,16 @@ impl<'a> Cut<'a> {
 
 /// One image through the graph, with Keras's parameters.
 pub(super) fn run(graph: &Graph, size: [usize; 2], isa: Isa, precision: Precision) -> Vec<f32> {
+    on_kernels(program_of(graph, size), size, (isa, precision))
+}
+
+/// A graph with Keras's parameters.
+fn program_of(graph: &Graph, size: [usize; 2]) -> Program {
     let specs = graph.params(size).unwrap();
     let parameters = |node: &str, role| {
         specs.iter().find(|spec| spec.node == node && spec.role == role).map(parameter)
     };
-    run_with(graph, size, (isa, precision), &parameters)
+    lower(graph, size, &parameters).unwrap().program
 }
 
 fn run_with(
@@ -69,7 +74,10 @@ fn run_with(
     (isa, precision): (Isa, Precision),
     parameters: &Parameters<'_>,
 ) -> Vec<f32> {
-    let program = lower(graph, size, parameters).unwrap().program;
+    on_kernels(lower(graph, size, parameters).unwrap().program, size, (isa, precision))
+}
+
+fn on_kernels(program: Program, size: [usize; 2], (isa, precision): (Isa, Precision)) -> Vec<f32> {
     let [height, width] = size;
     let network = Network::compile(program, [height, width, 3], isa, precision).unwrap();
     let mut output = vec![f32::NAN; network.output_shape().iter().product()];
@@ -216,6 +224,33 @@ fn less_precise_products_keep_their_bounds() {
     for base in ["resnet50", "inception-v3", "mobilenet-v2"] {
         for precision in [Precision::High, Precision::Medium] {
             check(base, Isa::best(), precision);
+        }
+    }
+}
+
+/// candle runs every operation that a base becomes, in both ways that a GPU runs them: a second implementation, with the
+/// same bound.
+#[cfg(feature = "candle")]
+#[test]
+fn candle_is_as_exact() {
+    for base in [
+        "vgg16",
+        "resnet50",
+        "inception-v3",
+        "inception-resnet-v2",
+        "xception",
+        "mobilenet-0.25",
+        "mobilenet-v2-0.35",
+    ] {
+        let definition = find(base).unwrap();
+        let variant = definition.variant(Source::Keras).unwrap();
+        let file = format!("features/{base}.tsv");
+        for columns in [false, true] {
+            let on = (Isa::Portable, Precision::Highest);
+            check_file(&file, definition, variant, on, &|graph, size| {
+                let program = program_of(graph, size);
+                crate::engine::candle::compute(program, size, &image(size), columns)
+            });
         }
     }
 }
