@@ -47,9 +47,6 @@ pub enum EngineError {
     /// An instruction set was asked for where none can be chosen.
     #[error("instruction sets are those of the CPU kernels; device {0} has none")]
     IsaElsewhere(Device),
-    /// The weights lack a layer or have it in another shape; checked on resolving, so this is a defect.
-    #[error("weights: layer {0} is missing")]
-    MissingLayer(String),
     /// The candle engine runs no layer of this kind.
     #[error("layer {0}: the candle engine runs no layers of its kind")]
     UnsupportedLayer(String),
@@ -111,7 +108,7 @@ impl Hint for EngineError {
             }
             Self::IsaElsewhere(_) => Some("name no instruction set, or use the CPU".to_owned()),
             Self::Kernel(e) => e.hint(),
-            Self::MissingLayer(_) | Self::UnsupportedLayer(_) | Self::Lower(_) => None,
+            Self::UnsupportedLayer(_) | Self::Lower(_) => None,
         }
     }
 }
@@ -188,19 +185,22 @@ impl EngineError {
     }
 }
 
-/// The fastest GPU that this build and this machine have.
-fn best_gpu() -> Option<Device> {
+/// The fastest GPU that this build and this machine have, if it has the precision.
+fn best_gpu(precision: Option<Precision>) -> Option<Device> {
     #[cfg(feature = "candle")]
-    return candle::best_gpu();
+    return candle::best_gpu().filter(|gpu| precision.is_none_or(|kind| candle::has(*gpu, kind)));
     #[cfg(not(feature = "candle"))]
-    None
+    {
+        let _ = precision;
+        None
+    }
 }
 
 /// What `auto` means here, and whether an instruction set goes with it.
 fn choose(options: &EngineOptions) -> Result<Device, EngineError> {
     match options.device {
         Device::Auto if options.isa.is_some() => Ok(Device::Cpu),
-        Device::Auto => Ok(best_gpu().unwrap_or(Device::Cpu)),
+        Device::Auto => Ok(best_gpu(options.precision).unwrap_or(Device::Cpu)),
         Device::Cpu => Ok(Device::Cpu),
         device if options.isa.is_some() => Err(EngineError::IsaElsewhere(device)),
         device => Ok(device),

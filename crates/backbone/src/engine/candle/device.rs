@@ -4,6 +4,7 @@ use super::super::EngineError;
 use crate::Device;
 use candle_core::Device as CandleDevice;
 use kernels::Precision;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// NVIDIA's switch for all its libraries: 0 forbids TF32 products.
 const TF32_OVERRIDE: &str = "NVIDIA_TF32_OVERRIDE";
@@ -28,11 +29,32 @@ pub(super) fn open(device: Device) -> Result<CandleDevice, EngineError> {
         }
         Device::Cuda(ordinal) => {
             load_cuda().map_err(|reason| EngineError::Unavailable { device, reason })?;
-            CandleDevice::new_cuda(ordinal).map_err(unavailable)
+            cuda(ordinal).map_err(unavailable)
         }
         Device::Metal => CandleDevice::new_metal(0).map_err(unavailable),
         Device::Auto | Device::Cpu | Device::CandleCpu => Ok(CandleDevice::Cpu),
     }
+}
+
+/// The device of this ordinal, opened once: each time would make a context and the libraries' handles again.
+fn cuda(ordinal: usize) -> candle_core::Result<CandleDevice> {
+    static OPENED: Mutex<Vec<(usize, CandleDevice)>> = Mutex::new(Vec::new());
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, device)) = opened.iter().find(|(known, _)| *known == ordinal) {
+        return Ok(device.clone());
+    }
+    let device = CandleDevice::new_cuda(ordinal)?;
+    opened.push((ordinal, device.clone()));
+    Ok(device)
+}
+
+/// Tells cuBLAS what products of f32 are until the guard is dropped. The switch is the whole process's, so one pass waits for the
+/// other.
+pub(super) fn with_products_of(precision: Precision) -> MutexGuard<'static, ()> {
+    static PASS: Mutex<()> = Mutex::new(());
+    let guard = PASS.lock().unwrap_or_else(PoisonError::into_inner);
+    candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::Tf32);
+    guard
 }
 
 /// The first line of candle's message; the rest is a backtrace.
@@ -65,9 +87,21 @@ fn visible_devices(device: Device) -> String {
 }
 
 /// The device for people: `cuda:0`, and what the environment lets CUDA see.
-pub(super) fn place(name: &str) -> String {
-    let device = name.parse().unwrap_or(Device::Auto);
-    format!("{name}{}", visible_devices(device))
+pub(super) fn place(device: Device) -> String {
+    match device {
+        Device::CandleCpu => "cpu".to_owned(),
+        device => format!("{device}{}", visible_devices(device)),
+    }
+}
+
+/// Whether the device has this precision.
+pub(in super::super) fn has(device: Device, precision: Precision) -> bool {
+    match precision {
+        Precision::Highest => true,
+        Precision::Tf32 | Precision::Medium => matches!(device, Device::Cuda(_)),
+        // TF32 does not keep its bound.
+        Precision::High => false,
+    }
 }
 
 /// The precision that runs: never another one than is requested, or than is recorded.
@@ -76,21 +110,11 @@ pub(super) fn precision(
     requested: Option<Precision>,
 ) -> Result<Precision, EngineError> {
     let precision = requested.unwrap_or(Precision::Highest);
-    let on_cuda = matches!(device, Device::Cuda(_));
-    let has = match precision {
-        Precision::Highest => true,
-        Precision::Tf32 | Precision::Medium => on_cuda,
-        // TF32 does not keep its bound.
-        Precision::High => false,
-    };
-    if !has {
+    if !has(device, precision) {
         return Err(EngineError::PrecisionElsewhere { device, precision });
     }
-    if on_cuda {
-        candle_core::cuda::set_gemm_reduced_precision_f32(precision == Precision::Tf32);
-        if precision == Precision::Tf32 && std::env::var(TF32_OVERRIDE).is_ok_and(|v| v == "0") {
-            return Err(EngineError::Tf32Override);
-        }
+    if precision == Precision::Tf32 && std::env::var(TF32_OVERRIDE).is_ok_and(|v| v == "0") {
+        return Err(EngineError::Tf32Override);
     }
     Ok(precision)
 }

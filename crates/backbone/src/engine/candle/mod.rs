@@ -13,7 +13,7 @@ use program::{How, Refusal, Steps};
 use std::cell::RefCell;
 use weights::Weights;
 
-pub(super) use device::best_gpu;
+pub(super) use device::{best_gpu, has};
 
 /// Whether the device can be had, with this precision.
 pub(super) fn check(device: Device, precision: Option<Precision>) -> Result<(), EngineError> {
@@ -87,13 +87,15 @@ impl CandleEngine {
             }
         };
         let row = shapes.last().unwrap_or(&input).iter().product();
-        let on = if device.is_cpu() { "cpu".to_owned() } else { device::place(&name) };
-        let info = EngineInfo { hardware, device: on, precision, algorithms };
+        let info = EngineInfo { hardware, device: device::place(requested), precision, algorithms };
+        // The weights are there for passes on any thread.
+        device.synchronize().map_err(wrap)?;
         Ok(Self { steps, size, row, batch, info, device })
     }
 
     fn forward(&self, images: &[f32]) -> candle_core::Result<Vec<f32>> {
         let [height, width] = self.size;
+        let _products = device::with_products_of(self.info.precision);
         let images = Tensor::from_slice(images, (self.batch, height, width, 3), &self.device)?;
         self.steps.run(&images)?.flatten_all()?.to_vec1()
     }
