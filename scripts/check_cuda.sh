@@ -10,7 +10,7 @@ Builds by scripts/cuda_build.sh, then checks that the programs name none of CUDA
 and, where there is no GPU, that --device auto runs on the CPU and --device cuda says what is missing.
 
   --features F  cuda (default) or cudnn
-  --built       check what an earlier run built
+  --built       check what an earlier run of scripts/cuda_build.sh built, whichever feature that was
 HELP
 }
 
@@ -20,7 +20,15 @@ features=cuda build=1
 cd "$(dirname "$0")/.."
 while (($# > 0)); do
   case $1 in
-    --features) features=${2-}; shift ;;
+    --features)
+      features=${2-}
+      if [[ $features != cuda && $features != cudnn ]]; then
+        echo "error: --features: expected cuda or cudnn, found '$features'" >&2
+        echo 'hint: scripts/check_cuda.sh --help' >&2
+        exit 2
+      fi
+      shift
+      ;;
     --built) build= ;;
     -h | --help) usage; exit 0 ;;
     *) echo "error: unknown argument '$1'" >&2; echo 'hint: scripts/check_cuda.sh --help' >&2; exit 2 ;;
@@ -55,7 +63,7 @@ extract() { # DEVICE FLAGS…
 
 if extract cuda >"$work/log"; then
   extract auto --overwrite | grep 'engine   candle cuda:0' || fail 'auto took no GPU where there is one'
-  echo 'a GPU is here: run cargo test --release -p backbone --features '"$features"' --lib -- candle'
+  echo "a GPU is here: with its toolkit in PATH, run cargo test --release -p backbone --features $features --lib -- candle"
 else
   code=$?
   cat "$work/log"

@@ -31,7 +31,7 @@ step 'lints'
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
 step 'lints without candle, and of the code for CUDA'
-cargo clippy -p cli --no-default-features --features jpeg-simd --all-targets --locked -- -D warnings
+cargo clippy -p cli -p backbone --no-default-features --features cli/jpeg-simd --all-targets --locked -- -D warnings
 if [ "$(uname -s)" = Linux ]; then
   scripts/cuda_build.sh --check --features cudnn
 fi

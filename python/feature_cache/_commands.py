@@ -62,8 +62,8 @@ def extract(
 ) -> Cache:
     """Run a frozen base once over a folder of pictures, and keep its output.
 
-    Keywords are the flags of the program ``extract`` with its defaults; ``extract --help`` says more of each. What is complete is
-    not computed again, and a run that was interrupted, by Ctrl-C too, goes on where it stopped.
+    Keywords are the flags of the program ``extract`` with its defaults (but ``--engine``: a wheel has one); ``extract --help`` says
+    more of each. What is complete is not computed again, and a run that was interrupted, by Ctrl-C too, goes on where it stopped.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class Extractor:
         A file, a hub id, ``"mirror"`` or ``"random:SEED"``; by default the base's usual ones.
     interpolation, preprocess, profile : str, optional
         As ``extract``'s.
-    precision : {"highest", "high", "medium"}, optional
+    precision : {"highest", "high", "medium", "tf32"}, optional
         How exact products are; by default high where the machine has units for it, else highest.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"metal"``.

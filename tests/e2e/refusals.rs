@@ -128,7 +128,7 @@ fn a_precision_that_the_device_lacks_is_an_error() {
     if cfg!(feature = "candle") {
         for precision in ["high", "tf32", "medium"] {
             let flags = format!("--engine candle --precision {precision}");
-            run(&flags).refuses(&[precision, "candle", "leave out --precision"]);
+            run(&flags).refuses(&[precision, "candle", "--device cpu"]);
         }
         run("--engine candle --isa avx2").refuses(&["instruction set"]);
     } else {

@@ -53,6 +53,11 @@ impl Extractor {
         self.image_values
     }
 
+    /// Images that the device computes together: a batch that is no multiple of it takes as long as the next one.
+    pub fn pass_images(&self) -> usize {
+        self.engine.pass_images()
+    }
+
     /// The feature rows of a batch.
     ///
     /// # Shapes

@@ -229,16 +229,14 @@ fn of_engine(error: &EngineError) -> Option<String> {
             ));
         }
         EngineError::Unavailable { .. } | EngineError::Candle { .. } => "use --device cpu",
-        EngineError::OutOfMemory { .. } => {
-            "end other programs on that GPU, or use --device cpu; what is finished is kept"
-        }
+        EngineError::OutOfMemory { .. } => "end other programs on that GPU, or use --device cpu",
         EngineError::PrecisionElsewhere { device: Device::Cpu, .. } => {
-            "give --precision highest, high or medium; tf32 is for --device cuda"
+            "tf32 is for --device cuda; the CPU has highest, high and medium"
         }
         EngineError::PrecisionElsewhere { device: Device::Cuda(_), .. } => {
-            "give --precision highest (f32), tf32 or medium (bf16)"
+            "CUDA has highest (f32), tf32 and medium (bf16); --device cpu has high"
         }
-        EngineError::PrecisionElsewhere { .. } => "leave out --precision, or use --device cpu",
+        EngineError::PrecisionElsewhere { .. } => "it has highest alone; --device cpu has others",
         EngineError::IsaElsewhere(_) => "leave out --isa, or use --device cpu",
         EngineError::Kernel(KernelError::IsaUnavailable { .. }) => {
             "leave out --isa to take the fastest available one"

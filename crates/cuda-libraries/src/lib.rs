@@ -2,17 +2,17 @@
 //!
 //! candle links them: a program with candle's CUDA in it does not even start where they are missing, on no device. So this crate
 //! defines each of their functions that such a program calls, as a jump to an address that [`load`] fills in, and the linker
-//! needs the libraries no more. Only on Linux; elsewhere they are linked as ever.
+//! needs the libraries no more. Only on Linux, on x86-64 and 64-bit Arm; elsewhere they are linked as ever.
 //!
 //! A function that is missing in the list is found by the linker in the library itself, which is then needed to start again:
 //! `scripts/check_cuda.sh` looks for that.
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod jump;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[allow(non_snake_case)] // as NVIDIA names them
 mod runtime;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod symbols;
 mod versions;
 
@@ -45,7 +45,7 @@ pub enum LoadError {
 ///
 /// # Errors
 /// The first library or function that is missing.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub fn load() -> Result<(), LoadError> {
     use std::sync::OnceLock;
     static LOADED: OnceLock<Result<(), LoadError>> = OnceLock::new();
@@ -56,7 +56,7 @@ pub fn load() -> Result<(), LoadError> {
 ///
 /// # Errors
 /// None.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub fn load() -> Result<(), LoadError> {
     Ok(())
 }

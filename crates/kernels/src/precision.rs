@@ -27,6 +27,11 @@ util::named!(Precision, "precision", {
 impl Precision {
     /// Those that the CPU kernels have.
     pub const ON_CPU: &'static [Self] = &[Self::Highest, Self::High, Self::Medium];
+
+    /// This one, or what the CPU kernels have in its place: one that is at least as exact.
+    pub fn on_cpu(self) -> Self {
+        if self == Self::Tf32 { Self::Highest } else { self }
+    }
 }
 
 /// `High` where the machine has units that do it fast, else `Highest`.
@@ -47,6 +52,8 @@ mod tests {
             assert_eq!(precision.name().parse::<Precision>(), Ok(*precision));
             assert_eq!(precision.to_string(), precision.name());
         }
+        assert!(Precision::ALL.iter().all(|kind| Precision::ON_CPU.contains(&kind.on_cpu())));
+        assert!(Precision::ON_CPU.iter().all(|kind| kind.on_cpu() == *kind));
         assert!("bf16".parse::<Precision>().is_err());
     }
 }

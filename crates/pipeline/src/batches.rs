@@ -19,6 +19,8 @@ pub(crate) trait Rows: Sync {
     fn image_values(&self) -> usize;
     /// Values of one row.
     fn row_values(&self) -> usize;
+    /// Images that are computed together, whether so many are given or fewer.
+    fn pass_images(&self) -> usize;
     /// The rows of `batch` images; a row depends on its image alone.
     ///
     /// # Errors
@@ -33,6 +35,10 @@ impl Rows for Extractor {
 
     fn row_values(&self) -> usize {
         self.row_values()
+    }
+
+    fn pass_images(&self) -> usize {
+        self.pass_images()
     }
 
     fn run(&self, batch: usize, images: &[f32], rows: &mut [f32]) -> Result<(), Error> {
@@ -108,7 +114,7 @@ impl<R: Rows> Batches<'_, R> {
         let decode = |chunk| self.decode(chunk, &load);
         let row_values = self.extractor.row_values() * self.views;
         // As many whole files as make a batch of images.
-        let mut chunks = items.chunks((self.batch_size / self.views).max(1));
+        let mut chunks = items.chunks((self.batch() / self.views).max(1));
         let mut decoded = chunks.next().map(|chunk| self.pool.install(|| decode(chunk)));
         let mut features = Vec::new();
         while let Some(batch) = decoded.take() {
@@ -131,6 +137,11 @@ impl<R: Rows> Batches<'_, R> {
         Ok(chunks.next().is_none())
     }
 
+    /// Images of a batch: the device's passes are full.
+    fn batch(&self) -> usize {
+        self.batch_size.next_multiple_of(self.extractor.pass_images())
+    }
+
     /// Values of a file's images.
     fn file_values(&self) -> usize {
         self.extractor.image_values() * self.views
@@ -139,9 +150,9 @@ impl<R: Rows> Batches<'_, R> {
     /// The base on images, a batch at a time: a file may have more views than that.
     fn extract(&self, images: &[f32], rows: &mut [f32]) -> Result<(), Error> {
         let (image, row) = (self.extractor.image_values(), self.extractor.row_values());
-        let batches = images.chunks(self.batch_size * image);
+        let batches = images.chunks(self.batch() * image);
         batches
-            .zip(rows.chunks_mut(self.batch_size * row))
+            .zip(rows.chunks_mut(self.batch() * row))
             .try_for_each(|(images, rows)| self.extractor.run(images.len() / image, images, rows))
     }
 

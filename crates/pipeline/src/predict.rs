@@ -292,6 +292,10 @@ impl Rows for Predictor {
         self.extractor.as_ref().map_or(self.spec.values(), Extractor::image_values)
     }
 
+    fn pass_images(&self) -> usize {
+        self.extractor.as_ref().map_or(1, Extractor::pass_images)
+    }
+
     fn row_values(&self) -> usize {
         match (&self.model, &self.extractor) {
             (Some((Model::Network(_), _)), _) | (_, None) => self.classes.len(),
@@ -322,9 +326,9 @@ impl Rows for Predictor {
     }
 }
 
-/// What runs a network as it was trained, where this machine has it.
+/// What runs a network as it was trained, where this machine has it. Only the frozen part ever ran on a GPU.
 pub(crate) fn machine(recipe: &Recipe) -> Machine {
-    let precision = recipe.precision;
+    let precision = recipe.precision.on_cpu();
     let isa = match &recipe.hardware {
         Hardware::Cpu(isa) if isa.is_available() => *isa,
         _ => Isa::best_for(precision),

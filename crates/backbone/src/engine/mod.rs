@@ -118,6 +118,11 @@ pub(crate) trait Engine: Send + Sync {
     /// What it is.
     fn info(&self) -> EngineInfo;
 
+    /// Images that it computes together, whether so many are given or fewer.
+    fn pass_images(&self) -> usize {
+        1
+    }
+
     /// The last layer's output for a batch.
     ///
     /// # Shapes
@@ -152,8 +157,8 @@ pub(crate) fn build(
 /// Whether the requested device can be had: to be asked before weights are fetched for it.
 ///
 /// # Errors
-/// [`EngineError::NotBuilt`], [`EngineError::Unavailable`], [`EngineError::IsaElsewhere`], or an instruction set that this
-/// machine lacks.
+/// [`EngineError::NotBuilt`], [`EngineError::Unavailable`], [`EngineError::IsaElsewhere`], [`EngineError::PrecisionElsewhere`],
+/// [`EngineError::Tf32Override`], or an instruction set that this machine lacks.
 pub fn check_device(options: &EngineOptions) -> Result<(), EngineError> {
     match choose(options)? {
         device @ Device::Cpu if options.precision == Some(Precision::Tf32) => {
@@ -188,7 +193,7 @@ impl EngineError {
 /// The fastest GPU that this build and this machine have, if it has the precision.
 fn best_gpu(precision: Option<Precision>) -> Option<Device> {
     #[cfg(feature = "candle")]
-    return candle::best_gpu().filter(|gpu| precision.is_none_or(|kind| candle::has(*gpu, kind)));
+    return candle::best_gpu(precision);
     #[cfg(not(feature = "candle"))]
     {
         let _ = precision;

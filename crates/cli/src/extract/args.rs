@@ -174,8 +174,8 @@ pub(crate) struct RunArgs {
     /// Where the base runs: auto, cpu, cuda, cuda:N or metal. A named device that is missing is an error.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: Device,
-    /// What computes: auto (this project's kernels on the CPU, candle on a GPU), or candle on the CPU too, which is many times
-    /// slower, to compare with.
+    /// What computes on the CPU: auto (this project's kernels), or candle, which is many times slower, to compare with. On a GPU
+    /// that --device names candle computes anyway.
     #[arg(long, value_name = "ENGINE", default_value = "auto", value_parser = choice(EngineKind::ALL, EngineKind::name))]
     pub(crate) engine: EngineKind,
     /// Threads for decoding and convolution [default: one a core]. Does not change the rows.

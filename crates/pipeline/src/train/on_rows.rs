@@ -64,7 +64,8 @@ impl<'a> RowTraining<'a> {
             config,
             classes,
         )?;
-        let machine = Machine { isa: Isa::best_for(recipe.precision), ..machine(recipe) };
+        let machine = machine(recipe);
+        let machine = Machine { isa: Isa::best_for(machine.precision), ..machine };
         network.fits(config, features.train.reader.len())?;
         let net = network.ready(machine, Some(weights), start.as_ref(), config.seed)?;
         Ok(Self { features, config, network, net, source, folder })

@@ -9,9 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// NVIDIA's switch for all its libraries: 0 forbids TF32 products.
 const TF32_OVERRIDE: &str = "NVIDIA_TF32_OVERRIDE";
 
-/// The GPU that `auto` takes, if this build and this machine have one.
-pub(in super::super) fn best_gpu() -> Option<Device> {
-    [Device::Cuda(0), Device::Metal].into_iter().find(|device| open(*device).is_ok())
+/// The GPU that `auto` takes, if this build and this machine have one with the precision.
+pub(in super::super) fn best_gpu(precision: Option<Precision>) -> Option<Device> {
+    let suits = |device: &Device| precision.is_none_or(|kind| has(*device, kind));
+    // None is opened that does not suit: it would hold memory.
+    [Device::Cuda(0), Device::Metal].into_iter().find(|gpu| suits(gpu) && open(*gpu).is_ok())
 }
 
 /// The device, if this build and this machine have it.
@@ -95,7 +97,7 @@ pub(super) fn place(device: Device) -> String {
 }
 
 /// Whether the device has this precision.
-pub(in super::super) fn has(device: Device, precision: Precision) -> bool {
+fn has(device: Device, precision: Precision) -> bool {
     match precision {
         Precision::Highest => true,
         Precision::Tf32 | Precision::Medium => matches!(device, Device::Cuda(_)),

@@ -13,7 +13,7 @@ use program::{How, Refusal, Steps};
 use std::cell::RefCell;
 use weights::Weights;
 
-pub(super) use device::{best_gpu, has};
+pub(super) use device::best_gpu;
 
 /// Whether the device can be had, with this precision.
 pub(super) fn check(device: Device, precision: Option<Precision>) -> Result<(), EngineError> {
@@ -80,7 +80,7 @@ impl CandleEngine {
             true => (Hardware::CandleCpu, 1),
             false => {
                 let gpu = device::describe(&device).map_err(wrap)?;
-                let batch = pass::images(gpu.memory, values * dtype.size_in_bytes());
+                let batch = pass::images(gpu.memory, values, dtype.size_in_bytes());
                 // A pass of another size may run other algorithms.
                 let model = format!("{}, passes of {batch}", gpu.name);
                 (Hardware::Gpu { model }, batch)
@@ -112,6 +112,10 @@ impl CandleEngine {
 impl Engine for CandleEngine {
     fn info(&self) -> EngineInfo {
         self.info.clone()
+    }
+
+    fn pass_images(&self) -> usize {
+        self.batch
     }
 
     fn run(&self, batch: usize, images: &[f32], output: &mut [f32]) -> Result<(), EngineError> {

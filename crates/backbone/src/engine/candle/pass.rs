@@ -9,12 +9,15 @@ const MOST: usize = 128;
 /// and other programs.
 const SHARE: u64 = 8;
 
-/// Images of a pass on a GPU of so many bytes of memory, of which the largest operation holds so many an image: a power of two,
+/// Values that an operation of a pass may hold: candle's kernels count them in 32 bits.
+const COUNTABLE: usize = 1 << 31;
+
+/// Images of a pass on a GPU of so many bytes of memory, of which the largest operation holds so many values an image: a power of two,
 /// so that GPUs of nearly the same memory agree. It depends on the GPU's memory, not on what is free of it: another
 /// size of pass may give other bits.
-pub(super) fn images(memory: u64, bytes: usize) -> usize {
-    let fit = memory / SHARE / (bytes as u64).max(1);
-    let fit = usize::try_from(fit).unwrap_or(MOST).clamp(1, MOST);
+pub(super) fn images(memory: u64, values: usize, bytes_each: usize) -> usize {
+    let fit = memory / SHARE / ((values * bytes_each) as u64).max(1);
+    let fit = usize::try_from(fit).unwrap_or(MOST).min(COUNTABLE / values.max(1)).clamp(1, MOST);
     1 << fit.ilog2()
 }
 
@@ -48,23 +51,21 @@ mod tests {
     #[test]
     fn passes_are_powers_of_two_that_fit() {
         // VGG16 at 150x150 in f32: 13 million columns of block1_conv2, and what it reads and makes.
-        let bytes = (150 * 150 * 64 * 11) * 4;
-        assert_eq!(images(80 * GIB, bytes), 128);
-        assert_eq!(images(8 * GIB, bytes), 16);
+        let values = 150 * 150 * 64 * 11;
+        assert_eq!(images(80 * GIB, values, 4), 128);
+        assert_eq!(images(8 * GIB, values, 4), 16);
         // Other GPUs of the same size by name.
-        assert_eq!(images(8 * GIB - GIB / 10, bytes), 16);
-        assert_eq!(images(GIB, bytes), 2);
-        assert_eq!(images(0, bytes), 1);
-        assert_eq!(images(u64::MAX, 0), MOST);
+        assert_eq!(images(8 * GIB - GIB / 10, values, 4), 16);
+        assert_eq!(images(GIB, values, 4), 2);
+        assert_eq!(images(0, values, 4), 1);
+        assert_eq!(images(u64::MAX, 0, 4), MOST);
+        // At 300x300 a pass of 64 would have 2^32 values, whatever memory there is.
+        assert_eq!(images(u64::MAX, 4 * values, 2), 32);
+        assert_eq!(images(u64::MAX, COUNTABLE + 1, 2), 1);
     }
 
     #[test]
     fn the_largest_operation_counts() {
-        let base = crate::Base::named("vgg16").expect("it is there").up_to("block2_conv1");
-        let base = base.expect("it is there");
-        let zeros = |_: &str, _| None;
-        // Weights are not there, so their number is: shapes alone are asked for.
-        assert!(crate::lower::lower(base.graph(), [10, 20], &zeros).is_err());
         let conv = kernels::Conv2d {
             in_channels: 64,
             out_channels: 64,
@@ -77,8 +78,13 @@ mod tests {
             bias: Vec::new(),
             bias_last: false,
         };
-        let program = Program::chain(&[Layer::Conv(conv), Layer::max_pool([2, 2], [2, 2])]);
-        let found = largest(&program, [10, 20, 64], &[[10, 20, 64], [5, 10, 64]]);
-        assert_eq!(found, 10 * 20 * 64 * (1 + 1 + 9));
+        let mut program = Program::chain(&[Layer::Conv(conv), Layer::max_pool([2, 2], [2, 2])]);
+        let shapes = [[10, 20, 64], [5, 10, 64]];
+        assert_eq!(largest(&program, [10, 20, 64], &shapes), 10 * 20 * 64 * (1 + 1 + 9));
+        // Of an operation with several inputs all count.
+        program.operations[0].layer = Layer::Flatten;
+        program.push(Layer::Concat, vec![Value::Of(0), Value::Of(0), Value::Input]);
+        let found = largest(&program, [10, 20, 64], &[shapes[0], shapes[1], [10, 20, 192]]);
+        assert_eq!(found, 10 * 20 * (64 * 3 + 192));
     }
 }

@@ -84,7 +84,7 @@ fn a_pass_is_of_the_one_size_or_fails() {
 
 #[test]
 fn rows_on_a_gpu_do_not_depend_on_batch_order_or_tail() {
-    let Some(device) = best_gpu() else {
+    let Some(device) = best_gpu(None) else {
         println!("skipped: no GPU in this build or on this machine");
         return;
     };
