@@ -1,4 +1,4 @@
-//! What stands in for CUDA's run-time library.
+//! What replaces CUDA's run-time library.
 //!
 //! It is called by candle's kernels for quantised tensors alone, which nothing here has: by their initialisers before `main`, which
 //! register them and must find something, and by their launches, which never happen.

@@ -138,8 +138,7 @@ pub(crate) fn build(
     [height, width]: [usize; 2],
     options: &EngineOptions,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    check_device(options)?;
-    let device = choose(options)?;
+    let device = usable_device(options)?;
     if device == Device::Cpu {
         let engine = cpu::CpuEngine::new(base, weights, [height, width], options)?;
         return Ok(Box::new(engine));
@@ -160,24 +159,29 @@ pub(crate) fn build(
 /// [`EngineError::NotBuilt`], [`EngineError::Unavailable`], [`EngineError::IsaElsewhere`], [`EngineError::PrecisionElsewhere`],
 /// [`EngineError::Tf32Override`], or an instruction set that this machine lacks.
 pub fn check_device(options: &EngineOptions) -> Result<(), EngineError> {
-    match choose(options)? {
-        device @ Device::Cpu if options.precision == Some(Precision::Tf32) => {
+    usable_device(options).map(|_| ())
+}
+
+/// The device that `options` mean, if it can be had with what they ask of it.
+fn usable_device(options: &EngineOptions) -> Result<Device, EngineError> {
+    let device = choose(options)?;
+    match device {
+        Device::Cpu if options.precision == Some(Precision::Tf32) => {
             Err(EngineError::PrecisionElsewhere { device, precision: Precision::Tf32 })
         }
         Device::Cpu => match options.isa.filter(|isa| !isa.is_available()) {
             Some(wanted) => {
                 Err(KernelError::IsaUnavailable { wanted, available: Isa::available() }.into())
             }
-            None => Ok(()),
+            None => Ok(device),
         },
         #[cfg(feature = "candle")]
-        device => candle::check(device, options.precision),
+        _ => candle::check(device, options.precision).map(|()| device),
         #[cfg(not(feature = "candle"))]
-        device => Err(EngineError::not_built(device)),
+        _ => Err(EngineError::not_built(device)),
     }
 }
 
-#[cfg(not(feature = "candle"))]
 impl EngineError {
     /// A device that this build has no code for.
     fn not_built(device: Device) -> Self {

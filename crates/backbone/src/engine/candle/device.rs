@@ -24,10 +24,10 @@ pub(super) fn open(device: Device) -> Result<CandleDevice, EngineError> {
     };
     match device {
         Device::Cuda(_) if !candle_core::utils::cuda_is_available() => {
-            Err(EngineError::NotBuilt { device, feature: "cuda" })
+            Err(EngineError::not_built(device))
         }
         Device::Metal if !candle_core::utils::metal_is_available() => {
-            Err(EngineError::NotBuilt { device, feature: "metal" })
+            Err(EngineError::not_built(device))
         }
         Device::Cuda(ordinal) => {
             load_cuda().map_err(|reason| EngineError::Unavailable { device, reason })?;

@@ -224,25 +224,16 @@ impl Operation {
                     true => (x.clone(), padding.top),
                     false => (pad(x, *padding, 0.0)?, 0),
                 };
-                let mut sums = x.conv2d(weight, own, stride[0], 1, *groups)?.broadcast_add(bias)?;
-                if let Some(other) = inputs.get(1) {
-                    sums = (sums + other)?;
-                }
-                activate(sums, *activation)
+                let sums = x.conv2d(weight, own, stride[0], 1, *groups)?.broadcast_add(bias)?;
+                finish(sums, inputs, *activation)
             }
             Self::Columns { weight, bias, shape, activation } => {
-                let mut sums = product(x, weight, shape)?.broadcast_add(bias)?;
-                if let Some(other) = inputs.get(1) {
-                    sums = (sums + other)?;
-                }
-                activate(sums, *activation)
+                let sums = product(x, weight, shape)?.broadcast_add(bias)?;
+                finish(sums, inputs, *activation)
             }
             Self::Depthwise { taps, bias, shape, activation } => {
-                let mut sums = depthwise(&x.to_dtype(DType::F32)?, taps, bias, shape)?;
-                if let Some(other) = inputs.get(1) {
-                    sums = (sums + other.to_dtype(DType::F32)?)?;
-                }
-                activate(sums, *activation)?.to_dtype(x.dtype())
+                let sums = depthwise(&x.to_dtype(DType::F32)?, taps, bias, shape)?;
+                finish(sums, inputs, *activation)?.to_dtype(x.dtype())
             }
             Self::AvgPool { size, stride, padding, factors } => {
                 let means = pad(x, *padding, 0.0)?
@@ -378,6 +369,14 @@ fn pad(x: &Tensor, padding: Padding, value: f32) -> Result<Tensor> {
         padded = Tensor::cat(&parts, axis)?;
     }
     Ok(padded)
+}
+
+/// What follows a convolution's sums: its second input, if it has one, then the activation.
+fn finish(mut sums: Tensor, inputs: &[Tensor], activation: Activation) -> Result<Tensor> {
+    if let Some(other) = inputs.get(1) {
+        sums = (&sums + other.to_dtype(sums.dtype())?)?;
+    }
+    activate(sums, activation)
 }
 
 fn activate(x: Tensor, activation: Activation) -> Result<Tensor> {
