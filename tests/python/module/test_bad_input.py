@@ -61,7 +61,7 @@ def test_things_that_are_no_pictures(base, tmp_path):
     ("keyword", "value", "words"),
     [
         ("backbone", "vgg99", "backbone: expected one of .*vgg16.*, found 'vgg99'"),
-        ("precision", "exact", "precision: expected one of highest, high, medium, found 'exact'"),
+        ("precision", "exact", "precision: expected one of highest, high, tf32, medium, found 'exact'"),
         ("batch_size", 0, "batch_size"),
         ("threads", 0, "threads: expected a number from 1 to 1024, found '0'"),
         ("image_size", "big", "image_size"),
