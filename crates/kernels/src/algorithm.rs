@@ -12,6 +12,11 @@ pub enum Algorithm {
     Blocked(Products),
     /// A depthwise convolution.
     Depthwise,
+    /// A depthwise convolution with the 1×1 convolution after it, some rows at a time, in f32.
+    Strips {
+        /// With the 1×1 convolution before it too.
+        expand: bool,
+    },
     /// A 1×1 convolution as one matrix product.
     Gemm(Products),
     /// A convolution as a matrix product of copied patches.
@@ -62,6 +67,8 @@ impl fmt::Display for Algorithm {
             Self::Direct => "direct (implicit GEMM)",
             Self::Blocked(products) => return write!(f, "direct{}", products.ending()),
             Self::Depthwise => "depthwise",
+            Self::Strips { expand: false } => "depthwise and 1x1 in strips",
+            Self::Strips { expand: true } => "1x1, depthwise and 1x1 in strips",
             Self::Gemm(products) => return write!(f, "GEMM{}", products.ending()),
             Self::Im2col(products) => return write!(f, "im2col GEMM{}", products.ending()),
             Self::Winograd { tile: m, products } => {

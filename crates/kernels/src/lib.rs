@@ -29,6 +29,7 @@ mod precision;
 mod prefetch;
 mod program;
 mod simd;
+mod strips;
 pub mod train;
 mod winograd;
 mod workspace;

@@ -15,6 +15,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Pixels of `channels` channels, without gaps, as long as nobody else uses `values`.
+    pub(crate) fn of(values: &mut [f32], channels: usize) -> Self {
+        Self { data: Shared(values.as_mut_ptr()), offset: 0, stride: channels }
+    }
+
     /// The first of the step's channels of a pixel, counted over all images.
     ///
     /// # Safety

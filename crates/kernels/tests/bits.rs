@@ -54,11 +54,18 @@ fn cases() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
     let (valid_two, valid_two_shape) = same(&mut valid, 4, 160, 48);
     let (valid_odd, valid_odd_shape) = same(&mut valid, 5, 160, 48);
     let (valid_four, valid_four_shape) = same(&mut valid, 10, 64, 80);
+    // Drawn last: each case takes what those before it left.
+    let strips = vec![
+        conv([16, 40], [1, 1], [1, 1], [0, 0], 1),
+        conv([40, 40], [3, 3], [2, 1], [1, 1], 40),
+        conv([40, 24], [1, 1], [1, 1], [0, 0], 1),
+    ];
     vec![
         ("lines", lines, [13, 11, 3]),
         ("table", table, [9, 10, 40]),
         ("gemm", gemm, [5, 4, 300]),
         ("depthwise", depthwise, [9, 7, 19]),
+        ("strips", strips, [9, 7, 16]),
         ("winograd-2", two, two_shape),
         ("winograd-3", odd, odd_shape),
         ("winograd-4", four, four_shape),
@@ -127,6 +134,7 @@ fn the_cases_reach_every_algorithm() {
     for algorithm in [
         "direct (implicit GEMM)",
         "depthwise",
+        "1x1, depthwise and 1x1 in strips",
         "max-pool",
         "F(2x2, 3x3)",
         "F(3x3, 3x3)",

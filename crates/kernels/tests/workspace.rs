@@ -103,8 +103,15 @@ fn chains() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
         strided([32, 512], [1, 1], [1, 1]),
         strided([512, 20], [3, 3], [2, 2]),
     ];
+    let mut random = Random(24);
+    let mut narrow = |channels: [usize; 2], kernel: usize, groups| {
+        let padding = [kernel / 2; 2];
+        Layer::Conv(random.conv(channels, [kernel; 2], [1, 1], padding, groups, true))
+    };
+    let strips = vec![narrow([24, 144], 1, 1), narrow([144, 144], 3, 144), narrow([144, 24], 1, 1)];
     let all = vec![
         ("one small layer", few, [6, 6, 32]),
+        ("strips", strips, [31, 40, 24]),
         ("lines", lines, [40, 50, 3]),
         ("table", table, [20, 20, 40]),
         ("gathered", gathered, [19, 17, 24]),

@@ -1,5 +1,7 @@
 //! Convolution of each channel by itself: vectors run over channels, no matrix product.
 
+use std::ops::Range;
+
 use crate::elementwise::load;
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
@@ -60,6 +62,29 @@ impl Depthwise {
         self.weights.bytes()
     }
 
+    /// Height, width and channels of what it reads.
+    pub(crate) fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// The same of what it makes.
+    pub(crate) fn output(&self) -> [usize; 3] {
+        self.output
+    }
+
+    /// Rows that so many rows of output read, at most.
+    pub(crate) fn rows_read(&self, rows: usize) -> usize {
+        (rows.max(1) - 1) * self.stride[0] + self.kernel[0]
+    }
+
+    /// The rows of the image that these rows of output read.
+    pub(crate) fn rows_of(&self, rows: &Range<usize>) -> Range<usize> {
+        let start = (rows.start * self.stride[0]).saturating_sub(self.padding.top);
+        let end = rows.start * self.stride[0] + self.rows_read(rows.len());
+        let end = end.saturating_sub(self.padding.top).min(self.input[0]);
+        start.min(end)..end
+    }
+
     /// Convolves `images` images; lengths were checked by the network.
     pub(crate) fn run(&self, images: usize, input: &[f32], output: Place) {
         let image_in: usize = self.input.iter().product();
@@ -68,11 +93,24 @@ impl Depthwise {
             let image = &input[index / oh * image_in..][..image_in];
             // SAFETY: row `index` of all images' rows is inside `output`, and only this task writes it.
             unsafe {
-                let to = output.pixel(index * ow);
-                let stride = output.stride;
-                dispatch(self.isa, RowTask { plan: self, image, y: index % oh, to, stride });
+                let (to, stride) = (output.pixel(index * ow), output.stride);
+                let task = RowTask { plan: self, image, above: 0, y: index % oh, to, stride };
+                dispatch(self.isa, task);
             }
         });
+    }
+
+    /// Row `y` of the output alone, on this thread. `image` begins with row `above` of the image and has all rows that are read.
+    pub(crate) fn run_row(&self, (image, above): (&[f32], usize), y: usize, row: &mut [f32]) {
+        let [_, w, channels] = self.input;
+        let needed = self.rows_of(&(y..y + 1));
+        assert!(needed.is_empty() || above <= needed.start);
+        assert!(image.len() >= needed.end.saturating_sub(above) * w * channels);
+        assert!(row.len() == self.output[1] * channels);
+        let (to, stride) = (row.as_mut_ptr(), channels);
+        // SAFETY: the rows that are read are in `image`, and `row` has room for the row, as was just checked; `isa` was detected
+        // before the plan was made.
+        unsafe { dispatch(self.isa, RowTask { plan: self, image, above, y, to, stride }) }
     }
 }
 
@@ -81,6 +119,8 @@ impl Depthwise {
 struct RowTask<'a> {
     plan: &'a Depthwise,
     image: &'a [f32],
+    /// Rows of the image that are missing in `image`, before those that are read.
+    above: usize,
     y: usize,
     to: *mut f32,
     /// f32 from one pixel of the output to the next.
@@ -91,46 +131,177 @@ impl Job for RowTask<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let plan = self.plan;
-        let [h, w, channels] = plan.input;
-        let (weights, bias) = (plan.weights.as_slice(), plan.bias.as_slice());
-        for x in 0..plan.output[1] {
-            let mut c = 0;
-            while c < channels {
-                let lanes = S::LANES.min(channels - c);
-                // SAFETY: weights and bias are filled up to whole vectors; a pixel's last channels are copied to
-                // and from a local array where they do not fill one; rows and columns are checked.
-                unsafe {
-                    let bias = S::load(bias[c..c + S::LANES].as_ptr());
-                    let mut acc = if plan.bias_last { S::splat(0.0) } else { bias };
-                    for ky in 0..plan.kernel[0] {
-                        let y = (self.y * plan.stride[0] + ky).wrapping_sub(plan.padding.top);
-                        for kx in 0..plan.kernel[1] {
-                            let x = (x * plan.stride[1] + kx).wrapping_sub(plan.padding.left);
-                            if y >= h || x >= w {
-                                continue;
-                            }
-                            let pixel = &self.image[(y * w + x) * channels + c..][..lanes];
-                            let tap = ky * plan.kernel[1] + kx;
-                            let weight =
-                                S::load(weights[tap * plan.width + c..][..S::LANES].as_ptr());
-                            acc = S::mul_add(load::<S>(pixel), weight, acc);
-                        }
-                    }
-                    if plan.bias_last {
-                        acc = S::add(acc, bias);
-                    }
-                    acc = S::activate(acc, plan.activation);
-                    let to = self.to.add(x * self.stride + c);
-                    if lanes == S::LANES {
-                        S::store(to, acc);
-                    } else {
-                        let mut part = [0.0f32; 16];
-                        S::store(part.as_mut_ptr(), acc);
-                        std::ptr::copy_nonoverlapping(part.as_ptr(), to, lanes);
-                    }
-                }
+        let [kh, kw] = plan.kernel;
+        let Padding { top, left, .. } = plan.padding;
+        let (columns, step) = (plan.output[1], plan.stride[1]);
+        let rows = inside(self.y * plan.stride[0], top, kh, plan.input[0]);
+        // The columns whose windows have all of the kernel's columns inside the image.
+        let last = (plan.input[1] + left).checked_sub(kw).map_or(0, |most| most / step + 1);
+        let end = last.min(columns);
+        let begin = left.div_ceil(step).min(end);
+        let edge = |x: usize| inside(x * step, left, kw, plan.input[1]);
+        // SAFETY: taps are those inside the image, of columns that are the output's; the rest is the caller's promise.
+        unsafe {
+            for x in 0..begin {
+                self.columns::<S, 1, 4>(x, &rows, &edge(x));
+            }
+            let mut x = begin;
+            while x + 8 <= end {
+                self.columns::<S, 8, 1>(x, &rows, &(0..kw));
+                x += 8;
+            }
+            if x + 4 <= end {
+                self.columns::<S, 4, 2>(x, &rows, &(0..kw));
+                x += 4;
+            }
+            if x + 2 <= end {
+                self.columns::<S, 2, 4>(x, &rows, &(0..kw));
+                x += 2;
+            }
+            if x < end {
+                self.columns::<S, 1, 4>(x, &rows, &(0..kw));
+            }
+            for x in end..columns {
+                self.columns::<S, 1, 4>(x, &rows, &edge(x));
+            }
+        }
+    }
+}
+
+/// Which of a window's `size` rows or columns are inside an image of so many, where it begins at `start` of the image with `before`
+/// rows or columns of padding.
+fn inside(start: usize, before: usize, size: usize, length: usize) -> Range<usize> {
+    before.saturating_sub(start).min(size)..(length + before).saturating_sub(start).min(size)
+}
+
+impl RowTask<'_> {
+    /// `N` columns of output from `x` on, all their channels, in `N` × `V` registers at a time: so many sums are on their way
+    /// that none waits for another, and a weight is loaded once for `N` of them.
+    ///
+    /// # Safety
+    /// The kernel's `rows` and `taps` (columns) are inside the image for each of the columns, which are the output's; the processor has
+    /// the instruction set.
+    #[inline(always)]
+    unsafe fn columns<S: Simd, const N: usize, const V: usize>(
+        &self,
+        x: usize,
+        rows: &Range<usize>,
+        taps: &Range<usize>,
+    ) {
+        let channels = self.plan.input[2];
+        let mut c = 0;
+        // SAFETY: no vector reaches beyond the last channel but for the last of fewer than LANES, which goes through `few`.
+        unsafe {
+            while c + V * S::LANES <= channels {
+                self.vectors::<S, N, V>(x, rows, taps, c);
+                c += V * S::LANES;
+            }
+            while c + S::LANES <= channels {
+                self.vectors::<S, N, 1>(x, rows, taps, c);
                 c += S::LANES;
             }
+            if channels < S::LANES {
+                self.few::<S>(x..x + N, rows, taps);
+            } else if c < channels {
+                // The last ones once more, with those before them.
+                self.vectors::<S, N, 1>(x, rows, taps, channels - S::LANES);
+            }
+        }
+    }
+
+    /// `V` vectors of channels from `c` on.
+    ///
+    /// # Safety
+    /// Those of [`columns`](Self::columns); there are so many channels.
+    #[inline(always)]
+    unsafe fn vectors<S: Simd, const N: usize, const V: usize>(
+        &self,
+        x: usize,
+        rows: &Range<usize>,
+        taps: &Range<usize>,
+        c: usize,
+    ) {
+        let plan = self.plan;
+        let ([_, w, channels], Padding { top, left, .. }) = (plan.input, plan.padding);
+        let step = plan.stride[1] * channels;
+        // SAFETY: the caller's promise: each pixel that is read is in the image, and channels and weights have V vectors from `c` on.
+        unsafe {
+            let bias = plan.bias.as_slice().as_ptr().add(c);
+            let mut sums = [[S::splat(0.0); V]; N];
+            if !plan.bias_last {
+                for v in 0..V {
+                    let bias = S::load(bias.add(v * S::LANES));
+                    for sum in &mut sums {
+                        sum[v] = bias;
+                    }
+                }
+            }
+            for ky in rows.clone() {
+                let y = self.y * plan.stride[0] + ky - top - self.above;
+                let row = y * w + x * plan.stride[1];
+                for kx in taps.clone() {
+                    let pixel = self.image.as_ptr().add((row + kx - left) * channels + c);
+                    let tap = ky * plan.kernel[1] + kx;
+                    let weights = plan.weights.as_slice().as_ptr().add(tap * plan.width + c);
+                    for v in 0..V {
+                        let weight = S::load(weights.add(v * S::LANES));
+                        for (n, sum) in sums.iter_mut().enumerate() {
+                            let value = S::load(pixel.add(n * step + v * S::LANES));
+                            sum[v] = S::mul_add(value, weight, sum[v]);
+                        }
+                    }
+                }
+            }
+            for (n, sum) in sums.iter().enumerate() {
+                for (v, sum) in sum.iter().enumerate() {
+                    let sum = self.finish::<S>(*sum, bias.add(v * S::LANES));
+                    S::store(self.to.add((x + n) * self.stride + c + v * S::LANES), sum);
+                }
+            }
+        }
+    }
+
+    /// The same for layers of fewer channels than a vector has lanes.
+    ///
+    /// # Safety
+    /// Those of [`columns`](Self::columns).
+    #[inline(always)]
+    unsafe fn few<S: Simd>(&self, columns: Range<usize>, rows: &Range<usize>, taps: &Range<usize>) {
+        let plan = self.plan;
+        let ([_, w, channels], Padding { top, left, .. }) = (plan.input, plan.padding);
+        for x in columns {
+            // SAFETY: weights and biases are filled up to whole vectors; channels go through local arrays.
+            unsafe {
+                let bias = plan.bias.as_slice().as_ptr();
+                let mut sum = if plan.bias_last { S::splat(0.0) } else { S::load(bias) };
+                for ky in rows.clone() {
+                    for kx in taps.clone() {
+                        let y = self.y * plan.stride[0] + ky - top - self.above;
+                        let at = y * w + x * plan.stride[1] + kx - left;
+                        let tap = ky * plan.kernel[1] + kx;
+                        let weight = plan.weights.as_slice()[tap * plan.width..].as_ptr();
+                        let value = load::<S>(&self.image[at * channels..][..channels]);
+                        sum = S::mul_add(value, S::load(weight), sum);
+                    }
+                }
+                let mut values = [0.0f32; 16];
+                S::store(values.as_mut_ptr(), self.finish::<S>(sum, bias));
+                let to = self.to.add(x * self.stride);
+                std::ptr::copy_nonoverlapping(values.as_ptr(), to, channels);
+            }
+        }
+    }
+
+    /// What becomes of a sum.
+    ///
+    /// # Safety
+    /// A vector of biases is at `bias`; the processor has the instruction set.
+    #[inline(always)]
+    unsafe fn finish<S: Simd>(&self, sum: S::V, bias: *const f32) -> S::V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sum = if self.plan.bias_last { S::add(sum, S::load(bias)) } else { sum };
+            S::activate(sum, self.plan.activation)
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::memory::Buffer;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::simd::{self, Shape};
-use crate::workspace::{Workspace, WorkspaceBytes};
+use crate::workspace::{Row, Scratch, Workspace, WorkspaceBytes};
 use crate::{Isa, simd::dispatch};
 use task::Task;
 
@@ -155,6 +155,54 @@ impl Direct {
         if self.lines { self.kernel[1] * self.input[2] } else { self.input[2] / self.groups }
     }
 
+    /// Height, width and channels of what it reads.
+    pub(crate) fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// The same of what it makes.
+    pub(crate) fn output(&self) -> [usize; 3] {
+        self.output
+    }
+
+    /// Bytes of what [`run_pixels`](Self::run_pixels) takes of the workspace.
+    pub(crate) fn table_bytes(&self) -> usize {
+        PIXELS.next_multiple_of(self.shape.mr) * size_of::<Row>()
+    }
+
+    /// Convolves `count` pixels on this thread: of a 1×1 convolution of stride 1, where each output reads the pixel in its place.
+    /// `input` and `residual` begin with the first of them, the output's first pixel is `first` of `to`.
+    ///
+    /// # Safety
+    /// `to` has room for them, and nobody else uses their channels meanwhile.
+    pub(crate) unsafe fn run_pixels(
+        &self,
+        count: usize,
+        input: &[f32],
+        residual: Option<&[f32]>,
+        to: Place,
+        first: usize,
+        scratch: &mut Scratch,
+    ) {
+        assert!(self.flat, "each output reads one pixel");
+        let geometry =
+            Geometry { input: [1, count, self.input[2]], output: [1, count, self.output[2]] };
+        let task = Task {
+            plan: self,
+            geometry,
+            image: &input[..count * self.input[2]],
+            residual: residual.map(|values| &values[..count * self.output[2]]),
+            out: to,
+            pixel_out: first,
+            pixels: 0..count,
+            panels: 0..self.weights.first().map_or(0, Panels::count),
+            scratch,
+        };
+        // SAFETY: the caller promises the room; rows are read through slices that were just cut to size. `isa` was detected before
+        // the plan was made.
+        unsafe { dispatch(self.isa, task) }
+    }
+
     /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.
     pub(crate) fn run(
         &self,
@@ -203,7 +251,7 @@ struct Geometry {
 }
 
 /// Whether outputs read one pixel each, in the same order as they are written.
-fn is_flat(conv: &Conv2d) -> bool {
+pub(crate) fn is_flat(conv: &Conv2d) -> bool {
     conv.kernel == [1, 1]
         && conv.stride == [1, 1]
         && conv.padding == Padding::default()

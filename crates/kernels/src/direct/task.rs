@@ -4,7 +4,7 @@ use super::{Direct, Geometry, PIXELS};
 use crate::Activation;
 use crate::place::Place;
 use crate::pool::MaxPool;
-use crate::simd::tile::{Source, Start, TileArgs};
+use crate::simd::tile::{Residual, Source, Start, TileArgs};
 use crate::simd::{Job, Simd};
 use crate::workspace::{Row, Scratch};
 
@@ -48,7 +48,6 @@ impl Job for Task<'_> {
             } else {
                 (out.pixel(pixel_out + pixels.start), out.stride)
             };
-            let activation = if residual.is_some() { Activation::None } else { plan.activation };
             for group in 0..plan.groups {
                 let mut first = 0;
                 while first < pixels.len() {
@@ -60,16 +59,12 @@ impl Job for Task<'_> {
                         point::<S>(plan, geometry, image, group, pixel, count, scratch);
                     }
                     let to = conv.add(first * stride + group * group_out);
-                    let rows = Rows { table: &scratch.table, count, to, stride, activation };
+                    let residual = residual.map(|values| Residual {
+                        first: values[pixel * oc + group * group_out..].as_ptr(),
+                        stride: oc,
+                    });
+                    let rows = Rows { table: &scratch.table, count, to, stride, residual };
                     multiply::<S>(plan, group, panels.clone(), &rows);
-                    if let Some(residual) = residual {
-                        let from = &residual[pixel * oc + group * group_out..];
-                        for row in 0..count {
-                            let from = &from[row * oc..][columns.clone()];
-                            let to = to.add(row * stride + columns.start);
-                            add_and_activate::<S>(from, to, plan.activation);
-                        }
-                    }
                     first += count;
                 }
             }
@@ -95,41 +90,6 @@ impl Job for Task<'_> {
     }
 }
 
-/// Adds `from` to what is at `to`, and applies the activation.
-///
-/// # Safety
-/// As many values as in `from` are at `to`, and nobody else writes them.
-#[inline(always)]
-unsafe fn add_and_activate<S: Simd>(from: &[f32], to: *mut f32, activation: Activation) {
-    // SAFETY: whole vectors while they fit into `from`; the rest goes through local arrays.
-    unsafe {
-        let mut c = 0;
-        while c + S::LANES <= from.len() {
-            let sum = S::add(S::load(to.add(c)), S::load(from[c..].as_ptr()));
-            S::store(to.add(c), S::activate(sum, activation));
-            c += S::LANES;
-        }
-        let rest = from.len() - c;
-        if rest > 0 {
-            let (mut a, mut b) = ([0.0f32; 16], [0.0f32; 16]);
-            std::ptr::copy_nonoverlapping(to.add(c), a.as_mut_ptr(), rest);
-            b[..rest].copy_from_slice(&from[c..]);
-            let sum = S::add(S::load(a.as_ptr()), S::load(b.as_ptr()));
-            S::store(a.as_mut_ptr(), S::activate(sum, activation));
-            std::ptr::copy_nonoverlapping(a.as_ptr(), to.add(c), rest);
-        }
-    }
-}
-
-/// Where tap (`ky`, `kx`) of output pixel `pixel` is in the image, if it is.
-#[inline(always)]
-fn source(plan: &Direct, geometry: Geometry, pixel: usize, ky: usize, kx: usize) -> Option<usize> {
-    let ([h, w, channels], ow) = (geometry.input, geometry.output[1]);
-    let y = (pixel / ow * plan.stride[0] + ky).checked_sub(plan.padding.top)?;
-    let x = (pixel % ow * plan.stride[1] + kx).checked_sub(plan.padding.left)?;
-    (y < h && x < w).then(|| (y * w + x) * channels)
-}
-
 /// Fills the table with pointers into the image: block, tap, pixel. Rows beyond `count` repeat the last.
 #[inline(always)]
 fn point<S: Simd>(
@@ -141,19 +101,35 @@ fn point<S: Simd>(
     count: usize,
     scratch: &mut Scratch,
 ) {
-    let channels = plan.input[2] / plan.groups;
-    let blocks = count.div_ceil(S::MR);
-    scratch.begin_table(blocks * plan.taps() * S::MR);
-    for block in 0..blocks {
-        for ky in 0..plan.kernel[0] {
-            for kx in 0..plan.kernel[1] {
-                for row in 0..S::MR {
-                    let p = pixel + (block * S::MR + row).min(count - 1);
-                    let line = match source(plan, geometry, p, ky, kx) {
-                        Some(at) => &image[at + group * channels..][..channels],
-                        None => plan.zeros.as_slice(),
-                    };
-                    scratch.table.push(Row(line.as_ptr()));
+    let ([h, w, all], ow) = (geometry.input, geometry.output[1]);
+    let ([kh, kw], channels) = (plan.kernel, all / plan.groups);
+    let rows = count.next_multiple_of(S::MR);
+    scratch.begin_table(rows * plan.taps());
+    if plan.flat {
+        let lines = image[pixel * all..][..count * all].chunks_exact(all);
+        scratch.table.extend(lines.map(|line| Row(line.as_ptr())));
+        let last = Row(image[(pixel + count - 1) * all..].as_ptr());
+        scratch.table.resize(rows, last);
+        return;
+    }
+    scratch.table.resize(rows * plan.taps(), Row(plan.zeros.as_slice().as_ptr()));
+    let mut places = Places::new(pixel, count, ow);
+    for block in scratch.table.chunks_exact_mut(plan.taps() * S::MR) {
+        for row in 0..S::MR {
+            let [oy, ox] = places.next();
+            let y = (oy * plan.stride[0]).wrapping_sub(plan.padding.top);
+            let x = (ox * plan.stride[1]).wrapping_sub(plan.padding.left);
+            for ky in 0..kh {
+                let y = y.wrapping_add(ky);
+                if y >= h {
+                    continue;
+                }
+                for kx in 0..kw {
+                    let x = x.wrapping_add(kx);
+                    if x < w {
+                        let line = &image[(y * w + x) * all + group * channels..][..channels];
+                        block[(ky * kw + kx) * S::MR + row] = Row(line.as_ptr());
+                    }
                 }
             }
         }
@@ -173,44 +149,69 @@ fn point_at_lines<S: Simd>(
 ) {
     let [h, w, channels] = geometry.input;
     let ([kh, kw], ow, depth) = (plan.kernel, geometry.output[1], plan.tap_depth());
-    scratch.patches.reserve(count.next_multiple_of(S::MR) * kh * depth);
-    let blocks = count.div_ceil(S::MR);
-    scratch.begin_table(blocks * kh * S::MR);
+    let rows = count.next_multiple_of(S::MR);
+    scratch.patches.reserve(rows * kh * depth);
+    scratch.begin_table(rows * kh);
     let mut patches = scratch.patches.as_mut_slice().chunks_exact_mut(depth);
-    scratch.table.resize(blocks * kh * S::MR, Row(plan.zeros.as_slice().as_ptr()));
-    let (mut oy, mut ox) = (pixel / ow, pixel % ow);
-    for index in 0..blocks * S::MR {
-        let x = (ox * plan.stride[1]).wrapping_sub(plan.padding.left);
-        let inside = x < w && x + kw <= w;
-        for ky in 0..kh {
-            let y = (oy * plan.stride[0] + ky).wrapping_sub(plan.padding.top);
-            if y >= h {
-                continue;
-            }
-            let line = if inside {
-                &image[(y * w + x) * channels..][..depth]
-            } else {
-                let Some(patch) = patches.next() else { return };
-                for (kx, to) in patch.chunks_exact_mut(channels).enumerate() {
-                    let x = x.wrapping_add(kx);
-                    if x < w {
-                        to.copy_from_slice(&image[(y * w + x) * channels..][..channels]);
-                    } else {
-                        to.fill(0.0);
-                    }
+    scratch.table.resize(rows * kh, Row(plan.zeros.as_slice().as_ptr()));
+    let mut places = Places::new(pixel, count, ow);
+    for block in scratch.table.chunks_exact_mut(kh * S::MR) {
+        for row in 0..S::MR {
+            let [oy, ox] = places.next();
+            let x = (ox * plan.stride[1]).wrapping_sub(plan.padding.left);
+            let y = (oy * plan.stride[0]).wrapping_sub(plan.padding.top);
+            let inside = x < w && x + kw <= w;
+            for ky in 0..kh {
+                let y = y.wrapping_add(ky);
+                if y >= h {
+                    continue;
                 }
-                patch
-            };
-            let place = (index / S::MR * kh + ky) * S::MR + index % S::MR;
-            scratch.table[place] = Row(line.as_ptr());
-        }
-        // Rows beyond the last pixel repeat it.
-        if index + 1 < count {
-            ox += 1;
-            if ox == ow {
-                (oy, ox) = (oy + 1, 0);
+                let line = if inside {
+                    &image[(y * w + x) * channels..][..depth]
+                } else {
+                    let Some(patch) = patches.next() else { return };
+                    for (kx, to) in patch.chunks_exact_mut(channels).enumerate() {
+                        let x = x.wrapping_add(kx);
+                        if x < w {
+                            to.copy_from_slice(&image[(y * w + x) * channels..][..channels]);
+                        } else {
+                            to.fill(0.0);
+                        }
+                    }
+                    patch
+                };
+                block[ky * S::MR + row] = Row(line.as_ptr());
             }
         }
+    }
+}
+
+/// Rows and columns of pixels that follow each other; the last one for ever. (To divide each pixel's number by the width takes longer
+/// than a layer with few channels multiplies.)
+#[derive(Debug)]
+struct Places {
+    place: [usize; 2],
+    left: usize,
+    width: usize,
+}
+
+impl Places {
+    #[inline(always)]
+    fn new(first: usize, count: usize, width: usize) -> Self {
+        Self { place: [first / width, first % width], left: count, width }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> [usize; 2] {
+        let place = self.place;
+        if self.left > 1 {
+            self.left -= 1;
+            self.place[1] += 1;
+            if self.place[1] == self.width {
+                self.place = [place[0] + 1, 0];
+            }
+        }
+        place
     }
 }
 
@@ -222,7 +223,8 @@ struct Rows<'a> {
     to: *mut f32,
     /// f32 from one pixel of the output to the next.
     stride: usize,
-    activation: Activation,
+    /// What is added, from the first pixel on.
+    residual: Option<Residual>,
 }
 
 /// The blocks of pixels times the panels, in passes of at most [`DEPTH`].
@@ -231,7 +233,7 @@ struct Rows<'a> {
 /// `to` has room for `count` rows of the output's channels; nobody else writes the panels' columns.
 #[inline(always)]
 unsafe fn multiply<S: Simd>(plan: &Direct, group: usize, panels: Range<usize>, rows: &Rows<'_>) {
-    let Rows { table, count, to, stride, activation } = *rows;
+    let Rows { table, count, to, stride, residual } = *rows;
     let weights = &plan.weights[group];
     let (taps, channels) = (plan.taps(), plan.tap_depth());
     let taps_a_pass = (DEPTH / channels).clamp(1, taps);
@@ -261,7 +263,11 @@ unsafe fn multiply<S: Simd>(plan: &Direct, group: usize, panels: Range<usize>, r
                             (true, true) => Start::BiasLast(bias[panel * S::NR..].as_ptr()),
                             (false, _) => Start::Out,
                         },
-                        activation: if is_last { activation } else { Activation::None },
+                        residual: residual.filter(|_| is_last).map(|r| Residual {
+                            first: r.first.wrapping_add(block * S::MR * r.stride + panel * S::NR),
+                            stride: r.stride,
+                        }),
+                        activation: if is_last { plan.activation } else { Activation::None },
                         // SAFETY: the block begins before `count` and the panel before the group's last column, so this
                         // is inside the room that the caller promised.
                         out: unsafe { to.add(block * S::MR * stride + panel * S::NR) },

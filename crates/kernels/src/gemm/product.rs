@@ -45,6 +45,7 @@ impl Job for F32Task<'_> {
                         depth,
                         weights: self.weights.at(panel, offset),
                         start: if offset == 0 { Start::Zero } else { Start::Out },
+                        residual: None,
                         activation: Activation::None,
                         // SAFETY: a row and a panel of the room that the caller promised.
                         out: unsafe { to.add(row * row_stride + place * panel_stride) },

@@ -51,6 +51,7 @@ impl Job for TransposedProduct {
                             depth,
                             weights: self.right.add((panel * self.depth + offset) * S::NR),
                             start: if self.add || offset > 0 { Start::Out } else { Start::Zero },
+                            residual: None,
                             activation: Activation::None,
                             out: self.to.add(row * self.row_stride + panel * S::NR),
                             out_stride: self.row_stride,

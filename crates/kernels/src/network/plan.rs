@@ -9,7 +9,9 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::step::{Around, Step, Target, can_pool, is_blocked, kept_layout};
+use super::step::{
+    Around, Step, Target, can_pool, is_blocked, is_depthwise, is_pointwise, kept_layout,
+};
 use crate::blocked::Layout;
 use crate::program::{CHUNK, Operation, Program, Value};
 use crate::{KernelError, Layer};
@@ -127,6 +129,30 @@ impl Plan {
                     offset += shape[2];
                 }
                 continue;
+            }
+            if let Some([depthwise, project]) = strips_from(index, &operations, &readers, target) {
+                let conv = |index: usize| match &operations[index] {
+                    Operation { layer: Layer::Conv(conv), inputs } => {
+                        Some((conv, [shape_of(&inputs[0]), shapes[index]]))
+                    }
+                    _ => None,
+                };
+                let expand = if depthwise == index { None } else { conv(index) };
+                if let (Some(middle), Some(last)) = (conv(depthwise), conv(project)) {
+                    let residual = &operations[project].inputs[1..];
+                    let step = Step::strips(expand, middle, last, !residual.is_empty(), target.isa);
+                    let reads = inputs.iter().chain(residual).map(|value| array_of(value).0);
+                    let (writes, offset) = homes[project];
+                    let reads = reads.collect();
+                    steps.push(Planned { step, operation: index, reads, writes, offset });
+                    for index in [index, depthwise, project] {
+                        fused[index] = true;
+                        if let Layer::Conv(conv) = &mut operations[index].layer {
+                            conv.weight = Vec::new();
+                        }
+                    }
+                    continue;
+                }
             }
             let pool = pool_after(index, &operations, &readers);
             let next = pool.map(|pool| (&operations[pool].layer, shapes[pool]));
@@ -293,6 +319,40 @@ fn keep_blocked(
             arrays[array].layout = kept_layout(layer, shapes[output], target);
         }
     }
+}
+
+/// The depthwise and the 1×1 convolution that run in strips with the operation, a 1×1 convolution that only the depthwise one
+/// reads or that one itself, if there are such.
+fn strips_from(
+    index: usize,
+    operations: &[Operation],
+    readers: &[Vec<usize>],
+    target: Target,
+) -> Option<[usize; 2]> {
+    let conv = |index: usize| match &operations[index] {
+        Operation { layer: Layer::Conv(conv), inputs } => Some((conv, &inputs[..])),
+        _ => None,
+    };
+    let only_reader = |index: usize| match readers[index][..] {
+        [reader] => Some(reader),
+        _ => None,
+    };
+    let (first, inputs) = conv(index)?;
+    let depthwise = match is_pointwise(first, target) && inputs.len() == 1 {
+        true => only_reader(index)?,
+        false => index,
+    };
+    let (middle, inputs) = conv(depthwise)?;
+    if !is_depthwise(middle) || inputs.len() > 1 {
+        return None;
+    }
+    let project = only_reader(depthwise)?;
+    let (last, inputs) = conv(project)?;
+    // What is added must be there by then.
+    let residual = inputs[1..].iter().all(|value| *value < Value::Of(index));
+    let reads = inputs[0] == Value::Of(depthwise) && residual;
+    let pooled = pool_after(project, operations, readers).is_some();
+    (is_pointwise(last, target) && reads && !pooled).then_some([depthwise, project])
 }
 
 /// The 2×2 max-pool of stride 2 that alone reads this operation's output, if there is one.

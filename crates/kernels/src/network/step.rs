@@ -1,13 +1,14 @@
 use crate::bf16::Bf16Product;
 use crate::blocked::{Blocked, Layout};
 use crate::depthwise::Depthwise;
-use crate::direct::Direct;
+use crate::direct::{Direct, is_flat};
 use crate::elementwise::{self, PixelTask, Pixelwise};
 use crate::im2col::Im2col;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::pool::{PoolKind, Windows};
 use crate::simd::dispatch;
+use crate::strips::Strips;
 use crate::winograd::{Tile, Winograd};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Activation, Algorithm, Conv2d, Isa, Layer, Padding, Precision};
@@ -31,6 +32,7 @@ enum Kind {
     Depthwise(Depthwise),
     Im2col(Im2col),
     Winograd(Box<Winograd>),
+    Strips(Box<Strips>),
     Pool { kind: PoolKind, size: [usize; 2], stride: [usize; 2], padding: Padding },
     GlobalAvgPool,
     GlobalMaxPool,
@@ -118,6 +120,35 @@ impl Step {
         (step, pooled)
     }
 
+    /// Joins a depthwise convolution (see [`is_depthwise`]) with the 1×1 convolution after it and perhaps the one before it
+    /// ([`is_pointwise`]): each with its shapes. `residual` says whether something is added before the last activation.
+    pub(super) fn strips(
+        expand: Option<(&Conv2d, [[usize; 3]; 2])>,
+        depthwise: (&Conv2d, [[usize; 3]; 2]),
+        project: (&Conv2d, [[usize; 3]; 2]),
+        residual: bool,
+        isa: Isa,
+    ) -> Self {
+        let direct = |(conv, [input, output]): (&Conv2d, [[usize; 3]; 2])| {
+            Direct::new(conv, input, output, false, isa)
+        };
+        let layers = [expand, Some(depthwise), Some(project)];
+        let names = layers.into_iter().flatten().map(|(conv, _)| conv_name(conv));
+        let mut label = names.collect::<Vec<_>>().join(" + ");
+        if residual {
+            label += " + residual";
+        }
+        let (conv, [input, output]) = depthwise;
+        let strips = Strips::new(
+            expand.map(direct),
+            Depthwise::new(conv, input, output, isa),
+            direct(project),
+        );
+        let input = expand.map_or(input, |(_, [input, _])| input);
+        let output = project.1[1];
+        Self { kind: Kind::Strips(Box::new(strips)), isa, label, input, output }
+    }
+
     /// A copy into a place of its own: of what a concatenation joins, where it could not be written there at once.
     pub(super) fn copy(shape: [usize; 3], isa: Isa) -> Self {
         Self { kind: Kind::Copy, isa, label: "copy".to_owned(), input: shape, output: shape }
@@ -147,6 +178,7 @@ impl Step {
             Kind::Blocked(blocked) => blocked.algorithm(),
             Kind::Direct(_) => Algorithm::Direct,
             Kind::Depthwise(_) => Algorithm::Depthwise,
+            Kind::Strips(strips) => strips.algorithm(),
             Kind::Im2col(im2col) => im2col.algorithm(),
             Kind::Winograd(winograd) => winograd.algorithm(),
             Kind::Pool { kind: PoolKind::Max, .. } => Algorithm::MaxPool,
@@ -176,6 +208,7 @@ impl Step {
             Kind::Blocked(blocked) => blocked.packed_bytes(),
             Kind::Direct(direct) => direct.packed_bytes(),
             Kind::Depthwise(depthwise) => depthwise.packed_bytes(),
+            Kind::Strips(strips) => strips.packed_bytes(),
             Kind::Im2col(im2col) => im2col.packed_bytes(),
             Kind::Winograd(winograd) => winograd.packed_bytes(),
             Kind::Affine { scale, shift, .. } => size_of::<f32>() * (scale.len() + shift.len()),
@@ -187,6 +220,7 @@ impl Step {
         match &self.kind {
             Kind::Blocked(blocked) => blocked.scratch(threads, images),
             Kind::Direct(direct) => direct.scratch(threads, images),
+            Kind::Strips(strips) => strips.scratch(threads),
             Kind::Im2col(im2col) => im2col.scratch(threads, images),
             Kind::Winograd(winograd) => winograd.scratch(threads, images),
             _ => WorkspaceBytes::default(),
@@ -206,6 +240,7 @@ impl Step {
             Kind::Blocked(blocked) => blocked.run(images, input, second, to, workspace),
             Kind::Direct(direct) => direct.run(images, input, second, to, workspace),
             Kind::Depthwise(depthwise) => depthwise.run(images, input, to),
+            Kind::Strips(strips) => strips.run(images, input, second, to, workspace),
             Kind::Im2col(im2col) => im2col.run(images, input, second, to, workspace),
             Kind::Winograd(winograd) => winograd.run(images, input, second, to, workspace),
             Kind::Pool { kind, size, stride, padding } => {
@@ -332,11 +367,7 @@ fn choose(
     Target { isa, precision, six }: Target,
 ) -> (Kind, bool) {
     let can_pool = next.is_some() && can_pool(output, residual);
-    if !residual
-        && conv.groups > 1
-        && conv.groups == conv.in_channels
-        && conv.groups == conv.out_channels
-    {
+    if !residual && is_depthwise(conv) {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
     }
     let bf16 = Bf16Product::of(isa, precision);
@@ -358,6 +389,16 @@ fn choose(
         return (Kind::Winograd(Box::new(plan)), pool);
     }
     (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
+}
+
+/// Whether channels are convolved each by itself.
+pub(super) fn is_depthwise(conv: &Conv2d) -> bool {
+    conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels
+}
+
+/// Whether a convolution reads one pixel for each output, in f32.
+pub(super) fn is_pointwise(conv: &Conv2d, Target { isa, precision, .. }: Target) -> bool {
+    is_flat(conv) && (Bf16Product::of(isa, precision).is_none() || !Im2col::fits(conv))
 }
 
 /// Whether a convolution's output has a window of the pool that follows, and nothing is added before.
@@ -420,15 +461,7 @@ const PAIR_FOUR_CHANNELS: usize = 128;
 
 fn name(layer: &Layer) -> String {
     match layer {
-        Layer::Conv(conv) => {
-            let [kh, kw] = conv.kernel;
-            let activation = match conv.activation {
-                Activation::None => "",
-                Activation::Relu => " + relu",
-                Activation::Relu6 => " + relu6",
-            };
-            format!("conv {kh}x{kw} {}->{}{activation}", conv.in_channels, conv.out_channels)
-        }
+        Layer::Conv(conv) => conv_name(conv),
         Layer::MaxPool { size: [h, w], .. } => format!("max-pool {h}x{w}"),
         Layer::AvgPool { size: [h, w], .. } => format!("average-pool {h}x{w}"),
         Layer::GlobalAvgPool => "global average-pool".to_owned(),
@@ -441,4 +474,14 @@ fn name(layer: &Layer) -> String {
         Layer::Flatten => "flatten".to_owned(),
         Layer::Softmax => "softmax".to_owned(),
     }
+}
+
+fn conv_name(conv: &Conv2d) -> String {
+    let [kh, kw] = conv.kernel;
+    let activation = match conv.activation {
+        Activation::None => "",
+        Activation::Relu => " + relu",
+        Activation::Relu6 => " + relu6",
+    };
+    format!("conv {kh}x{kw} {}->{}{activation}", conv.in_channels, conv.out_channels)
 }

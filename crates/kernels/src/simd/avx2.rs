@@ -83,9 +83,10 @@ unsafe impl Simd for Avx2 {
     unsafe fn tile(args: &TileArgs) {
         // SAFETY: the caller's promise.
         unsafe {
-            match args.rows {
-                0..=2 => tile::<Self, 2, 2>(args),
-                3..=4 => tile::<Self, 4, 2>(args),
+            match (args.rows, args.cols) {
+                (0..=2, _) => tile::<Self, 2, 2>(args),
+                (3..=4, _) => tile::<Self, 4, 2>(args),
+                (_, 0..=8) => tile::<Self, 6, 1>(args),
                 _ => tile::<Self, 6, 2>(args),
             }
         }

@@ -42,6 +42,16 @@ unsafe impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(p, v) }
     }
     #[inline(always)]
+    unsafe fn load_part(p: *const f32, count: usize) -> __m512 {
+        // SAFETY: the trait's contract: lanes whose bit is not set are not read.
+        unsafe { _mm512_maskz_loadu_ps(lanes(count), p) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f32, v: __m512, count: usize) {
+        // SAFETY: the trait's contract: lanes whose bit is not set are not written.
+        unsafe { _mm512_mask_storeu_ps(p, lanes(count), v) }
+    }
+    #[inline(always)]
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         // SAFETY: the trait's contract.
         unsafe { _mm512_add_ps(a, b) }
@@ -110,11 +120,18 @@ unsafe impl Simd for Avx512 {
     unsafe fn tile(args: &TileArgs) {
         // SAFETY: the caller's promise.
         unsafe {
-            match args.rows {
-                0..=4 => tile::<Self, 4, 2>(args),
-                5..=8 => tile::<Self, 8, 2>(args),
+            match (args.rows, args.cols) {
+                (5..=8, 0..=16) => tile::<Self, 8, 1>(args),
+                (0..=4, _) => tile::<Self, 4, 2>(args),
+                (5..=8, _) => tile::<Self, 8, 2>(args),
                 _ => tile::<Self, 12, 2>(args),
             }
         }
     }
+}
+
+/// The mask of the first `count` lanes, up to all.
+#[inline(always)]
+fn lanes(count: usize) -> __mmask16 {
+    ((1u32 << count) - 1) as __mmask16
 }

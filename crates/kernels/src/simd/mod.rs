@@ -41,6 +41,26 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(p: *const f32) -> Self::V;
     unsafe fn store(p: *mut f32, v: Self::V);
+    /// The first `count` lanes, up to all, of which alone `p` need be valid; zeros after them.
+    #[inline(always)]
+    unsafe fn load_part(p: *const f32, count: usize) -> Self::V {
+        let mut values = [0.0; MAX_LANES];
+        // SAFETY: as many are copied as `p` has, and the array holds a vector.
+        unsafe {
+            std::ptr::copy_nonoverlapping(p, values.as_mut_ptr(), count);
+            Self::load(values.as_ptr())
+        }
+    }
+    /// The first `count` lanes, up to all, for which alone `p` need have room.
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f32, v: Self::V, count: usize) {
+        let mut values = [0.0; MAX_LANES];
+        // SAFETY: the array holds a vector, and as many are copied as `p` has room for.
+        unsafe {
+            Self::store(values.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(values.as_ptr(), p, count);
+        }
+    }
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;

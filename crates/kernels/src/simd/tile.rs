@@ -1,8 +1,6 @@
 //! The matrix kernel under every convolution: a register tile of `MR` pixels by `NR` output channels, whose rows are
 //! found through a table of pointers (so that no patch matrix is ever built), over packed weights.
 
-use std::mem::MaybeUninit;
-
 use super::Simd;
 use crate::Activation;
 
@@ -62,17 +60,26 @@ const LINE: usize = 16;
 /// into the processor's sixteen, and loading them again costs AVX-512 a seventh of its speed.
 pub(crate) const BLOCK: usize = 128;
 
+/// Values that are added to a tile's sums: rows `stride` apart, each with as many columns as are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Residual {
+    pub(crate) first: *const f32,
+    pub(crate) stride: usize,
+}
+
 /// One call of the register tile.
 ///
 /// The caller promises: `source` holds as many rows as it says, each valid for `depth` f32; `weights` is valid for
 /// `taps · depth · NR` f32; row i of the result is at `out + i · out_stride`, `cols` f32, written by nobody else
-/// meanwhile; 1 ≤ `rows` ≤ the tile's, 1 ≤ `cols` ≤ NR.
+/// meanwhile; `residual` has as many rows and columns; 1 ≤ `rows` ≤ the tile's, 1 ≤ `cols` ≤ NR.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TileArgs {
     pub(crate) source: Source,
     pub(crate) depth: usize,
     pub(crate) weights: *const f32,
     pub(crate) start: Start,
+    /// What is added to the sums before the activation.
+    pub(crate) residual: Option<Residual>,
     pub(crate) activation: Activation,
     pub(crate) out: *mut f32,
     pub(crate) out_stride: usize,
@@ -80,23 +87,32 @@ pub(crate) struct TileArgs {
     pub(crate) cols: usize,
 }
 
-/// The most columns of any instruction set's tile.
-const MAX_NR: usize = 32;
+/// Does something for each row below a number, of up to twelve, in lines of code of its own: an array with places that are only
+/// known as a loop runs is kept in memory, and all sums with it.
+macro_rules! each_row {
+    ($i:ident < $count:expr, $do:expr) => {
+        each_row!(@ $i, $count, $do, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    (@ $i:ident, $count:expr, $do:expr, $($row:literal)*) => {$(
+        if $row < $count {
+            const $i: usize = $row;
+            $do;
+        }
+    )*};
+}
 
 /// Steps of a round: few enough rounds a tile that the processor foresees the last.
 const UNROLL: usize = 8;
 
-/// Σ over taps and depth of row · weights, for up to `ROWS` rows and `NV` vectors of columns. `ROWS` may be less than
-/// `S::MR` where fewer rows are left; each element's sum runs in the same order whichever is taken.
+/// Σ over taps and depth of row · weights, for up to `ROWS` rows and the first `NV` vectors of the panel's columns. `ROWS` may be less
+/// than `S::MR` where fewer rows are left, and `NV` vectors fewer than a panel has where fewer columns count; each element's sum runs in the same order whichever is taken.
 ///
 /// # Safety
 /// [`TileArgs`]; the processor has the instruction set.
 #[inline(always)]
 pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &TileArgs) {
-    let nr = NV * S::LANES;
     // SAFETY: by `TileArgs` the source has ROWS rows (no more than S::MR or S::BLOCK_MR) of `depth` values a tap, weights are
-    // whole panels, biases have NR values; of `out` only `rows` rows are touched, and columns beyond `cols` go through a
-    // local array, which has room for the NV vectors of any instruction set.
+    // whole panels and biases have NR values, of which the first NV vectors are taken.
     unsafe {
         let mut acc = [[S::splat(0.0); NV]; ROWS];
         match args.start {
@@ -104,9 +120,7 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
             Start::Bias(bias) => {
                 for j in 0..NV {
                     let b = S::load(bias.add(j * S::LANES));
-                    for row in &mut acc {
-                        row[j] = b;
-                    }
+                    each_row!(I < ROWS, acc[I][j] = b);
                 }
             }
         }
@@ -133,29 +147,15 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
                 for _ in 0..args.depth {
                     let rows = side_by_side::<ROWS, 1>(at);
                     step::<S, ROWS, NV>(&mut acc, &rows, 0, w);
-                    (at, w) = (at.add(stride), w.add(nr));
+                    (at, w) = (at.add(stride), w.add(S::NR));
                 }
             }
         }
 
-        for (i, row) in acc.iter().enumerate() {
-            if i >= args.rows {
-                break;
-            }
-            let to = args.out.add(i * args.out_stride);
-            if args.cols == nr {
-                finish::<S, NV>(args, row, to);
-            } else {
-                // Not initialised as a whole: that would be a call, around which all registers are saved.
-                let mut part = [const { MaybeUninit::<f32>::uninit() }; MAX_NR];
-                let part = part.as_mut_ptr().cast::<f32>();
-                for j in 0..NV {
-                    S::store(part.add(j * S::LANES), S::splat(0.0));
-                }
-                std::ptr::copy_nonoverlapping(to, part, args.cols);
-                finish::<S, NV>(args, row, part);
-                std::ptr::copy_nonoverlapping(part, to, args.cols);
-            }
+        if args.cols >= NV * S::LANES {
+            finish::<S, ROWS, NV, false>(args, &mut acc);
+        } else {
+            finish::<S, ROWS, NV, true>(args, &mut acc);
         }
     }
 }
@@ -176,24 +176,69 @@ unsafe fn side_by_side<const ROWS: usize, const STRIDE: usize>(
     rows
 }
 
-/// One row of sums, added to what is there if so asked, with the activation.
+/// The sums to where they belong, added to what is there if so asked, with the activation. `PARTIAL`: the last columns don't count.
 ///
 /// # Safety
-/// `to` has room for `NV` vectors; the processor has the instruction set.
+/// [`TileArgs`]; the processor has the instruction set.
 #[inline(always)]
-unsafe fn finish<S: Simd, const NV: usize>(args: &TileArgs, row: &[S::V; NV], to: *mut f32) {
-    // SAFETY: the caller's promise.
+unsafe fn finish<S: Simd, const ROWS: usize, const NV: usize, const PARTIAL: bool>(
+    args: &TileArgs,
+    acc: &mut [[S::V; NV]; ROWS],
+) {
+    // SAFETY: by `TileArgs` there are `args.rows` rows of `args.cols` columns to read and write, of which no more are touched; biases
+    // have whole vectors.
     unsafe {
-        for (j, v) in row.iter().enumerate() {
-            let to = to.add(j * S::LANES);
-            let v = match args.start {
-                Start::Zero | Start::Bias(_) => *v,
-                Start::BiasLast(bias) => S::add(*v, S::load(bias.add(j * S::LANES))),
-                Start::Out => S::add(S::load(to), *v),
-            };
-            S::store(to, S::activate(v, args.activation));
+        let load = |p: *const f32, j: usize| match PARTIAL {
+            false => S::load(p.add(j * S::LANES)),
+            true => S::load_part(p.wrapping_add(j * S::LANES), columns::<S>(args, j)),
+        };
+        match args.start {
+            Start::Zero | Start::Bias(_) => {}
+            Start::BiasLast(bias) => {
+                for j in 0..NV {
+                    let b = S::load(bias.add(j * S::LANES));
+                    each_row!(I < ROWS, acc[I][j] = S::add(acc[I][j], b));
+                }
+            }
+            Start::Out => {
+                each_row!(I < ROWS.min(args.rows), {
+                    for j in 0..NV {
+                        let before = load(args.out.add(I * args.out_stride), j);
+                        acc[I][j] = S::add(before, acc[I][j]);
+                    }
+                });
+            }
         }
+        if let Some(Residual { first, stride }) = args.residual {
+            each_row!(I < ROWS.min(args.rows), {
+                for j in 0..NV {
+                    acc[I][j] = S::add(acc[I][j], load(first.add(I * stride), j));
+                }
+            });
+        }
+        if args.activation != Activation::None {
+            each_row!(I < ROWS, {
+                for j in 0..NV {
+                    acc[I][j] = S::activate(acc[I][j], args.activation);
+                }
+            });
+        }
+        each_row!(I < ROWS.min(args.rows), {
+            for j in 0..NV {
+                let to = args.out.add(I * args.out_stride).wrapping_add(j * S::LANES);
+                match PARTIAL {
+                    false => S::store(to, acc[I][j]),
+                    true => S::store_part(to, acc[I][j], columns::<S>(args, j)),
+                }
+            }
+        });
     }
+}
+
+/// How many columns of a tile's vector `j` count.
+#[inline(always)]
+fn columns<S: Simd>(args: &TileArgs, j: usize) -> usize {
+    args.cols.saturating_sub(j * S::LANES).min(S::LANES)
 }
 
 /// All steps of depth of rows that are `STRIDE` apart. One register goes along them: with the rows' pointers made before the
@@ -208,7 +253,6 @@ unsafe fn block<S: Simd, const ROWS: usize, const NV: usize, const STRIDE: usize
     args: &TileArgs,
     ahead: Ahead,
 ) {
-    let nr = NV * S::LANES;
     let (mut at, mut w, mut next) = (first, args.weights, ahead.from);
     let mut left = args.depth;
     // SAFETY: the caller's promise; what is asked for ahead need not be valid.
@@ -218,15 +262,15 @@ unsafe fn block<S: Simd, const ROWS: usize, const NV: usize, const STRIDE: usize
                 S::prefetch(next);
                 next = next.wrapping_add(ahead.step);
                 let rows = side_by_side::<ROWS, STRIDE>(at.add(u));
-                step::<S, ROWS, NV>(acc, &rows, 0, w.add(u * nr));
+                step::<S, ROWS, NV>(acc, &rows, 0, w.add(u * S::NR));
             }
-            (at, w) = (at.add(S::BLOCK_STEPS), w.add(S::BLOCK_STEPS * nr));
+            (at, w) = (at.add(S::BLOCK_STEPS), w.add(S::BLOCK_STEPS * S::NR));
             left -= S::BLOCK_STEPS;
         }
         for _ in 0..left {
             let rows = side_by_side::<ROWS, STRIDE>(at);
             step::<S, ROWS, NV>(acc, &rows, 0, w);
-            (at, w) = (at.add(1), w.add(nr));
+            (at, w) = (at.add(1), w.add(S::NR));
         }
     }
 }
@@ -242,20 +286,19 @@ unsafe fn sum<S: Simd, const ROWS: usize, const NV: usize>(
     depth: usize,
     mut w: *const f32,
 ) -> *const f32 {
-    let nr = NV * S::LANES;
     // SAFETY: the caller's promise.
     unsafe {
         let mut k = 0;
         while k + UNROLL <= depth {
             for u in 0..UNROLL {
-                step::<S, ROWS, NV>(acc, rows, k + u, w.add(u * nr));
+                step::<S, ROWS, NV>(acc, rows, k + u, w.add(u * S::NR));
             }
-            w = w.add(UNROLL * nr);
+            w = w.add(UNROLL * S::NR);
             k += UNROLL;
         }
         while k < depth {
             step::<S, ROWS, NV>(acc, rows, k, w);
-            w = w.add(nr);
+            w = w.add(S::NR);
             k += 1;
         }
     }

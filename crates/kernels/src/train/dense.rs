@@ -202,6 +202,7 @@ impl Job for ForwardTask<'_> {
                     depth,
                     weights: packed.as_ptr(),
                     start: if offset == 0 { Start::Bias(bias.as_ptr()) } else { Start::Out },
+                    residual: None,
                     activation: if is_last { activation } else { Activation::None },
                     // SAFETY: the row and the panel are in the output.
                     out: unsafe { self.to.get().add(row * outputs + column) },
@@ -243,6 +244,7 @@ impl Job for InputTask<'_> {
                     depth: outputs,
                     weights: weights.as_ptr(),
                     start: Start::Zero,
+                    residual: None,
                     activation: Activation::None,
                     out: sums.as_mut_ptr(),
                     out_stride: S::NR,
@@ -299,6 +301,7 @@ impl Job for KernelTask<'_> {
                     depth: self.batch,
                     weights: self.panels[panel * self.batch * S::NR..].as_ptr(),
                     start: Start::Zero,
+                    residual: None,
                     activation: Activation::None,
                     // SAFETY: the rows and the panel are in the kernel.
                     out: unsafe { self.to.get().add(row * outputs + panel * S::NR) },

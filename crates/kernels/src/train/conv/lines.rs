@@ -132,6 +132,7 @@ impl Job for PartTask<'_> {
                             depth: ow,
                             weights: packed.as_slice()[panel * ow * S::NR..].as_ptr(),
                             start: Start::Out,
+                            residual: None,
                             activation: Activation::None,
                             // SAFETY: the kernel's line `ky` and this panel are in the sums.
                             out: unsafe {
