@@ -195,11 +195,10 @@ fn only_what_nobody_else_reads_is_left_out() {
     let strips = |program: Program| {
         let network = Network::compile(program, [6, 6, 8], Isa::best(), Precision::Highest);
         let algorithms = network.expect("sound").algorithms();
-        let found = algorithms.iter().find_map(|(_, algorithm)| match algorithm {
+        algorithms.iter().find_map(|(_, algorithm)| match algorithm {
             Algorithm::Strips { expand } => Some(*expand),
             _ => None,
-        });
-        found
+        })
     };
     let start = || {
         let mut program = Program::default();

@@ -118,10 +118,8 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
         match args.start {
             Start::Zero | Start::BiasLast(_) | Start::Out => {}
             Start::Bias(bias) => {
-                for j in 0..NV {
-                    let b = S::load(bias.add(j * S::LANES));
-                    each_row!(I < ROWS, acc[I][j] = b);
-                }
+                let bias = vectors::<S, NV>(bias);
+                each_row!(I < ROWS, acc[I] = bias);
             }
         }
 
@@ -160,6 +158,22 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
     }
 }
 
+/// `NV` vectors side by side.
+///
+/// # Safety
+/// They are at `from`; the processor has the instruction set.
+#[inline(always)]
+unsafe fn vectors<S: Simd, const NV: usize>(from: *const f32) -> [S::V; NV] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut vectors = [S::splat(0.0); NV];
+        for (j, v) in vectors.iter_mut().enumerate() {
+            *v = S::load(from.add(j * S::LANES));
+        }
+        vectors
+    }
+}
+
 /// Rows that are `STRIDE` apart.
 ///
 /// # Safety
@@ -195,40 +209,41 @@ unsafe fn finish<S: Simd, const ROWS: usize, const NV: usize, const PARTIAL: boo
         match args.start {
             Start::Zero | Start::Bias(_) => {}
             Start::BiasLast(bias) => {
-                for j in 0..NV {
-                    let b = S::load(bias.add(j * S::LANES));
-                    each_row!(I < ROWS, acc[I][j] = S::add(acc[I][j], b));
-                }
+                let bias = vectors::<S, NV>(bias);
+                each_row!(I < ROWS, {
+                    for (v, bias) in acc[I].iter_mut().zip(bias) {
+                        *v = S::add(*v, bias);
+                    }
+                });
             }
             Start::Out => {
                 each_row!(I < ROWS.min(args.rows), {
-                    for j in 0..NV {
-                        let before = load(args.out.add(I * args.out_stride), j);
-                        acc[I][j] = S::add(before, acc[I][j]);
+                    for (j, v) in acc[I].iter_mut().enumerate() {
+                        *v = S::add(load(args.out.add(I * args.out_stride), j), *v);
                     }
                 });
             }
         }
         if let Some(Residual { first, stride }) = args.residual {
             each_row!(I < ROWS.min(args.rows), {
-                for j in 0..NV {
-                    acc[I][j] = S::add(acc[I][j], load(first.add(I * stride), j));
+                for (j, v) in acc[I].iter_mut().enumerate() {
+                    *v = S::add(*v, load(first.add(I * stride), j));
                 }
             });
         }
         if args.activation != Activation::None {
             each_row!(I < ROWS, {
-                for j in 0..NV {
-                    acc[I][j] = S::activate(acc[I][j], args.activation);
+                for v in &mut acc[I] {
+                    *v = S::activate(*v, args.activation);
                 }
             });
         }
         each_row!(I < ROWS.min(args.rows), {
-            for j in 0..NV {
+            for (j, v) in acc[I].iter().enumerate() {
                 let to = args.out.add(I * args.out_stride).wrapping_add(j * S::LANES);
                 match PARTIAL {
-                    false => S::store(to, acc[I][j]),
-                    true => S::store_part(to, acc[I][j], columns::<S>(args, j)),
+                    false => S::store(to, *v),
+                    true => S::store_part(to, *v, columns::<S>(args, j)),
                 }
             }
         });
@@ -318,10 +333,7 @@ unsafe fn step<S: Simd, const ROWS: usize, const NV: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut b = [S::splat(0.0); NV];
-        for (j, v) in b.iter_mut().enumerate() {
-            *v = S::load(w.add(j * S::LANES));
-        }
+        let b = vectors::<S, NV>(w);
         for i in 0..ROWS {
             let a = S::splat(*rows[i].add(k));
             for j in 0..NV {
