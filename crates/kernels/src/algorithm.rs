@@ -12,10 +12,12 @@ pub enum Algorithm {
     Blocked(Products),
     /// A depthwise convolution.
     Depthwise,
-    /// A depthwise convolution with the 1×1 convolution after it, some rows at a time, in f32.
+    /// A depthwise convolution with the 1×1 convolution after it, some rows at a time.
     Strips {
         /// With the 1×1 convolution before it too.
         expand: bool,
+        /// What the 1×1 convolution after it multiplies; the depthwise one is f32.
+        products: Products,
     },
     /// A 1×1 convolution as one matrix product.
     Gemm(Products),
@@ -67,8 +69,10 @@ impl fmt::Display for Algorithm {
             Self::Direct => "direct (implicit GEMM)",
             Self::Blocked(products) => return write!(f, "direct{}", products.ending()),
             Self::Depthwise => "depthwise",
-            Self::Strips { expand: false } => "depthwise and 1x1 in strips",
-            Self::Strips { expand: true } => "1x1, depthwise and 1x1 in strips",
+            Self::Strips { expand, products } => {
+                let first = if expand { "1x1, " } else { "" };
+                return write!(f, "{first}depthwise and 1x1 in strips{}", products.ending());
+            }
             Self::Gemm(products) => return write!(f, "GEMM{}", products.ending()),
             Self::Im2col(products) => return write!(f, "im2col GEMM{}", products.ending()),
             Self::Winograd { tile: m, products } => {

@@ -20,6 +20,11 @@ impl Place {
         Self { data: Shared(values.as_mut_ptr()), offset: 0, stride: channels }
     }
 
+    /// The same without the first pixels.
+    pub(crate) fn skip(self, first: usize) -> Self {
+        Self { data: Shared(self.data.get().wrapping_add(first * self.stride)), ..self }
+    }
+
     /// The first of the step's channels of a pixel, counted over all images.
     ///
     /// # Safety

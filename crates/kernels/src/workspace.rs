@@ -11,6 +11,8 @@ pub(crate) struct Workspace {
     pub(crate) spaces: Pool<Space>,
     /// For groups of tiles and blocks of rows that one thread works on: far smaller, so they are not lent for the others.
     pub(crate) per_thread_spaces: Pool<Space>,
+    /// What is between the convolutions of a strip, one a task.
+    pub(crate) strips: Pool<Strip>,
     /// Tiles with their border, one a task.
     pub(crate) patches: Pool<Buffer>,
 }
@@ -51,6 +53,13 @@ pub(crate) struct Space {
     pub(crate) products: Buffer,
 }
 
+/// What the convolutions of a strip hand on: rows of the first 1×1 convolution's output, and of the depthwise one's.
+#[derive(Debug, Default)]
+pub(crate) struct Strip {
+    pub(crate) expanded: Buffer,
+    pub(crate) made: Buffer,
+}
+
 /// Bytes of what a step takes of the workspace. Each buffer grows to the most that any step asks for.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct WorkspaceBytes {
@@ -58,6 +67,8 @@ pub(crate) struct WorkspaceBytes {
     pub(crate) products: usize,
     pub(crate) per_thread_inputs: usize,
     pub(crate) per_thread_products: usize,
+    pub(crate) expanded: usize,
+    pub(crate) made: usize,
     pub(crate) patches: usize,
     pub(crate) direct: usize,
 }
@@ -70,6 +81,8 @@ impl WorkspaceBytes {
             products: self.products.max(other.products),
             per_thread_inputs: self.per_thread_inputs.max(other.per_thread_inputs),
             per_thread_products: self.per_thread_products.max(other.per_thread_products),
+            expanded: self.expanded.max(other.expanded),
+            made: self.made.max(other.made),
             patches: self.patches.max(other.patches),
             direct: self.direct.max(other.direct),
         }
@@ -78,6 +91,7 @@ impl WorkspaceBytes {
     /// Of all buffers.
     pub(crate) fn sum(self) -> usize {
         let per_thread = self.per_thread_inputs + self.per_thread_products;
-        self.inputs + self.products + per_thread + self.patches + self.direct
+        let strips = self.expanded + self.made;
+        self.inputs + self.products + per_thread + strips + self.patches + self.direct
     }
 }

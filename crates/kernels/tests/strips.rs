@@ -19,97 +19,68 @@ struct Case {
 }
 
 impl Case {
-    /// The layers in order.
-    fn layers(&self) -> Vec<Layer> {
-        let all = [self.expand.as_ref(), Some(&self.depthwise), Some(&self.project)];
-        all.into_iter().flatten().cloned().map(Layer::Conv).collect()
-    }
-
-    /// As one program; what is added, if anything, is the image.
-    fn program(&self) -> Program {
+    /// As one program; what is added, if anything, is the image. `apart`: what the depthwise convolution makes is joined to the
+    /// output, so that no layers run together.
+    fn program(&self, apart: bool) -> Program {
         let mut program = Program::default();
         let mut value = Value::Input;
-        for (index, layer) in self.layers().into_iter().enumerate() {
-            let mut inputs = vec![value];
-            if self.residual && index + 1 == self.layers().len() {
-                inputs.push(Value::Input);
-            }
-            value = program.push(layer, inputs);
+        if let Some(expand) = &self.expand {
+            value = program.push(Layer::Conv(expand.clone()), vec![value]);
+        }
+        let wide = program.push(Layer::Conv(self.depthwise.clone()), vec![value]);
+        let residual = self.residual.then_some(Value::Input);
+        let inputs = [wide].into_iter().chain(residual).collect();
+        let narrow = program.push(Layer::Conv(self.project.clone()), inputs);
+        if apart {
+            program.push(Layer::Concat, vec![narrow, wide]);
         }
         program
     }
 
-    /// What the layers make one by one, each a network of its own.
-    fn one_by_one(&self, isa: Isa, image: &[f32]) -> Vec<f32> {
-        let layers = self.layers();
-        let (mut shape, mut values) = (self.shape, image.to_vec());
-        for (index, layer) in layers.iter().enumerate() {
-            let mut program = Program::default();
-            let residual = self.residual && index + 1 == layers.len();
-            // The image goes along, behind what is convolved, where it is still to be added.
-            let mut input = values.clone();
-            let mut of = shape;
-            let mut inputs = vec![Value::Input];
-            if residual {
-                let [h, w, c] = shape;
-                let pixels = values.chunks_exact(c).zip(image.chunks_exact(self.shape[2]));
-                input = pixels.flat_map(|(a, b)| a.iter().chain(b)).copied().collect();
-                of = [h, w, c + self.shape[2]];
-                let pick = |program: &mut Program, from: usize, count: usize| {
-                    program.push(Layer::Conv(pick(of[2], from, count)), vec![Value::Input])
-                };
-                inputs = vec![pick(&mut program, 0, c), pick(&mut program, c, self.shape[2])];
-            }
-            program.push(layer.clone(), inputs);
-            let network =
-                Network::compile(program, of, isa, Precision::Highest).expect("sound layers");
-            shape = network.output_shape();
-            values = vec![f32::NAN; shape.iter().product()];
-            network.run(1, &input, &mut values).expect("right lengths");
-        }
-        values
-    }
-
     fn check(&self, batch: usize, seed: u64) {
-        let length: usize = self.shape.iter().product();
-        let input = Random(seed).values(batch * length);
+        let input = Random(seed).values(batch * self.shape.iter().product::<usize>());
         for isa in Isa::available() {
-            let network = Network::compile(self.program(), self.shape, isa, Precision::Highest)
-                .expect("sound layers");
-            let expand = self.expand.is_some();
-            assert_eq!(network.algorithms(), [(0, Algorithm::Strips { expand })], "{self:?}");
-            let out: usize = network.output_shape().iter().product();
-            let expected: Vec<u32> = (input.chunks(length))
-                .flat_map(|image| self.one_by_one(isa, image))
-                .map(f32::to_bits)
-                .collect();
-            for threads in [1, 2, 5] {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-                let mut found = vec![f32::NAN; batch * out];
-                pool.expect("a pool")
-                    .install(|| network.run(batch, &input, &mut found))
-                    .expect("right lengths");
-                for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
-                    assert_eq!(
-                        found.to_bits(),
-                        *expected,
-                        "{isa}, {threads} threads: value {at} of {out} an image is {found}; {self:?}"
-                    );
-                }
+            for precision in [Precision::Highest, Precision::High, Precision::Medium] {
+                self.check_on(isa, precision, batch, &input);
             }
         }
     }
-}
 
-/// A 1×1 convolution that copies some channels.
-fn pick(channels: usize, from: usize, count: usize) -> Conv2d {
-    let mut weight = vec![0.0; count * channels];
-    for (index, line) in weight.chunks_exact_mut(channels).enumerate() {
-        line[from + index] = 1.0;
+    fn check_on(&self, isa: Isa, precision: Precision, batch: usize, input: &[f32]) {
+        let compile = |apart: bool| {
+            let network = Network::compile(self.program(apart), self.shape, isa, precision);
+            network.expect("sound layers")
+        };
+        let run = |network: &Network, threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let mut found =
+                vec![f32::NAN; batch * network.output_shape().iter().product::<usize>()];
+            pool.expect("a pool")
+                .install(|| network.run(batch, input, &mut found))
+                .expect("right lengths");
+            found
+        };
+        let (together, apart) = (compile(false), compile(true));
+        let is_strips = |(_, algorithm): &(usize, Algorithm)| matches!(algorithm, Algorithm::Strips { expand, .. } if *expand == self.expand.is_some());
+        assert!(together.algorithms().len() == 1 && together.algorithms().iter().all(is_strips));
+        assert!(!apart.algorithms().iter().any(is_strips));
+        let (narrow, both) = (together.output_shape()[2], apart.output_shape()[2]);
+        let expected: Vec<u32> = (run(&apart, 1).chunks_exact(both))
+            .flat_map(|pixel| &pixel[..narrow])
+            .map(|value| value.to_bits())
+            .collect();
+        for threads in [1, 2, 5] {
+            let found = run(&together, threads);
+            assert_eq!(found.len(), expected.len());
+            for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                assert_eq!(
+                    found.to_bits(),
+                    *expected,
+                    "{isa} {precision}, {threads} threads: value {at} of {batch} images is {found}; {self:?}"
+                );
+            }
+        }
     }
-    let mut conv = Random(0).conv([channels, count], [1, 1], [1, 1], [0, 0], 1, true);
-    (conv.weight, conv.bias, conv.activation) = (weight, vec![0.0; count], Activation::None);
-    conv
 }
 
 prop_compose! {
@@ -196,7 +167,7 @@ fn only_what_nobody_else_reads_is_left_out() {
         let network = Network::compile(program, [6, 6, 8], Isa::best(), Precision::Highest);
         let algorithms = network.expect("sound").algorithms();
         algorithms.iter().find_map(|(_, algorithm)| match algorithm {
-            Algorithm::Strips { expand } => Some(*expand),
+            Algorithm::Strips { expand, .. } => Some(*expand),
             _ => None,
         })
     };

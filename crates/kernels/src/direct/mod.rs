@@ -9,7 +9,7 @@ use crate::memory::Buffer;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::simd::{self, Shape};
-use crate::workspace::{Row, Scratch, Workspace, WorkspaceBytes};
+use crate::workspace::{Row, Workspace, WorkspaceBytes};
 use crate::{Isa, simd::dispatch};
 use task::Task;
 
@@ -165,13 +165,14 @@ impl Direct {
         self.output
     }
 
-    /// Bytes of what [`run_pixels`](Self::run_pixels) takes of the workspace.
-    pub(crate) fn table_bytes(&self) -> usize {
-        PIXELS.next_multiple_of(self.shape.mr) * size_of::<Row>()
+    /// Bytes of what [`run_pixels`](Self::run_pixels) takes of the workspace for so many pixels.
+    pub(crate) fn pixels_scratch(&self, threads: usize, count: usize) -> WorkspaceBytes {
+        let rows = PIXELS.min(count).next_multiple_of(self.shape.mr);
+        WorkspaceBytes { direct: threads * rows * size_of::<Row>(), ..WorkspaceBytes::default() }
     }
 
     /// Convolves `count` pixels on this thread: of a 1×1 convolution of stride 1, where each output reads the pixel in its place.
-    /// `input` and `residual` begin with the first of them, the output's first pixel is `first` of `to`.
+    /// `input`, `residual` and `to` begin with the first of them.
     ///
     /// # Safety
     /// `to` has room for them, and nobody else uses their channels meanwhile.
@@ -181,26 +182,27 @@ impl Direct {
         input: &[f32],
         residual: Option<&[f32]>,
         to: Place,
-        first: usize,
-        scratch: &mut Scratch,
+        workspace: &Workspace,
     ) {
         assert!(self.flat, "each output reads one pixel");
         let geometry =
             Geometry { input: [1, count, self.input[2]], output: [1, count, self.output[2]] };
-        let task = Task {
-            plan: self,
-            geometry,
-            image: &input[..count * self.input[2]],
-            residual: residual.map(|values| &values[..count * self.output[2]]),
-            out: to,
-            pixel_out: first,
-            pixels: 0..count,
-            panels: 0..self.weights.first().map_or(0, Panels::count),
-            scratch,
-        };
-        // SAFETY: the caller promises the room; rows are read through slices that were just cut to size. `isa` was detected before
-        // the plan was made.
-        unsafe { dispatch(self.isa, task) }
+        workspace.scratch.with(|scratch| {
+            let task = Task {
+                plan: self,
+                geometry,
+                image: &input[..count * self.input[2]],
+                residual: residual.map(|values| &values[..count * self.output[2]]),
+                out: to,
+                pixel_out: 0,
+                pixels: 0..count,
+                panels: 0..self.weights.first().map_or(0, Panels::count),
+                scratch,
+            };
+            // SAFETY: the caller promises the room; rows are read through slices that were just cut to size. `isa` was detected
+            // before the plan was made.
+            unsafe { dispatch(self.isa, task) }
+        });
     }
 
     /// Convolves `images` images; lengths were checked by the network. `residual` is added before the activation.

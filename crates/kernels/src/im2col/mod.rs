@@ -134,6 +134,11 @@ impl Im2col {
         self.weights.bytes()
     }
 
+    /// What is multiplied.
+    pub(crate) fn products(&self) -> Products {
+        self.weights.operand()
+    }
+
     /// What runs.
     pub(crate) fn algorithm(&self) -> Algorithm {
         let products = self.weights.operand();
@@ -204,20 +209,76 @@ impl Im2col {
             let pixels = first..(first + blocks.rows).min(blocks.pixels);
             let panels = chunk_range(self.weights.panels(), blocks.parts, index % blocks.parts);
             workspace.per_thread_spaces.with(|space| {
-                workspace.patches.with(|line| {
-                    line.reserve(self.line_len());
-                    if self.weights.operand() == Products::Bf16Pair {
-                        self.block::<Bf16Pair>(images, pixels, panels, space, line);
-                    } else {
-                        self.block::<Bf16>(images, pixels, panels, space, line);
-                    }
-                });
+                workspace.patches.with(|line| self.block(images, pixels, panels, space, line));
             });
         });
     }
 
-    /// Some panels of a block: gathers, and multiplies and scatters panel by panel.
-    fn block<O: Operand>(
+    /// Height, width and channels of what it reads.
+    pub(crate) fn input(&self) -> [usize; 3] {
+        self.geometry.input
+    }
+
+    /// The same of what it makes.
+    pub(crate) fn output(&self) -> [usize; 3] {
+        self.geometry.output
+    }
+
+    /// Bytes of what [`run_pixels`](Self::run_pixels) takes of the workspace for so many pixels.
+    pub(crate) fn pixels_scratch(&self, threads: usize, count: usize) -> WorkspaceBytes {
+        let rows = self.rows.min(count).next_multiple_of(self.weights.tile_rows());
+        WorkspaceBytes {
+            per_thread_inputs: size_of::<f32>() * threads * self.patches_len(rows),
+            per_thread_products: size_of::<f32>() * threads * self.sums_len(rows),
+            patches: size_of::<f32>() * threads * self.line_len(),
+            ..WorkspaceBytes::default()
+        }
+    }
+
+    /// Convolves `count` pixels on this thread: of a 1×1 convolution of stride 1, where each output reads the pixel in its place.
+    /// `input`, `residual` and `to` begin with the first of them.
+    ///
+    /// # Safety
+    /// `to` has room for them, and nobody else uses their channels meanwhile.
+    pub(crate) unsafe fn run_pixels(
+        &self,
+        count: usize,
+        input: &[f32],
+        residual: Option<&[f32]>,
+        to: Place,
+        workspace: &Workspace,
+    ) {
+        assert!(self.geometry.is_identity(), "each output reads one pixel");
+        let images = Images { input, residual, output: to };
+        workspace.per_thread_spaces.with(|space| {
+            workspace.patches.with(|line| {
+                for first in (0..count).step_by(self.rows) {
+                    let pixels = first..(first + self.rows).min(count);
+                    self.block(images, pixels, 0..self.weights.panels(), space, line);
+                }
+            });
+        });
+    }
+
+    /// Some panels of a block of pixels.
+    fn block(
+        &self,
+        images: Images<'_>,
+        pixels: Range<usize>,
+        panels: Range<usize>,
+        space: &mut Space,
+        line: &mut Buffer,
+    ) {
+        line.reserve(self.line_len());
+        if self.weights.operand() == Products::Bf16Pair {
+            self.block_of::<Bf16Pair>(images, pixels, panels, space, line);
+        } else {
+            self.block_of::<Bf16>(images, pixels, panels, space, line);
+        }
+    }
+
+    /// The same with the left operand as the weights want it: gathers, and multiplies and scatters panel by panel.
+    fn block_of<O: Operand>(
         &self,
         images: Images<'_>,
         pixels: Range<usize>,

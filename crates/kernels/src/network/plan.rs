@@ -9,9 +9,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::step::{
-    Around, Step, Target, can_pool, is_blocked, is_depthwise, is_pointwise, kept_layout,
-};
+use super::step::{Around, Step, Target, can_pool, is_blocked, is_depthwise, is_flat, kept_layout};
 use crate::blocked::Layout;
 use crate::program::{CHUNK, Operation, Program, Value};
 use crate::{KernelError, Layer};
@@ -130,7 +128,7 @@ impl Plan {
                 }
                 continue;
             }
-            if let Some([depthwise, project]) = strips_from(index, &operations, &readers, target) {
+            if let Some([depthwise, project]) = strips_from(index, &operations, &readers) {
                 let conv = |index: usize| match &operations[index] {
                     Operation { layer: Layer::Conv(conv), inputs } => {
                         Some((conv, [shape_of(&inputs[0]), shapes[index]]))
@@ -140,7 +138,7 @@ impl Plan {
                 let expand = if depthwise == index { None } else { conv(index) };
                 if let (Some(middle), Some(last)) = (conv(depthwise), conv(project)) {
                     let residual = &operations[project].inputs[1..];
-                    let step = Step::strips(expand, middle, last, !residual.is_empty(), target.isa);
+                    let step = Step::strips(expand, middle, last, !residual.is_empty(), target);
                     let reads = inputs.iter().chain(residual).map(|value| array_of(value).0);
                     let (writes, offset) = homes[project];
                     let reads = reads.collect();
@@ -327,7 +325,6 @@ fn strips_from(
     index: usize,
     operations: &[Operation],
     readers: &[Vec<usize>],
-    target: Target,
 ) -> Option<[usize; 2]> {
     let conv = |index: usize| match &operations[index] {
         Operation { layer: Layer::Conv(conv), inputs } => Some((conv, &inputs[..])),
@@ -338,7 +335,7 @@ fn strips_from(
         _ => None,
     };
     let (first, inputs) = conv(index)?;
-    let depthwise = match is_pointwise(first, target) && inputs.len() == 1 {
+    let depthwise = match is_flat(first) && inputs.len() == 1 {
         true => only_reader(index)?,
         false => index,
     };
@@ -352,7 +349,7 @@ fn strips_from(
     let residual = inputs[1..].iter().all(|value| *value < Value::Of(index));
     let reads = inputs[0] == Value::Of(depthwise) && residual;
     let pooled = pool_after(project, operations, readers).is_some();
-    (is_pointwise(last, target) && reads && !pooled).then_some([depthwise, project])
+    (is_flat(last) && reads && !pooled).then_some([depthwise, project])
 }
 
 /// The 2×2 max-pool of stride 2 that alone reads this operation's output, if there is one.

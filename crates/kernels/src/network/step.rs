@@ -1,14 +1,15 @@
 use crate::bf16::Bf16Product;
 use crate::blocked::{Blocked, Layout};
 use crate::depthwise::Depthwise;
-use crate::direct::{Direct, is_flat};
+use crate::direct::Direct;
+pub(super) use crate::direct::is_flat;
 use crate::elementwise::{self, PixelTask, Pixelwise};
 use crate::im2col::Im2col;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::pool::{PoolKind, Windows};
 use crate::simd::dispatch;
-use crate::strips::Strips;
+use crate::strips::{Pointwise, Strips};
 use crate::winograd::{Tile, Winograd};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Activation, Algorithm, Conv2d, Isa, Layer, Padding, Precision};
@@ -45,7 +46,7 @@ enum Kind {
 }
 
 /// Activations of a step, in and out, that a group may hold: within the last-level cache of most processors.
-const GROUP_BYTES: usize = 12 << 20;
+const GROUP_BYTES: usize = 6 << 20;
 
 /// What steps are planned for.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +56,9 @@ pub(super) struct Target {
     /// Pairs of channels up to which a convolution may take F(6×6).
     pub(super) six: usize,
 }
+
+/// A convolution with the shapes of what it reads and makes.
+pub(super) type Shaped<'a> = (&'a Conv2d, [[usize; 3]; 2]);
 
 /// The pool that the step of a convolution may take with it, and its output.
 pub(super) type NextPool<'a> = Option<(&'a Layer, [usize; 3])>;
@@ -121,32 +125,30 @@ impl Step {
     }
 
     /// Joins a depthwise convolution (see [`is_depthwise`]) with the 1×1 convolution after it and perhaps the one before it
-    /// ([`is_pointwise`]): each with its shapes. `residual` says whether something is added before the last activation.
+    /// ([`is_flat`]). `residual` says whether something is added before the last activation.
     pub(super) fn strips(
-        expand: Option<(&Conv2d, [[usize; 3]; 2])>,
-        depthwise: (&Conv2d, [[usize; 3]; 2]),
-        project: (&Conv2d, [[usize; 3]; 2]),
+        expand: Option<Shaped<'_>>,
+        depthwise: Shaped<'_>,
+        project: Shaped<'_>,
         residual: bool,
-        isa: Isa,
+        target: Target,
     ) -> Self {
-        let direct = |(conv, [input, output]): (&Conv2d, [[usize; 3]; 2])| {
-            Direct::new(conv, input, output, false, isa)
-        };
-        let layers = [expand, Some(depthwise), Some(project)];
-        let names = layers.into_iter().flatten().map(|(conv, _)| conv_name(conv));
+        let names = [expand, Some(depthwise), Some(project)];
+        let names = names.into_iter().flatten().map(|(conv, _)| conv_name(conv));
         let mut label = names.collect::<Vec<_>>().join(" + ");
         if residual {
             label += " + residual";
         }
+        let isa = target.isa;
+        let packed = |(conv, [input, output]): Shaped<'_>| match multiplies(conv, target) {
+            Some(bf16) => Pointwise::Im2col(Im2col::new(conv, input, output, isa, bf16)),
+            None => Pointwise::Direct(Direct::new(conv, input, output, false, isa)),
+        };
         let (conv, [input, output]) = depthwise;
-        let strips = Strips::new(
-            expand.map(direct),
-            Depthwise::new(conv, input, output, isa),
-            direct(project),
-        );
+        let middle = Depthwise::new(conv, input, output, isa);
+        let kind = Kind::Strips(Box::new(Strips::new(expand.map(packed), middle, packed(project))));
         let input = expand.map_or(input, |(_, [input, _])| input);
-        let output = project.1[1];
-        Self { kind: Kind::Strips(Box::new(strips)), isa, label, input, output }
+        Self { kind, isa, label, input, output: project.1[1] }
     }
 
     /// A copy into a place of its own: of what a concatenation joins, where it could not be written there at once.
@@ -364,8 +366,9 @@ fn choose(
     conv: &Conv2d,
     [input, output]: [[usize; 3]; 2],
     Around { residual, next, layouts }: Around<'_>,
-    Target { isa, precision, six }: Target,
+    target: Target,
 ) -> (Kind, bool) {
+    let Target { isa, precision, six } = target;
     let can_pool = next.is_some() && can_pool(output, residual);
     if !residual && is_depthwise(conv) {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
@@ -375,9 +378,7 @@ fn choose(
     if let Some(blocked) = bf16.and_then(blocked) {
         return (Kind::Blocked(blocked), can_pool);
     }
-    if let Some(bf16) = bf16
-        && Im2col::fits(conv)
-    {
+    if let Some(bf16) = multiplies(conv, target) {
         return (Kind::Im2col(Im2col::new(conv, input, output, isa, bf16)), false);
     }
     let bf16 = bf16.filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
@@ -396,9 +397,9 @@ pub(super) fn is_depthwise(conv: &Conv2d) -> bool {
     conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels
 }
 
-/// Whether a convolution reads one pixel for each output, in f32.
-pub(super) fn is_pointwise(conv: &Conv2d, Target { isa, precision, .. }: Target) -> bool {
-    is_flat(conv) && (Bf16Product::of(isa, precision).is_none() || !Im2col::fits(conv))
+/// The bf16 products that run a convolution which is neither on blocks of channels nor Winograd's, if they do.
+fn multiplies(conv: &Conv2d, Target { isa, precision, .. }: Target) -> Option<Bf16Product> {
+    Bf16Product::of(isa, precision).filter(|_| Im2col::fits(conv))
 }
 
 /// Whether a convolution's output has a window of the pool that follows, and nothing is added before.

@@ -3,24 +3,90 @@
 
 use std::ops::Range;
 
-use crate::Algorithm;
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
+use crate::im2col::Im2col;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
-use crate::workspace::{Scratch, Space, Workspace, WorkspaceBytes};
+use crate::workspace::{Strip, Workspace, WorkspaceBytes};
+use crate::{Algorithm, Products};
 
 /// Pixels of output at a time, if that fits: weights are read once for so many.
 const PIXELS: usize = 96;
 /// What is between the convolutions may take so much: less than second-level caches have, with room for weights.
 const STRIP_BYTES: usize = 256 << 10;
 
+/// A 1×1 convolution of stride 1, packed.
+#[derive(Debug)]
+pub(crate) enum Pointwise {
+    Direct(Direct),
+    Im2col(Im2col),
+}
+
+impl Pointwise {
+    fn input(&self) -> [usize; 3] {
+        match self {
+            Self::Direct(direct) => direct.input(),
+            Self::Im2col(im2col) => im2col.input(),
+        }
+    }
+
+    fn output(&self) -> [usize; 3] {
+        match self {
+            Self::Direct(direct) => direct.output(),
+            Self::Im2col(im2col) => im2col.output(),
+        }
+    }
+
+    fn products(&self) -> Products {
+        match self {
+            Self::Direct(_) => Products::F32,
+            Self::Im2col(im2col) => im2col.products(),
+        }
+    }
+
+    fn packed_bytes(&self) -> usize {
+        match self {
+            Self::Direct(direct) => direct.packed_bytes(),
+            Self::Im2col(im2col) => im2col.packed_bytes(),
+        }
+    }
+
+    fn scratch(&self, threads: usize, count: usize) -> WorkspaceBytes {
+        match self {
+            Self::Direct(direct) => direct.pixels_scratch(threads, count),
+            Self::Im2col(im2col) => im2col.pixels_scratch(threads, count),
+        }
+    }
+
+    /// Convolves `count` pixels on this thread. `input`, `residual` and `to` begin with the first of them.
+    ///
+    /// # Safety
+    /// `to` has room for them, and nobody else uses their channels meanwhile.
+    unsafe fn run(
+        &self,
+        count: usize,
+        input: &[f32],
+        residual: Option<&[f32]>,
+        to: Place,
+        workspace: &Workspace,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::Direct(direct) => direct.run_pixels(count, input, residual, to, workspace),
+                Self::Im2col(im2col) => im2col.run_pixels(count, input, residual, to, workspace),
+            }
+        }
+    }
+}
+
 /// Two or three convolutions packed for one instruction set. Their sums are those of each by itself.
 #[derive(Debug)]
 pub(crate) struct Strips {
-    expand: Option<Direct>,
+    expand: Option<Pointwise>,
     depthwise: Depthwise,
-    project: Direct,
+    project: Pointwise,
     /// Rows of output at a time.
     rows: usize,
 }
@@ -31,56 +97,62 @@ struct Task<'a> {
     input: &'a [f32],
     /// What is added to the image's output.
     residual: Option<&'a [f32]>,
+    /// The image's output.
     output: Place,
-    /// Of all images' pixels of output the first of this image.
-    first_pixel: usize,
     rows: Range<usize>,
 }
 
 impl Strips {
-    /// Joins packed layers, each of which reads what the one before it makes; the 1×1 convolutions are of stride 1.
-    pub(crate) fn new(expand: Option<Direct>, depthwise: Depthwise, project: Direct) -> Self {
+    /// Joins packed layers, each of which reads what the one before it makes.
+    pub(crate) fn new(expand: Option<Pointwise>, depthwise: Depthwise, project: Pointwise) -> Self {
         let [height, width, _] = depthwise.output();
         let mut strips = Self { expand, depthwise, project, rows: 1 };
         strips.rows = PIXELS.div_ceil(width.max(1)).clamp(1, height.max(1));
-        while strips.rows > 1 && 4 * (strips.expanded_len() + strips.made_len()) > STRIP_BYTES {
+        let bytes =
+            |s: &Self| size_of::<f32>() * (s.expanded_pixels() + s.made_pixels()) * s.wide();
+        while strips.rows > 1 && bytes(&strips) > STRIP_BYTES {
             strips.rows -= 1;
         }
         strips
     }
 
     pub(crate) fn algorithm(&self) -> Algorithm {
-        Algorithm::Strips { expand: self.expand.is_some() }
+        Algorithm::Strips { expand: self.expand.is_some(), products: self.project.products() }
     }
 
     /// Bytes of packed weights.
     pub(crate) fn packed_bytes(&self) -> usize {
-        let expand = self.expand.as_ref().map_or(0, Direct::packed_bytes);
+        let expand = self.expand.as_ref().map_or(0, Pointwise::packed_bytes);
         expand + self.depthwise.packed_bytes() + self.project.packed_bytes()
     }
 
-    /// f32 of what the first 1×1 convolution makes of a strip.
-    fn expanded_len(&self) -> usize {
-        let [height, width, channels] = self.depthwise.input();
+    /// Channels between the convolutions.
+    fn wide(&self) -> usize {
+        self.depthwise.input()[2]
+    }
+
+    /// Pixels that the first 1×1 convolution makes for a strip, at most.
+    fn expanded_pixels(&self) -> usize {
+        let [height, width, _] = self.depthwise.input();
         let rows = self.depthwise.rows_read(self.rows).min(height);
-        if self.expand.is_some() { rows * width * channels } else { 0 }
+        if self.expand.is_some() { rows * width } else { 0 }
     }
 
-    /// f32 of what the depthwise convolution makes of a strip.
-    fn made_len(&self) -> usize {
-        let [_, width, channels] = self.depthwise.output();
-        self.rows * width * channels
+    /// Pixels that the depthwise convolution makes of a strip, at most.
+    fn made_pixels(&self) -> usize {
+        self.rows * self.depthwise.output()[1]
     }
 
-    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
+    /// Bytes of what [`run`](Self::run) takes of the workspace.
     pub(crate) fn scratch(&self, threads: usize) -> WorkspaceBytes {
-        let direct = [self.expand.as_ref(), Some(&self.project)].into_iter().flatten();
-        WorkspaceBytes {
-            per_thread_inputs: size_of::<f32>() * threads * self.expanded_len(),
-            per_thread_products: size_of::<f32>() * threads * self.made_len(),
-            direct: direct.map(|direct| threads * direct.table_bytes()).max().unwrap_or(0),
+        let own = WorkspaceBytes {
+            expanded: size_of::<f32>() * threads * self.expanded_pixels() * self.wide(),
+            made: size_of::<f32>() * threads * self.made_pixels() * self.wide(),
             ..WorkspaceBytes::default()
-        }
+        };
+        let expand = self.expand.as_ref().map(|it| it.scratch(threads, self.expanded_pixels()));
+        let project = self.project.scratch(threads, self.made_pixels());
+        own.max(project).max(expand.unwrap_or_default())
     }
 
     /// Convolves `images` images; lengths were checked by the network. `residual` is added before the last activation.
@@ -93,9 +165,9 @@ impl Strips {
         workspace: &Workspace,
     ) {
         let [height, width, channels] = self.project.output();
-        let expand_input = self.expand.as_ref().map(Direct::input);
-        let image_in: usize = expand_input.unwrap_or(self.depthwise.input()).iter().product();
-        let (pixels, image_out) = (height * width, height * width * channels);
+        let first = self.expand.as_ref().map_or(self.depthwise.input(), Pointwise::input);
+        let image_in: usize = first.iter().product();
+        let image_out = height * width * channels;
         let threads = rayon::current_num_threads();
         // Few images would leave threads idle; parts make some rows that others make too.
         let wanted = if threads > 1 { (2 * threads).div_ceil(images.max(1)) } else { 1 };
@@ -105,57 +177,51 @@ impl Strips {
             let task = Task {
                 input: &input[image * image_in..][..image_in],
                 residual: residual.map(|values| &values[image * image_out..][..image_out]),
-                output,
-                first_pixel: image * pixels,
+                output: output.skip(image * height * width),
                 rows: chunk_range(height, parts, index % parts),
             };
-            workspace.per_thread_spaces.with(|space| {
-                workspace.scratch.with(|scratch| self.run_rows(&task, space, scratch));
-            });
+            workspace.strips.with(|strip| self.run_rows(&task, strip, workspace));
         });
     }
 
-    fn run_rows(&self, task: &Task<'_>, space: &mut Space, scratch: &mut Scratch) {
-        let Task { input, residual, output, first_pixel, rows } = task;
-        let [_, width, wide] = self.depthwise.input();
-        let [_, out_width, channels] = self.project.output();
-        space.inputs.reserve(self.expanded_len());
-        space.products.reserve(self.made_len());
+    fn run_rows(&self, task: &Task<'_>, strip: &mut Strip, workspace: &Workspace) {
+        let Task { input, residual, output, rows } = task;
+        let ([_, width, wide], [_, out_width, channels]) =
+            (self.depthwise.input(), self.project.output());
+        strip.expanded.reserve(self.expanded_pixels() * wide);
+        strip.made.reserve(self.made_pixels() * wide);
         // Rows that the first convolution has made and that are still there.
-        let mut made = 0..0;
+        let mut there = 0..0;
         for first in rows.clone().step_by(self.rows) {
-            let strip = first..(first + self.rows).min(rows.end);
+            let ys = first..(first + self.rows).min(rows.end);
             let mut source: (&[f32], usize) = (input, 0);
             if let Some(expand) = &self.expand {
-                let needed = self.depthwise.rows_of(&strip);
-                let line = width * wide;
-                let expanded = space.inputs.as_mut_slice();
-                let kept = needed.start.clamp(made.start, made.end)..made.end.min(needed.end);
+                let (needed, line) = (self.depthwise.rows_of(&ys), width * wide);
+                let expanded = strip.expanded.as_mut_slice();
+                // What the strip before it has left moves to the front; the rest is made.
+                let kept = needed.start.clamp(there.start, there.end)..there.end.min(needed.end);
+                let mut new = needed.clone();
                 if !kept.is_empty() {
-                    expanded.copy_within(
-                        (kept.start - made.start) * line..(kept.end - made.start) * line,
-                        0,
-                    );
+                    let from = (kept.start - there.start) * line..(kept.end - there.start) * line;
+                    expanded.copy_within(from, 0);
+                    new.start = kept.end;
                 }
-                let start = if kept.is_empty() { needed.start } else { kept.end };
-                let new = start..needed.end;
-                let from = &input[start * width * expand.input()[2]..];
-                let to = &mut expanded[(start - needed.start) * line..][..new.len() * line];
+                let from = &input[new.start * width * expand.input()[2]..];
+                let to = &mut expanded[(new.start - needed.start) * line..][..new.len() * line];
                 let (count, to) = (new.len() * width, Place::of(to, wide));
                 // SAFETY: `to` has room for the new rows, and is this task's.
-                unsafe { expand.run_pixels(count, from, None, to, 0, scratch) };
-                made = needed;
-                source = (space.inputs.as_slice(), made.start);
+                unsafe { expand.run(count, from, None, to, workspace) };
+                there = needed;
+                source = (strip.expanded.as_slice(), there.start);
             }
-            let products = &mut space.products.as_mut_slice()[..strip.len() * out_width * wide];
-            for (y, row) in strip.clone().zip(products.chunks_exact_mut(out_width * wide)) {
+            let made = &mut strip.made.as_mut_slice()[..ys.len() * out_width * wide];
+            for (y, row) in ys.clone().zip(made.chunks_exact_mut(out_width * wide)) {
                 self.depthwise.run_row(source, y, row);
             }
             let residual = residual.map(|values| &values[first * out_width * channels..]);
-            let first = first_pixel + first * out_width;
-            let pixels = strip.len() * out_width;
+            let (pixels, to) = (ys.len() * out_width, output.skip(first * out_width));
             // SAFETY: the output has room for all images, and the strip's rows of it are this task's.
-            unsafe { self.project.run_pixels(pixels, products, residual, *output, first, scratch) };
+            unsafe { self.project.run(pixels, made, residual, to, workspace) };
         }
     }
 }
