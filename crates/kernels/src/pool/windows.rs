@@ -1,5 +1,6 @@
+use std::ops::Range;
+
 use crate::Padding;
-use crate::elementwise::load;
 use crate::simd::{Job, Simd};
 
 /// What becomes of the values in a window.
@@ -45,41 +46,87 @@ impl Job for Windows<'_> {
         let [top, bottom] = clip(self.y, self.step[0], self.size[0], self.padding.top, h);
         for x in 0..self.columns {
             let [left, right] = clip(x, self.step[1], self.size[1], self.padding.left, w);
-            let count = match self.kind {
-                PoolKind::Avg { count_padding: false } => (bottom - top) * (right - left),
-                _ => self.size[0] * self.size[1],
-            };
-            let pixels = (top..bottom).flat_map(|y| (left..right).map(move |x| y * w + x));
+            let window = [top..bottom, left..right];
             let mut c = 0;
-            while c < channels {
-                let lanes = S::LANES.min(channels - c);
-                // SAFETY: a pixel's last channels are copied to and from local arrays where they do not fill a vector.
-                unsafe {
-                    let mut result: Option<S::V> = None;
-                    for pixel in pixels.clone() {
-                        let values = &self.image[pixel * channels + c..][..lanes];
-                        let value = load::<S>(values);
-                        result = Some(match (result, self.kind) {
-                            (None, _) => value,
-                            (Some(best), PoolKind::Max) => S::max(best, value),
-                            (Some(sum), PoolKind::Avg { .. }) => S::add(sum, value),
-                        });
-                    }
-                    let mut result = result.unwrap_or(S::splat(0.0));
-                    if self.kind != PoolKind::Max {
-                        result = S::mul(result, S::splat(1.0 / count as f32));
-                    }
-                    let to = self.to.add(x * self.stride + c);
-                    if lanes == S::LANES {
-                        S::store(to, result);
-                    } else {
-                        let mut part = [0.0f32; 16];
-                        S::store(part.as_mut_ptr(), result);
-                        std::ptr::copy_nonoverlapping(part.as_ptr(), to, lanes);
-                    }
+            // SAFETY: the window is in the image, as its ends were clipped; vectors are within the channels, and the caller
+            // promised room for the pixel.
+            unsafe {
+                let to = self.to.add(x * self.stride);
+                while c + 4 * S::LANES <= channels {
+                    self.vectors::<S, 4>(&window, c, to, S::LANES);
+                    c += 4 * S::LANES;
                 }
-                c += S::LANES;
+                while c + S::LANES <= channels {
+                    self.vectors::<S, 1>(&window, c, to, S::LANES);
+                    c += S::LANES;
+                }
+                if c < channels {
+                    self.vectors::<S, 1>(&window, c, to, channels - c);
+                }
             }
         }
     }
+}
+
+impl Windows<'_> {
+    /// `V` vectors of channels of a pixel from `c` on, of which the first `lanes` lanes count.
+    ///
+    /// # Safety
+    /// The window's `rows` and `columns` are in the image and there is one of each; there are so many channels, and `to` has room for
+    /// them; all lanes of a vector count, or there is one vector. The processor has the instruction set.
+    #[inline(always)]
+    unsafe fn vectors<S: Simd, const V: usize>(
+        &self,
+        [rows, columns]: &[Range<usize>; 2],
+        c: usize,
+        to: *mut f32,
+        lanes: usize,
+    ) {
+        let [_, w, channels] = self.input;
+        let is_max = self.kind == PoolKind::Max;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let image = self.image.as_ptr();
+            // −0 + x is x, even if that is −0.
+            let mut result = [S::splat(-0.0); V];
+            if is_max {
+                let first = image.add((rows.start * w + columns.start) * channels + c);
+                for (v, result) in result.iter_mut().enumerate() {
+                    *result = load::<S>(first.add(v * S::LANES), lanes);
+                }
+            }
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    let pixel = image.add((y * w + x) * channels + c);
+                    for (v, result) in result.iter_mut().enumerate() {
+                        let value = load::<S>(pixel.add(v * S::LANES), lanes);
+                        *result =
+                            if is_max { S::max(*result, value) } else { S::add(*result, value) };
+                    }
+                }
+            }
+            let count = match self.kind {
+                PoolKind::Avg { count_padding: false } => rows.len() * columns.len(),
+                _ => self.size[0] * self.size[1],
+            };
+            for (v, result) in result.into_iter().enumerate() {
+                let scale = S::splat(1.0 / count as f32);
+                let result = if is_max { result } else { S::mul(result, scale) };
+                match lanes == S::LANES {
+                    true => S::store(to.add(c + v * S::LANES), result),
+                    false => S::store_part(to.add(c), result, lanes),
+                }
+            }
+        }
+    }
+}
+
+/// A vector of which the first `lanes` lanes count.
+///
+/// # Safety
+/// `from` has as many; the processor has the instruction set.
+#[inline(always)]
+unsafe fn load<S: Simd>(from: *const f32, lanes: usize) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { if lanes == S::LANES { S::load(from) } else { S::load_part(from, lanes) } }
 }

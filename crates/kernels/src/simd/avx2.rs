@@ -75,6 +75,11 @@ unsafe impl Simd for Avx2 {
         unsafe { _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
     }
     #[inline(always)]
+    unsafe fn fetch(p: *const f32) {
+        // SAFETY: a hint; it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         // SAFETY: a hint; it reads nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }

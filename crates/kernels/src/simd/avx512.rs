@@ -89,6 +89,11 @@ unsafe impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn fetch(p: *const f32) {
+        // SAFETY: a hint; it reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         // SAFETY: a hint; it reads nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }

@@ -91,6 +91,9 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     }
     /// Asks for the cache line at `p`, which need not be valid.
     unsafe fn prefetch(p: *const f32);
+    /// The same into the first-level cache, whatever else is there.
+    #[inline(always)]
+    unsafe fn fetch(_: *const f32) {}
     /// The nearest bf16, ties to even, as f32; NaN stays NaN.
     #[inline(always)]
     unsafe fn round(v: Self::V) -> Self::V {

@@ -125,6 +125,15 @@ pub(crate) unsafe fn tile<S: Simd, const ROWS: usize, const NV: usize>(args: &Ti
 
         match args.source {
             Source::Table { table, taps, offset } => {
+                each_row!(I < ROWS.min(args.rows), {
+                    for j in 0..NV {
+                        let at = j * S::LANES;
+                        S::fetch(args.out.wrapping_add(I * args.out_stride + at));
+                        if let Some(Residual { first, stride }) = args.residual {
+                            S::fetch(first.wrapping_add(I * stride + at));
+                        }
+                    }
+                });
                 let (mut rows, mut w) = ([args.weights; ROWS], args.weights);
                 for tap in 0..taps {
                     for (i, row) in rows.iter_mut().enumerate() {
@@ -202,10 +211,6 @@ unsafe fn finish<S: Simd, const ROWS: usize, const NV: usize, const PARTIAL: boo
     // SAFETY: by `TileArgs` there are `args.rows` rows of `args.cols` columns to read and write, of which no more are touched; biases
     // have whole vectors.
     unsafe {
-        let load = |p: *const f32, j: usize| match PARTIAL {
-            false => S::load(p.add(j * S::LANES)),
-            true => S::load_part(p.wrapping_add(j * S::LANES), columns::<S>(args, j)),
-        };
         match args.start {
             Start::Zero | Start::Bias(_) => {}
             Start::BiasLast(bias) => {
@@ -219,7 +224,8 @@ unsafe fn finish<S: Simd, const ROWS: usize, const NV: usize, const PARTIAL: boo
             Start::Out => {
                 each_row!(I < ROWS.min(args.rows), {
                     for (j, v) in acc[I].iter_mut().enumerate() {
-                        *v = S::add(load(args.out.add(I * args.out_stride), j), *v);
+                        let before = load::<S, PARTIAL>(args, args.out.add(I * args.out_stride), j);
+                        *v = S::add(before, *v);
                     }
                 });
             }
@@ -227,7 +233,7 @@ unsafe fn finish<S: Simd, const ROWS: usize, const NV: usize, const PARTIAL: boo
         if let Some(Residual { first, stride }) = args.residual {
             each_row!(I < ROWS.min(args.rows), {
                 for (j, v) in acc[I].iter_mut().enumerate() {
-                    *v = S::add(*v, load(first.add(I * stride), j));
+                    *v = S::add(*v, load::<S, PARTIAL>(args, first.add(I * stride), j));
                 }
             });
         }
@@ -247,6 +253,21 @@ unsafe fn finish<S: Simd, const ROWS: usize, const NV: usize, const PARTIAL: boo
                 }
             }
         });
+    }
+}
+
+/// Vector `j` of a row.
+///
+/// # Safety
+/// The row has `args.cols` columns, and if not `PARTIAL` all of the vector; the processor has the instruction set.
+#[inline(always)]
+unsafe fn load<S: Simd, const PARTIAL: bool>(args: &TileArgs, row: *const f32, j: usize) -> S::V {
+    // SAFETY: the caller's promise; of a vector without columns nothing is read.
+    unsafe {
+        match PARTIAL {
+            false => S::load(row.add(j * S::LANES)),
+            true => S::load_part(row.wrapping_add(j * S::LANES), columns::<S>(args, j)),
+        }
     }
 }
 
