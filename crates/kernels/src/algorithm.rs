@@ -23,10 +23,12 @@ pub enum Algorithm {
     Gemm(Products),
     /// A convolution as a matrix product of copied patches.
     Im2col(Products),
-    /// Winograd's algorithm for 3×3 kernels.
+    /// Winograd's algorithm.
     Winograd {
         /// Height and width of the tile of outputs.
-        tile: usize,
+        tile: [usize; 2],
+        /// The same of the kernel.
+        kernel: [usize; 2],
         /// What it multiplies.
         products: Products,
     },
@@ -75,8 +77,9 @@ impl fmt::Display for Algorithm {
             }
             Self::Gemm(products) => return write!(f, "GEMM{}", products.ending()),
             Self::Im2col(products) => return write!(f, "im2col GEMM{}", products.ending()),
-            Self::Winograd { tile: m, products } => {
-                return write!(f, "winograd F({m}x{m}, 3x3){}", products.ending());
+            Self::Winograd { tile: [down, across], kernel: [kh, kw], products } => {
+                let products = products.ending();
+                return write!(f, "winograd F({down}x{across}, {kh}x{kw}){products}");
             }
             Self::MaxPool => "max-pool",
             Self::AveragePool => "average-pool",

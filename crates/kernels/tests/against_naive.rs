@@ -115,6 +115,27 @@ proptest! {
         check(&layers, shape, batch, seed, ONE_LAYER);
     }
 
+    /// Other kernels that have tiles, with channels in the sixteens and not, padded to nothing, "same" and all there may be.
+    #[test]
+    fn long_kernels(
+        channels in [1usize..5, 1usize..5],
+        step in prop_oneof![4 => Just(16usize), 1 => Just(5usize)],
+        kernel in prop::sample::select(vec![[5usize, 5], [1, 3], [3, 1], [1, 7], [7, 1]]),
+        size in [1usize..24, 1usize..24],
+        padding in 0usize..3,
+        relu: bool,
+        batch in 1usize..4,
+        seed: u64,
+    ) {
+        let mut random = Random(seed);
+        let channels = channels.map(|c| c * step);
+        let padding = kernel.map(|taps| [0, taps / 2, taps - 1][padding]);
+        let side = |axis: usize| size[axis].max(kernel[axis].saturating_sub(2 * padding[axis]));
+        let shape = [side(0), side(1), channels[0]];
+        let conv = random.conv(channels, kernel, [1, 1], padding, 1, relu);
+        check(&[Layer::Conv(conv)], shape, batch, seed, ONE_LAYER);
+    }
+
     #[test]
     fn pools(
         channels in 1usize..40,

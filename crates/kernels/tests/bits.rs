@@ -60,12 +60,21 @@ fn cases() -> Vec<(&'static str, Vec<Layer>, [usize; 3])> {
         conv([40, 40], [3, 3], [2, 1], [1, 1], 40),
         conv([40, 24], [1, 1], [1, 1], [0, 0], 1),
     ];
+    let mut long =
+        |kernel: [usize; 2]| vec![conv([160, 48], kernel, [1, 1], kernel.map(|taps| taps / 2), 1)];
+    let long = [[5, 5], [1, 3], [3, 1], [1, 7], [7, 1]].map(&mut long);
+    let [five, three_across, three_down, seven_across, seven_down] = long;
     vec![
         ("lines", lines, [13, 11, 3]),
         ("table", table, [9, 10, 40]),
         ("gemm", gemm, [5, 4, 300]),
         ("depthwise", depthwise, [9, 7, 19]),
         ("strips", strips, [9, 7, 16]),
+        ("winograd-5x5", five, [7, 5, 160]),
+        ("winograd-1x3", three_across, [3, 9, 160]),
+        ("winograd-3x1", three_down, [9, 3, 160]),
+        ("winograd-1x7", seven_across, [3, 11, 160]),
+        ("winograd-7x1", seven_down, [11, 3, 160]),
         ("winograd-2", two, two_shape),
         ("winograd-3", odd, odd_shape),
         ("winograd-4", four, four_shape),
@@ -140,6 +149,11 @@ fn the_cases_reach_every_algorithm() {
         "F(3x3, 3x3)",
         "F(4x4, 3x3)",
         "F(6x6, 3x3)",
+        "F(2x2, 5x5)",
+        "F(1x4, 1x3)",
+        "F(4x1, 3x1)",
+        "F(1x3, 1x7)",
+        "F(3x1, 7x1)",
     ] {
         has(&f32, algorithm);
     }

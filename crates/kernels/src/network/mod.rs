@@ -3,8 +3,8 @@
 mod plan;
 mod step;
 
+use step::Target;
 pub(crate) use step::gradient_tile;
-use step::{SIX_KERNELS, Target};
 
 use crate::error::check_length;
 use crate::memory::{Buffer, Pool, Shared};
@@ -69,12 +69,11 @@ impl Network {
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, KernelError> {
-        // A few cuts of bases with drawn weights were 1.1e-5 off with it, which `Highest` does not allow.
-        let six = if precision == Precision::Highest { 0 } else { SIX_KERNELS };
-        Self::for_target(program, input, Target { isa, precision, six })
+        Self::for_target(program, input, Target { isa, precision, training: false })
     }
 
-    /// One layer for training, without F(6×6): gradients are held to 1e-5 of the largest, which it does not always keep.
+    /// One layer for training, without the tiles that round most: gradients are held to 1e-5 of the largest, which F(6×6, 3×3) does not
+    /// always keep.
     ///
     /// # Errors
     /// Those of [`Network::compile`].
@@ -84,7 +83,7 @@ impl Network {
         isa: Isa,
         precision: Precision,
     ) -> Result<Self, KernelError> {
-        Self::for_target(Program::chain(&[layer]), input, Target { isa, precision, six: 0 })
+        Self::for_target(Program::chain(&[layer]), input, Target { isa, precision, training: true })
     }
 
     fn for_target(

@@ -53,8 +53,8 @@ const GROUP_BYTES: usize = 6 << 20;
 pub(super) struct Target {
     pub(super) isa: Isa,
     pub(super) precision: Precision,
-    /// Pairs of channels up to which a convolution may take F(6×6).
-    pub(super) six: usize,
+    /// Whether weights change and gradients are taken.
+    pub(super) training: bool,
 }
 
 /// A convolution with the shapes of what it reads and makes.
@@ -360,7 +360,8 @@ impl Step {
 ///    unit for the precision.
 /// 4. Any other kernel and stride, where there is such a unit: im2col with bf16, unless the layer has too few channels or
 ///    products (`Im2col::fits`).
-/// 5. What is left, and so all others in f32: implicit GEMM, which copies nothing and is as fast or faster
+/// 5. 5×5, 1×3, 3×1, 1×7 and 7×1 of stride 1 in f32: Winograd's algorithm, as for 3×3.
+/// 6. What is left, and so all others in f32: implicit GEMM, which copies nothing and is as fast or faster
 ///    (docs/performance.md).
 fn choose(
     conv: &Conv2d,
@@ -368,7 +369,7 @@ fn choose(
     Around { residual, next, layouts }: Around<'_>,
     target: Target,
 ) -> (Kind, bool) {
-    let Target { isa, precision, six } = target;
+    let Target { isa, precision, training } = target;
     let can_pool = next.is_some() && can_pool(output, residual);
     if !residual && is_depthwise(conv) {
         return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
@@ -382,8 +383,13 @@ fn choose(
         return (Kind::Im2col(Im2col::new(conv, input, output, isa, bf16)), false);
     }
     let bf16 = bf16.filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
+    let tiles = match (training, precision) {
+        (true, _) => Tiles::Training,
+        (false, Precision::Highest) => Tiles::Highest,
+        _ => Tiles::Any,
+    };
     if Winograd::fits(conv)
-        && let Some(tile) = best_tile(conv, output, can_pool, bf16.is_some(), six)
+        && let Some(tile) = best_tile(conv, output, can_pool, bf16.is_some(), tiles)
     {
         let pool = can_pool && tile.can_pool();
         let plan = Winograd::new(conv, input, output, pool, tile, isa, bf16);
@@ -420,26 +426,39 @@ pub(super) fn kept_layout(layer: &Layer, output: [usize; 3], target: Target) -> 
     Blocked::can_keep(conv).then(|| Layout::new(output, bf16.is_split))
 }
 
+/// Which of Winograd's tiles may be taken: the larger, the more they round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tiles {
+    /// Those of 3×3 kernels but F(6×6).
+    Training,
+    /// All but F(6×6): a few cuts of bases with drawn weights were 1.1e-5 off with it, which `highest` does not allow.
+    Highest,
+    Any,
+}
+
 /// The scheme with the fewest products for this image, or none where the direct algorithm has no more. Whole tiles are
-/// counted: on small images larger ones waste more. Larger tiles round more too: only f32 products allow F(6×6), and bf16
-/// products F(4×4) on few channels, where it saves most. `six` is up to how many pairs of channels F(6×6) may be taken.
+/// counted: on small images larger ones waste more. Larger tiles round more too: only f32 products allow all of `tiles`, and bf16
+/// products F(4×4) on few channels, where it saves most.
 fn best_tile(
     conv: &Conv2d,
     output: [usize; 3],
     can_pool: bool,
     bf16: bool,
-    six: usize,
+    tiles: Tiles,
 ) -> Option<Tile> {
     let outputs = [output[0], output[1]];
     let may_be = |tile: &Tile| match tile {
         Tile::Two | Tile::Three => true,
         Tile::Four => !bf16 || conv.in_channels <= PAIR_FOUR_CHANNELS,
-        Tile::Six => !bf16 && conv.in_channels * conv.out_channels <= six,
+        Tile::Six => {
+            !bf16 && tiles == Tiles::Any && conv.in_channels * conv.out_channels <= SIX_KERNELS
+        }
+        _ => !bf16 && tiles != Tiles::Training,
     };
-    let direct = 9 * output[0] * output[1];
+    let direct = conv.kernel[0] * conv.kernel[1] * output[0] * output[1];
     Tile::ALL
         .into_iter()
-        .filter(may_be)
+        .filter(|tile| tile.kernel() == conv.kernel && may_be(tile))
         .map(|tile| (tile.products(outputs, can_pool && tile.can_pool()), tile))
         .min_by_key(|(products, _)| *products)
         .filter(|(products, _)| *products < direct)
@@ -449,12 +468,13 @@ fn best_tile(
 /// The scheme for the gradient of a convolution's kernel, or none where Winograd's algorithm does not fit or saves nothing.
 /// Without F(6×6): sums over all pixels of a batch are rounded more than those over channels.
 pub(crate) fn gradient_tile(conv: &Conv2d, output: [usize; 3]) -> Option<Tile> {
-    Winograd::fits(conv).then(|| best_tile(conv, output, false, false, 0)).flatten()
+    let tile = || best_tile(conv, output, false, false, Tiles::Training);
+    Winograd::fits(conv).then(tile).flatten()
 }
 
 /// Pairs of channels up to which F(6×6) is taken. Its weights are 64 values a pair: with more of them, what fewer products save is
 /// lost by reading 67 MB a layer (docs/performance.md).
-pub(super) const SIX_KERNELS: usize = 256 * 256;
+const SIX_KERNELS: usize = 256 * 256;
 
 /// Input channels up to which F(4×4) is taken with bf16 products: up to here the base's error stays well within the
 /// bounds of `high` and `medium`; with F(4×4) throughout it reached nine tenths of that of `medium`.

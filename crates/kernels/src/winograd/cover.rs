@@ -1,6 +1,6 @@
 //! Which tiles cover an image.
 
-use super::Tile;
+use super::{Extent, Tile};
 use std::array;
 use std::ops::Range;
 
@@ -13,23 +13,23 @@ struct Side {
 
 impl Side {
     /// As few products as cover so many outputs.
-    fn of(tile: Tile, outputs: usize) -> Self {
-        let Some(filler) = tile.filler() else {
-            return Self { whole: outputs.div_ceil(tile.outputs()), filling: 0 };
+    fn of(tile: Extent, outputs: usize) -> Self {
+        let Some([filler, _]) = tile.filler else {
+            return Self { whole: outputs.div_ceil(tile.outputs), filling: 0 };
         };
         // Three that fill up take more products than two whole ones.
         (0..3)
             .map(|filling| {
-                let rest = outputs.saturating_sub(filling * filler.outputs());
-                Self { whole: rest.div_ceil(tile.outputs()), filling }
+                let rest = outputs.saturating_sub(filling * filler);
+                Self { whole: rest.div_ceil(tile.outputs), filling }
             })
             .min_by_key(|side| side.inputs(tile))
             .unwrap_or(Self { whole: 0, filling: 0 })
     }
 
     /// Products of one line of channels.
-    fn inputs(self, tile: Tile) -> usize {
-        self.whole * tile.inputs() + self.filling * tile.filler().map_or(0, Tile::inputs)
+    fn inputs(self, tile: Extent) -> usize {
+        self.whole * tile.inputs + self.filling * tile.filler.map_or(0, |[_, inputs]| inputs)
     }
 
     fn tiles(self) -> usize {
@@ -78,8 +78,9 @@ pub(super) struct Part {
 impl Grid {
     /// Tiles of one size alone, that cover so many outputs.
     pub(super) fn uniform(outputs: [usize; 2], tile: Tile) -> Self {
-        let m = tile.outputs();
-        Self { origin: [0; 2], tiles: outputs.map(|n| n.div_ceil(m)), outputs: [m; 2] }
+        let [down, across] = tile.extents().map(|extent| extent.outputs);
+        let tiles = [outputs[0].div_ceil(down), outputs[1].div_ceil(across)];
+        Self { origin: [0; 2], tiles, outputs: [down, across] }
     }
 
     /// Tiles in an image.
@@ -100,12 +101,13 @@ impl Grid {
 impl Cover {
     /// Of so many outputs down and across.
     pub(super) fn new(tile: Tile, outputs: [usize; 2]) -> Self {
-        let sides = outputs.map(|n| Side::of(tile, n));
-        let kinds = |side: Side| {
-            let filling = tile.filler().map_or(1, Tile::outputs);
-            [(0, side.whole, tile.outputs()), (side.whole * tile.outputs(), side.filling, filling)]
+        let extents = tile.extents();
+        let sides = array::from_fn(|axis| Side::of(extents[axis], outputs[axis]));
+        let kinds = |side: Side, tile: Extent| {
+            let filling = tile.filler.map_or(1, |[outputs, _]| outputs);
+            [(0, side.whole, tile.outputs), (side.whole * tile.outputs, side.filling, filling)]
         };
-        let [down, across] = sides.map(kinds);
+        let [down, across]: [_; 2] = array::from_fn(|axis| kinds(sides[axis], extents[axis]));
         let grids = array::from_fn(|class| {
             let (y, x) = (down[class / 2], across[class % 2]);
             Grid { origin: [y.0, x.0], tiles: [y.1, x.1], outputs: [y.2, x.2] }
@@ -120,7 +122,8 @@ impl Cover {
 
     /// Products of one channel by one.
     pub(super) fn products(&self, tile: Tile) -> usize {
-        self.sides[0].inputs(tile) * self.sides[1].inputs(tile)
+        let [down, across] = tile.extents();
+        self.sides[0].inputs(down) * self.sides[1].inputs(across)
     }
 
     /// The tiles of each class.
@@ -177,9 +180,13 @@ mod tests {
             (14, 1, 2),
             (7, 0, 2),
         ] {
-            assert_eq!(Side::of(Tile::Six, outputs), Side { whole, filling }, "{outputs}");
+            assert_eq!(
+                Side::of(Tile::Six.extents()[0], outputs),
+                Side { whole, filling },
+                "{outputs}"
+            );
         }
-        assert_eq!(Side::of(Tile::Four, 37), Side { whole: 10, filling: 0 });
+        assert_eq!(Side::of(Tile::Four.extents()[1], 37), Side { whole: 10, filling: 0 });
     }
 
     proptest! {

@@ -69,6 +69,7 @@ impl KernelGradient {
             Tile::Three => self.run_scheme::<F3>(images, input, gradient, to),
             Tile::Four => self.run_scheme::<F4>(images, input, gradient, to),
             Tile::Six => self.run_scheme::<F6>(images, input, gradient, to),
+            _ => unreachable!("a tile of 3x3 kernels"),
         }
     }
 

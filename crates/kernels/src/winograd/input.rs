@@ -129,7 +129,7 @@ unsafe fn transform<S: Simd, Y: Scheme, X: Scheme, O: Operand>(
             }
             let row = X::input::<S>(row);
             for (x, v) in row.iter().enumerate().take(X::N) {
-                let place = Y::place(y) * Y::SIDE + X::place(x);
+                let place = Y::place(y) * X::SIDE + X::place(x);
                 O::put::<S>(to.add(place * matrix_stride), low_offset, *v);
             }
         }

@@ -1,4 +1,4 @@
-//! 3×3 convolutions of stride 1 by Winograd's minimal filtering: tiles of the image are transformed, multiplied
+//! Convolutions of stride 1 by Winograd's minimal filtering: tiles of the image are transformed, multiplied
 //! channel by channel in the transformed space (n² ordinary matrix products), and transformed back, with bias, ReLU
 //! and pool. Tiles go through in groups, so that what is between the three steps stays in cache.
 
@@ -19,47 +19,92 @@ use crate::simd::dispatch;
 use crate::workspace::WorkspaceBytes;
 use crate::{Algorithm, Isa};
 use cover::Cover;
-use scheme::{F2, F3, F4, F6, Scheme};
+use scheme::{F2, F2Of5, F3, F3Of7, F4, F6, One, Scheme};
 use std::marker::PhantomData;
 
-/// Which scheme. F(6×6) fills up what its tiles leave at an image's edges with tiles of F(4×4).
+/// Which schemes down and across. F(6×6, 3×3) fills up what its tiles leave at an image's edges with tiles of F(4×4, 3×3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tile {
+    /// F(2×2, 3×3), and so on.
     Two,
     Three,
     Four,
     Six,
+    /// F(2×2, 5×5).
+    TwoOfFive,
+    /// F(1×4, 1×3) and F(4×1, 3×1).
+    ThreeAcross,
+    ThreeDown,
+    /// F(1×3, 1×7) and F(3×1, 7×1).
+    SevenAcross,
+    SevenDown,
+}
+
+/// A tile in one dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Extent {
+    outputs: usize,
+    inputs: usize,
+    /// Outputs and inputs of the tiles that fill up an image's edges with the same weights.
+    filler: Option<[usize; 2]>,
+}
+
+impl Extent {
+    fn of<F: Scheme>() -> Self {
+        let filler = (F::Filler::N < F::N).then_some([F::Filler::M, F::Filler::N]);
+        Self { outputs: F::M, inputs: F::N, filler }
+    }
 }
 
 impl Tile {
-    pub(crate) const ALL: [Self; 4] = [Self::Two, Self::Three, Self::Four, Self::Six];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Two,
+        Self::Three,
+        Self::Four,
+        Self::Six,
+        Self::TwoOfFive,
+        Self::ThreeAcross,
+        Self::ThreeDown,
+        Self::SevenAcross,
+        Self::SevenDown,
+    ];
 
-    /// Outputs a side.
-    pub(crate) fn outputs(self) -> usize {
+    /// Down and across.
+    fn extents(self) -> [Extent; 2] {
+        fn of<Y: Scheme, X: Scheme>() -> [Extent; 2] {
+            [Extent::of::<Y>(), Extent::of::<X>()]
+        }
         match self {
-            Self::Two => F2::M,
-            Self::Three => F3::M,
-            Self::Four => F4::M,
-            Self::Six => F6::M,
+            Self::Two => of::<F2, F2>(),
+            Self::Three => of::<F3, F3>(),
+            Self::Four => of::<F4, F4>(),
+            Self::Six => of::<F6, F6>(),
+            Self::TwoOfFive => of::<F2Of5, F2Of5>(),
+            Self::ThreeAcross => of::<One, F4>(),
+            Self::ThreeDown => of::<F4, One>(),
+            Self::SevenAcross => of::<One, F3Of7>(),
+            Self::SevenDown => of::<F3Of7, One>(),
         }
     }
 
-    /// Inputs a side.
-    pub(crate) fn inputs(self) -> usize {
-        self.outputs() + 2
+    /// Outputs down and across.
+    pub(crate) fn outputs(self) -> [usize; 2] {
+        self.extents().map(|extent| extent.outputs)
     }
 
-    /// The tiles that fill up an image's edges with the same weights.
-    fn filler(self) -> Option<Self> {
-        match self {
-            Self::Two | Self::Three | Self::Four => None,
-            Self::Six => Some(Self::Four),
-        }
+    /// Taps of the kernel down and across.
+    pub(crate) fn kernel(self) -> [usize; 2] {
+        self.extents().map(|extent| extent.inputs + 1 - extent.outputs)
+    }
+
+    /// Places of the transformed tile: a matrix each.
+    pub(crate) fn places(self) -> usize {
+        self.extents().iter().map(|extent| extent.inputs).product()
     }
 
     /// Whether its tiles hold whole windows of the pool.
     pub(crate) fn can_pool(self) -> bool {
-        self.outputs().is_multiple_of(2)
+        self.outputs().iter().all(|outputs| outputs.is_multiple_of(2))
     }
 
     /// Products, of one channel by one, of a convolution with so many outputs down and across.
@@ -141,16 +186,17 @@ const SHARED_SPACE_BYTES: usize = 12 << 20;
 /// The same for a thread's own group, which is in the second-level cache.
 const PER_THREAD_SPACE_BYTES: usize = 1 << 20;
 /// Weights up to which small groups pay. They are read once a group, from the last-level cache.
-const PER_THREAD_WEIGHT_BYTES: usize = 5 << 18;
+const PER_THREAD_WEIGHT_BYTES: usize = 3 << 19;
 
 impl Winograd {
-    /// Whether such a layer can run so: 3×3, stride 1, one group, channels in whole vectors.
+    /// Whether such a layer can run so, if there is a tile for its kernel: stride 1, one group, channels in whole vectors.
     pub(crate) fn fits(conv: &Conv2d) -> bool {
         let Padding { top, left, bottom, right } = conv.padding;
-        conv.kernel == [3, 3]
-            && conv.stride == [1, 1]
+        let [height, width] = conv.kernel;
+        let padding = [(top, height), (bottom, height), (left, width), (right, width)];
+        conv.stride == [1, 1]
             && conv.groups == 1
-            && [top, left, bottom, right].iter().all(|n| *n <= 2)
+            && padding.iter().all(|(n, taps)| n < taps)
             && conv.in_channels.is_multiple_of(16)
             && conv.out_channels.is_multiple_of(16)
     }
@@ -166,10 +212,15 @@ impl Winograd {
         bf16: Option<Bf16Product>,
     ) -> Self {
         let weights = match tile {
-            Tile::Two => weights::pack::<F2>(conv, isa, bf16),
-            Tile::Three => weights::pack::<F3>(conv, isa, bf16),
-            Tile::Four => weights::pack::<F4>(conv, isa, bf16),
-            Tile::Six => weights::pack::<F6>(conv, isa, bf16),
+            Tile::Two => weights::pack::<F2, F2, 3, 3>(conv, isa, bf16),
+            Tile::Three => weights::pack::<F3, F3, 3, 3>(conv, isa, bf16),
+            Tile::Four => weights::pack::<F4, F4, 3, 3>(conv, isa, bf16),
+            Tile::Six => weights::pack::<F6, F6, 3, 3>(conv, isa, bf16),
+            Tile::TwoOfFive => weights::pack::<F2Of5, F2Of5, 5, 5>(conv, isa, bf16),
+            Tile::ThreeAcross => weights::pack::<One, F4, 1, 3>(conv, isa, bf16),
+            Tile::ThreeDown => weights::pack::<F4, One, 3, 1>(conv, isa, bf16),
+            Tile::SevenAcross => weights::pack::<One, F3Of7, 1, 7>(conv, isa, bf16),
+            Tile::SevenDown => weights::pack::<F3Of7, One, 7, 1>(conv, isa, bf16),
         };
         let mut bias = Buffer::zeroed(conv.out_channels);
         bias.as_mut_slice().copy_from_slice(&conv.bias);
@@ -188,7 +239,8 @@ impl Winograd {
         plan
     }
 
-    /// Takes other weights, (3, 3, inputs, outputs), and biases, for products of f32; false where products are of bf16. The
+    /// Takes other weights, (3, 3, inputs, outputs), and biases, for products of f32; false where products are of bf16, or kernels
+    /// not 3×3. The
     /// transform is in f32, and all threads share it.
     pub(crate) fn set_weights(&mut self, kernel: &[f32], bias: &[f32]) -> bool {
         match self.tile {
@@ -196,6 +248,7 @@ impl Winograd {
             Tile::Three => self.repack::<F3>(kernel, bias),
             Tile::Four => self.repack::<F4>(kernel, bias),
             Tile::Six => self.repack::<F6>(kernel, bias),
+            _ => false,
         }
     }
 
@@ -235,11 +288,12 @@ impl Winograd {
 
     /// Sizes of a group's space.
     fn lengths(&self, tiles: usize) -> Lengths {
-        let matrices = self.tile.inputs() * self.tile.inputs();
+        let matrices = self.tile.places();
         // Whole register tiles, from any row on that a class of tiles may begin at; what is in rows beyond the last tile does
         // not matter.
         let mr = self.weights.tile_rows();
-        let rows = tiles.next_multiple_of(mr) + if self.tile.filler().is_some() { mr } else { 0 };
+        let rows = tiles.next_multiple_of(mr)
+            + if self.tile.extents()[0].filler.is_some() { mr } else { 0 };
         let operand = self.weights.operand();
         let input_stride = matrix_stride(self.weights.operand_len(rows), operand.size());
         let product_stride = matrix_stride(rows * self.width(), size_of::<f32>());
@@ -272,7 +326,7 @@ impl Winograd {
     pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
         let groups = self.groups(images, threads);
         let Lengths { inputs, products, .. } = self.lengths(groups.size);
-        let patch = 4 * self.tile.inputs() * self.tile.inputs() * self.geometry.input[2];
+        let patch = 4 * self.tile.places() * self.geometry.input[2];
         match groups.sharing {
             Sharing::Thread => {
                 let threads = threads.min(groups.count);
@@ -294,7 +348,8 @@ impl Winograd {
 
     /// What runs.
     pub(crate) fn algorithm(&self) -> Algorithm {
-        Algorithm::Winograd { tile: self.tile.outputs(), products: self.weights.operand() }
+        let (tile, kernel) = (self.tile.outputs(), self.tile.kernel());
+        Algorithm::Winograd { tile, kernel, products: self.weights.operand() }
     }
 
     /// Columns of a row of products.

@@ -101,7 +101,7 @@ unsafe fn transform<S: Simd, Y: Scheme, X: Scheme>(
         for x in 0..X::N {
             let mut column = [zero; MAX_N];
             for (y, v) in column.iter_mut().enumerate().take(Y::N) {
-                let place = Y::place(y) * Y::SIDE + X::place(x);
+                let place = Y::place(y) * X::SIDE + X::place(x);
                 *v = S::load(from.add(place * matrix_stride));
             }
             let column = Y::output::<S>(column);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::cover::{CLASSES, Part};
 use super::input::InputTask;
 use super::output::OutputTask;
-use super::scheme::{F2, F3, F4, F6, Scheme};
+use super::scheme::{F2, F2Of5, F3, F3Of7, F4, F6, One, Scheme};
 use super::{Groups, Lengths, Sharing, Tile, Winograd};
 use crate::Products;
 use crate::bf16::{Bf16, Bf16Pair, F32, Operand};
@@ -65,14 +65,20 @@ impl Winograd {
     ) {
         let images = Images { count: images, input, residual, output };
         match self.tile {
-            Tile::Two => self.run_scheme::<F2>(images, workspace),
-            Tile::Three => self.run_scheme::<F3>(images, workspace),
-            Tile::Four => self.run_scheme::<F4>(images, workspace),
-            Tile::Six => self.run_scheme::<F6>(images, workspace),
+            Tile::Two => self.run_schemes::<F2, F2>(images, workspace),
+            Tile::Three => self.run_schemes::<F3, F3>(images, workspace),
+            Tile::Four => self.run_schemes::<F4, F4>(images, workspace),
+            Tile::Six => self.run_schemes::<F6, F6>(images, workspace),
+            Tile::TwoOfFive => self.run_schemes::<F2Of5, F2Of5>(images, workspace),
+            Tile::ThreeAcross => self.run_schemes::<One, F4>(images, workspace),
+            Tile::ThreeDown => self.run_schemes::<F4, One>(images, workspace),
+            Tile::SevenAcross => self.run_schemes::<One, F3Of7>(images, workspace),
+            Tile::SevenDown => self.run_schemes::<F3Of7, One>(images, workspace),
         }
     }
 
-    fn run_scheme<F: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
+    /// With the schemes `Y` down and `X` across.
+    fn run_schemes<Y: Scheme, X: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
         let threads = rayon::current_num_threads();
         let Groups { tiles: total, size, count, sharing } = self.groups(images.count, threads);
         let run = |index: usize| {
@@ -95,16 +101,16 @@ impl Winograd {
                     tasks: if sharing == Sharing::Pool && threads > 1 { 4 * threads } else { 1 },
                 };
                 match self.weights.operand() {
-                    Products::F32 => self.transform_inputs::<F, F32>(&group, &workspace.patches),
+                    Products::F32 => self.transform_inputs::<Y, X, F32>(&group, &workspace.patches),
                     Products::Bf16 => {
-                        self.transform_inputs::<F, Bf16>(&group, &workspace.patches);
+                        self.transform_inputs::<Y, X, Bf16>(&group, &workspace.patches);
                     }
                     Products::Bf16Pair => {
-                        self.transform_inputs::<F, Bf16Pair>(&group, &workspace.patches);
+                        self.transform_inputs::<Y, X, Bf16Pair>(&group, &workspace.patches);
                     }
                 }
-                self.multiply::<F>(&group);
-                self.transform_outputs::<F>(&group);
+                self.multiply::<Y, X>(&group);
+                self.transform_outputs::<Y, X>(&group);
             });
         };
         match sharing {
@@ -113,14 +119,18 @@ impl Winograd {
         }
     }
 
-    fn transform_inputs<F: Scheme, O: Operand>(&self, group: &Group<'_>, patches: &Pool<Buffer>) {
+    fn transform_inputs<Y: Scheme, X: Scheme, O: Operand>(
+        &self,
+        group: &Group<'_>,
+        patches: &Pool<Buffer>,
+    ) {
         group.each_part(|tiles| {
             patches.with(|patch| {
                 let [whole, right, bottom, corner] = self.cover.parts(group.tiles.clone(), tiles);
-                self.transform_input::<F, F, O>(group, patch, 0, whole);
-                self.transform_input::<F, F::Filler, O>(group, patch, 1, right);
-                self.transform_input::<F::Filler, F, O>(group, patch, 2, bottom);
-                self.transform_input::<F::Filler, F::Filler, O>(group, patch, 3, corner);
+                self.transform_input::<Y, X, O>(group, patch, 0, whole);
+                self.transform_input::<Y, X::Filler, O>(group, patch, 1, right);
+                self.transform_input::<Y::Filler, X, O>(group, patch, 2, bottom);
+                self.transform_input::<Y::Filler, X::Filler, O>(group, patch, 3, corner);
             });
         });
     }
@@ -149,15 +159,15 @@ impl Winograd {
             schemes: PhantomData,
         };
         // SAFETY: `lengths` of this group's tiles sized the space, strides and offset are its; each task has tiles, and so
-        // rows, of its own. `run_scheme` takes elements as wide as the weights want them. `Network::compile` makes plans
+        // rows, of its own. `run_schemes` takes elements as wide as the weights want them. `Network::compile` makes plans
         // only for an `isa` that was detected.
         unsafe { dispatch(self.isa, task) }
     }
 
     /// One product for each place of the transformed tile, of the rows of those classes that have the place.
-    fn multiply<F: Scheme>(&self, group: &Group<'_>) {
+    fn multiply<Y: Scheme, X: Scheme>(&self, group: &Group<'_>) {
         let Lengths { rows, input_stride, low_offset, product_stride, .. } = group.lengths;
-        let matrices = F::N * F::N;
+        let matrices = Y::N * X::N;
         let (panels, columns) = (self.weights.panels(), self.weights.tile_columns());
         let parts = match group.tasks {
             1 => 1,
@@ -169,13 +179,13 @@ impl Winograd {
         group.each(matrices * parts, |index| {
             let (matrix, panels) = (index / parts, chunk_range(panels, parts, index % parts));
             let runs =
-                runs(&classes, has_filler::<F>(matrix / F::N), has_filler::<F>(matrix % F::N));
+                runs(&classes, has_filler::<Y>(matrix / X::N), has_filler::<X>(matrix % X::N));
             let several = runs.iter().filter(|run| !run.is_empty()).count() > 1;
             // A panel's weights are in cache for the second run of rows.
             let step = if several { 1 } else { panels.len().max(1) };
             for first in panels.clone().step_by(step) {
                 for run in runs.iter().filter(|run| !run.is_empty()) {
-                    // SAFETY: `lengths` made room for n² matrices so far apart, and `matrix` is below n²; sums have a row of
+                    // SAFETY: `lengths` made room for a matrix a place, so far apart, and `matrix` is one; sums have a row of
                     // all panels. The inputs' tasks have ended, so all rows of the run are set; `lengths` rounded rows up
                     // so that whole register tiles are there from any row; tasks have matrices and panels of their own.
                     // `isa` was detected.
@@ -199,13 +209,13 @@ impl Winograd {
         });
     }
 
-    fn transform_outputs<F: Scheme>(&self, group: &Group<'_>) {
+    fn transform_outputs<Y: Scheme, X: Scheme>(&self, group: &Group<'_>) {
         group.each_part(|tiles| {
             let [whole, right, bottom, corner] = self.cover.parts(group.tiles.clone(), tiles);
-            self.transform_output::<F, F>(group, 0, whole);
-            self.transform_output::<F, F::Filler>(group, 1, right);
-            self.transform_output::<F::Filler, F>(group, 2, bottom);
-            self.transform_output::<F::Filler, F::Filler>(group, 3, corner);
+            self.transform_output::<Y, X>(group, 0, whole);
+            self.transform_output::<Y, X::Filler>(group, 1, right);
+            self.transform_output::<Y::Filler, X>(group, 2, bottom);
+            self.transform_output::<Y::Filler, X::Filler>(group, 3, corner);
         });
     }
 

@@ -1,6 +1,6 @@
-//! Winograd's minimal filtering F(m×m, 3×3), one scheme for each m.
+//! Winograd's minimal filtering F(m, r), one scheme for each m outputs of a kernel with r taps in one dimension; two of them nest.
 //!
-//! A tile of n = m + 2 inputs gives m outputs by n products a dimension: Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A. The matrices
+//! A tile of n = m + r − 1 inputs gives m outputs by n products a dimension: Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A. The matrices
 //! follow from n − 1 finite points and infinity (Toom and Cook): row j of G holds the powers of point j over
 //! Π(pⱼ − pᵢ), column j of Aᵀ its powers, row j of Bᵀ the coefficients of Π(x − pᵢ), i ≠ j; at infinity G and Aᵀ
 //! take the highest coefficient, Bᵀ the whole product. Points in pairs ±p share most of their work.
@@ -15,9 +15,9 @@
 use crate::simd::Simd;
 
 /// The largest n.
-pub(crate) const MAX_N: usize = 8;
+pub(crate) const MAX_N: usize = 9;
 /// The largest m.
-pub(crate) const MAX_M: usize = MAX_N - 2;
+pub(crate) const MAX_M: usize = 6;
 
 /// One-dimensional transforms on vectors; the two-dimensional ones nest them.
 pub(crate) trait Scheme {
@@ -25,6 +25,8 @@ pub(crate) trait Scheme {
     const M: usize;
     /// Inputs a tile and dimension.
     const N: usize;
+    /// Taps of the kernel in this dimension.
+    const TAPS: usize = Self::N + 1 - Self::M;
     /// The finite points, in the order of the transforms' results; infinity comes last.
     const POINTS: &'static [f64];
     /// Places a side of the packed weights: more than `N` where they are those of a larger scheme.
@@ -277,6 +279,144 @@ impl Scheme for F6 {
             y[3] = odd(A * A * A, B * B * B, C * C * C);
             y[4] = even(A * A * A * A, B * B * B * B, C * C * C * C);
             y[5] = S::add(m[7], odd(A * A * A * A * A, B * B * B * B * B, C * C * C * C * C));
+        }
+        y
+    }
+}
+
+/// One tap, one output: a dimension in which the kernel has no extent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct One;
+
+impl Scheme for One {
+    type Filler = Self;
+    const M: usize = 1;
+    const N: usize = 1;
+    const POINTS: &'static [f64] = &[];
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        d
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        m
+    }
+}
+
+/// F(2, 5), at the points of [`F4`]: 6 products for 2 outputs of 5 taps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct F2Of5;
+
+impl Scheme for F2Of5 {
+    type Filler = Self;
+    const M: usize = 2;
+    const N: usize = F4::N;
+    const POINTS: &'static [f64] = F4::POINTS;
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        // SAFETY: the caller's promise.
+        unsafe { F4::input::<S>(d) }
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f4::{A, B};
+        let mut y = m;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (even_a, odd_a) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+            let (even_b, odd_b) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+            y[0] = S::add(S::add(m[0], even_a), even_b);
+            y[1] = S::add(two::<S>(A, odd_a, B, odd_b), m[5]);
+        }
+        y
+    }
+}
+
+/// F(3, 7): 9 products for 3 outputs of 7 taps. Of the points of its size those with the least rounding of a random layer, twice that
+/// of F(4×4, 3×3) (docs/performance.md).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct F3Of7;
+
+mod f3_of_7 {
+    pub(super) const A: f64 = 0.375;
+    pub(super) const B: f64 = 0.6875;
+    pub(super) const C: f64 = 1.125;
+    pub(super) const D: f64 = 2.25;
+    /// Their squares.
+    pub(super) const SQUARES: [f64; 4] = [A * A, B * B, C * C, D * D];
+}
+
+impl F3Of7 {
+    /// (x² − a²)(x² − b²)(x² − c²) of four values, the squares without that of index `left_out`.
+    #[inline(always)]
+    unsafe fn rest<S: Simd>(left_out: usize, d: [S::V; 4]) -> S::V {
+        let q = f3_of_7::SQUARES;
+        let [a, b, c_] = match left_out {
+            0 => [q[1], q[2], q[3]],
+            1 => [q[0], q[2], q[3]],
+            2 => [q[0], q[1], q[3]],
+            _ => [q[0], q[1], q[2]],
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let rest = three::<S>(a * b + a * c_ + b * c_, a + b + c_, d[1], d[2], d[3]);
+            S::neg_mul_add(d[0], c::<S>(a * b * c_), rest)
+        }
+    }
+}
+
+impl Scheme for F3Of7 {
+    type Filler = Self;
+    const M: usize = 3;
+    const N: usize = 9;
+    const POINTS: &'static [f64] = &[
+        f3_of_7::A,
+        -f3_of_7::A,
+        f3_of_7::B,
+        -f3_of_7::B,
+        f3_of_7::C,
+        -f3_of_7::C,
+        f3_of_7::D,
+        -f3_of_7::D,
+    ];
+
+    #[inline(always)]
+    unsafe fn input<S: Simd>(d: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f3_of_7::{A, B, C, D};
+        let mut r = d;
+        let (even, odd) = ([d[0], d[2], d[4], d[6]], [d[1], d[3], d[5], d[7]]);
+        // SAFETY: the caller's promise.
+        unsafe {
+            [r[0], r[1]] = pair::<S>(A, Self::rest::<S>(0, even), Self::rest::<S>(0, odd));
+            [r[2], r[3]] = pair::<S>(B, Self::rest::<S>(1, even), Self::rest::<S>(1, odd));
+            [r[4], r[5]] = pair::<S>(C, Self::rest::<S>(2, even), Self::rest::<S>(2, odd));
+            [r[6], r[7]] = pair::<S>(D, Self::rest::<S>(3, even), Self::rest::<S>(3, odd));
+            // (x² − a²)(x² − b²)(x² − c²) once more, times x² − d².
+            let higher = Self::rest::<S>(3, [d[2], d[4], d[6], d[8]]);
+            r[8] = take::<S>(D * D, Self::rest::<S>(3, even), higher);
+        }
+        r
+    }
+
+    #[inline(always)]
+    unsafe fn output<S: Simd>(m: [S::V; MAX_N]) -> [S::V; MAX_N] {
+        use f3_of_7::{A, B, C, D};
+        let mut y = m;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let even =
+                [S::add(m[0], m[1]), S::add(m[2], m[3]), S::add(m[4], m[5]), S::add(m[6], m[7])];
+            let odd =
+                [S::sub(m[0], m[1]), S::sub(m[2], m[3]), S::sub(m[4], m[5]), S::sub(m[6], m[7])];
+            y[0] = S::add(S::add(even[0], even[1]), S::add(even[2], even[3]));
+            let odd_ab = two::<S>(A, odd[0], B, odd[1]);
+            y[1] = S::add(odd_ab, two::<S>(C, odd[2], D, odd[3]));
+            let even_ab = two::<S>(A * A, even[0], B * B, even[1]);
+            y[2] = S::add(S::add(even_ab, two::<S>(C * C, even[2], D * D, even[3])), m[8]);
         }
         y
     }

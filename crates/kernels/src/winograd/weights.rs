@@ -10,25 +10,31 @@ use crate::layer::Conv2d;
 use crate::memory::Shared;
 use crate::simd::{Job, Simd, dispatch};
 
-/// G of a scheme: n rows of 3.
-fn g<F: Scheme>() -> Vec<[f64; 3]> {
-    let mut rows: Vec<[f64; 3]> = F::POINTS
+/// G of a scheme: n rows, a column for each of its taps.
+fn g<F: Scheme, const TAPS: usize>() -> Vec<[f64; TAPS]> {
+    assert_eq!(F::TAPS, TAPS, "taps of another scheme");
+    let mut rows: Vec<[f64; TAPS]> = F::POINTS
         .iter()
         .enumerate()
         .map(|(j, p)| {
             let others = F::POINTS.iter().enumerate().filter(|(i, _)| *i != j);
             let scale: f64 = others.map(|(_, q)| p - q).product();
-            [1.0 / scale, p / scale, p * p / scale]
+            let mut power = 1.0;
+            array::from_fn(|_| {
+                let value = power / scale;
+                power *= p;
+                value
+            })
         })
         .collect();
-    rows.push([0.0, 0.0, 1.0]);
+    rows.push(array::from_fn(|tap| if tap + 1 == TAPS { 1.0 } else { 0.0 }));
     rows
 }
 
 /// G of a scheme in f32; rows beyond n are zero.
 pub(super) fn g_f32<F: Scheme>() -> [[f32; 3]; MAX_N] {
     let mut rows = [[0.0; 3]; MAX_N];
-    for (to, from) in rows.iter_mut().zip(g::<F>()) {
+    for (to, from) in rows.iter_mut().zip(g::<F, 3>()) {
         *to = from.map(|x| x as f32);
     }
     rows
@@ -37,33 +43,35 @@ pub(super) fn g_f32<F: Scheme>() -> [[f32; 3]; MAX_N] {
 /// Columns of a panel, at most.
 const MAX_COLUMNS: usize = 32;
 
-/// G g Gᵀ of all kernels: for each place of the transformed tile a matrix of input by output channels.
-pub(super) fn pack<F: Scheme>(conv: &Conv2d, isa: Isa, bf16: Option<Bf16Product>) -> PackedWeights {
+/// G g Gᵀ of all kernels, by the schemes `Y` down and `X` across: for each place of the transformed tile a matrix of input by output
+/// channels.
+pub(super) fn pack<Y: Scheme, X: Scheme, const KH: usize, const KW: usize>(
+    conv: &Conv2d,
+    isa: Isa,
+    bf16: Option<Bf16Product>,
+) -> PackedWeights {
     let (inputs, outputs) = (conv.in_channels, conv.out_channels);
-    let g = g::<F>();
-    PackedWeights::pack_many(
-        isa,
-        bf16,
-        [F::N * F::N, inputs, outputs],
-        |Part { rows, columns }, to| {
-            let matrix_len = to.len() / (F::N * F::N);
-            for (place, row) in rows.enumerate() {
-                let to = &mut to[place * columns.len()..];
-                let task =
-                    TransformTask { conv, g: &g, row, columns: columns.clone(), to, matrix_len };
-                // SAFETY: safe code demands nothing; `Network::compile` makes plans only for an `isa` that was detected.
-                unsafe { dispatch(isa, task) };
-            }
-        },
-    )
+    let (down, across) = (g::<Y, KH>(), g::<X, KW>());
+    let places = Y::N * X::N;
+    PackedWeights::pack_many(isa, bf16, [places, inputs, outputs], |Part { rows, columns }, to| {
+        let matrix_len = to.len() / places;
+        for (place, row) in rows.enumerate() {
+            let to = &mut to[place * columns.len()..];
+            let (down, across, columns) = (&down, &across, columns.clone());
+            let task = TransformTask { conv, down, across, row, columns, to, matrix_len };
+            // SAFETY: safe code demands nothing; `Network::compile` makes plans only for an `isa` that was detected.
+            unsafe { dispatch(isa, task) };
+        }
+    })
 }
 
 /// G g Gᵀ of one input channel's kernels for some output channels, in f64 and rounded once; columns side by side in vectors. No
 /// closure: that is not compiled for the instruction set that runs it.
 #[derive(Debug)]
-struct TransformTask<'a> {
+struct TransformTask<'a, const KH: usize, const KW: usize> {
     conv: &'a Conv2d,
-    g: &'a [[f64; 3]],
+    down: &'a [[f64; KH]],
+    across: &'a [[f64; KW]],
     row: usize,
     columns: Range<usize>,
     /// Matrix, column; matrices `matrix_len` apart.
@@ -71,24 +79,24 @@ struct TransformTask<'a> {
     matrix_len: usize,
 }
 
-impl Job for TransformTask<'_> {
+impl<const KH: usize, const KW: usize> Job for TransformTask<'_, KH, KW> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { conv, g, row, columns, to, matrix_len } = self;
+        let Self { conv, down, across, row, columns, to, matrix_len } = self;
         let width = columns.len();
-        let mut taps = [[0.0; MAX_COLUMNS]; 9];
+        // By column of the kernel, then by its row.
+        let mut taps = [[[0.0; MAX_COLUMNS]; KH]; KW];
         for (column, output) in columns.enumerate() {
-            let kernel = &conv.weight[(output * conv.in_channels + row) * 9..][..9];
-            for (tap, value) in taps.iter_mut().zip(kernel) {
-                tap[column] = f64::from(*value);
+            let kernel = &conv.weight[(output * conv.in_channels + row) * KH * KW..][..KH * KW];
+            for (place, value) in kernel.iter().enumerate() {
+                taps[place % KW][place / KW][column] = f64::from(*value);
             }
         }
         let mut to = to.chunks_mut(matrix_len);
-        for down in g {
-            let half: [_; 3] =
-                array::from_fn(|x| combined(down, [&taps[x], &taps[3 + x], &taps[6 + x]]));
-            for across in g {
-                let sums = combined(across, half.each_ref());
+        for g in down {
+            let half: [_; KW] = array::from_fn(|x| combined(g, &taps[x]));
+            for g in across {
+                let sums = combined(g, &half);
                 if let Some(to) = to.next() {
                     for (to, sum) in to[..width].iter_mut().zip(sums) {
                         *to = sum as f32;
@@ -101,8 +109,17 @@ impl Job for TransformTask<'_> {
 
 /// Σ gᵢ · vᵢ of all columns.
 #[inline(always)]
-fn combined(g: &[f64; 3], v: [&[f64; MAX_COLUMNS]; 3]) -> [f64; MAX_COLUMNS] {
-    array::from_fn(|column| g[0] * v[0][column] + g[1] * v[1][column] + g[2] * v[2][column])
+fn combined<const TAPS: usize>(
+    g: &[f64; TAPS],
+    v: &[[f64; MAX_COLUMNS]; TAPS],
+) -> [f64; MAX_COLUMNS] {
+    array::from_fn(|column| {
+        let mut sum = g[0] * v[0][column];
+        for (g, v) in g.iter().zip(v).skip(1) {
+            sum += g * v[column];
+        }
+        sum
+    })
 }
 
 /// G g Gᵀ of some input channels' kernels, in f32, written into the packed matrices: for weights that change every step.
