@@ -123,6 +123,7 @@ proptest! {
         kernel in prop::sample::select(vec![[5usize, 5], [1, 3], [3, 1], [1, 7], [7, 1]]),
         size in [1usize..24, 1usize..24],
         padding in 0usize..3,
+        pooled: bool,
         relu: bool,
         batch in 1usize..4,
         seed: u64,
@@ -132,8 +133,12 @@ proptest! {
         let padding = kernel.map(|taps| [0, taps / 2, taps - 1][padding]);
         let side = |axis: usize| size[axis].max(kernel[axis].saturating_sub(2 * padding[axis]));
         let shape = [side(0), side(1), channels[0]];
-        let conv = random.conv(channels, kernel, [1, 1], padding, 1, relu);
-        check(&[Layer::Conv(conv)], shape, batch, seed, ONE_LAYER);
+        let mut layers = vec![Layer::Conv(random.conv(channels, kernel, [1, 1], padding, 1, relu))];
+        let out = |axis: usize| shape[axis] + 2 * padding[axis] + 1 - kernel[axis];
+        if pooled && out(0) >= 2 && out(1) >= 2 {
+            layers.push(pool());
+        }
+        check(&layers, shape, batch, seed, ONE_LAYER);
     }
 
     #[test]
