@@ -105,7 +105,8 @@ macro_rules! each_row {
 const UNROLL: usize = 8;
 
 /// Σ over taps and depth of row · weights, for up to `ROWS` rows and the first `NV` vectors of the panel's columns. `ROWS` may be less
-/// than `S::MR` where fewer rows are left, and `NV` vectors fewer than a panel has where fewer columns count; each element's sum runs in the same order whichever is taken.
+/// than `S::MR` where fewer rows are left, and `NV` vectors fewer than a panel has where fewer columns count; each element's sum runs
+/// in the same order whichever is taken.
 ///
 /// # Safety
 /// [`TileArgs`]; the processor has the instruction set.
