@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use crate::elementwise::load;
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
 use crate::parallel::for_each;
 use crate::place::Place;
-use crate::simd::{Job, Simd, dispatch};
+use crate::simd::{Job, Simd, dispatch, load, store};
 use crate::{Isa, simd};
 
 /// A depthwise convolution packed for one instruction set.
@@ -190,29 +189,29 @@ impl RowTask<'_> {
     ) {
         let channels = self.plan.input[2];
         let mut c = 0;
-        // SAFETY: no vector reaches beyond the last channel but for the last of fewer than LANES, which goes through `few`.
+        // SAFETY: no lane that counts is beyond the last channel.
         unsafe {
             while c + V * S::LANES <= channels {
-                self.vectors::<S, N, V>(x, rows, taps, c);
+                self.vectors::<S, N, V>(x, rows, taps, c, S::LANES);
                 c += V * S::LANES;
             }
             while c + S::LANES <= channels {
-                self.vectors::<S, N, 1>(x, rows, taps, c);
+                self.vectors::<S, N, 1>(x, rows, taps, c, S::LANES);
                 c += S::LANES;
             }
             if channels < S::LANES {
-                self.few::<S>(x..x + N, rows, taps);
+                self.vectors::<S, N, 1>(x, rows, taps, 0, channels);
             } else if c < channels {
                 // The last ones once more, with those before them.
-                self.vectors::<S, N, 1>(x, rows, taps, channels - S::LANES);
+                self.vectors::<S, N, 1>(x, rows, taps, channels - S::LANES, S::LANES);
             }
         }
     }
 
-    /// `V` vectors of channels from `c` on.
+    /// `V` vectors of channels from `c` on, of which the first `lanes` lanes count.
     ///
     /// # Safety
-    /// Those of [`columns`](Self::columns); there are so many channels.
+    /// Those of [`columns`](Self::columns); there are so many channels; all lanes of a vector count, or there is one vector.
     #[inline(always)]
     unsafe fn vectors<S: Simd, const N: usize, const V: usize>(
         &self,
@@ -220,11 +219,13 @@ impl RowTask<'_> {
         rows: &Range<usize>,
         taps: &Range<usize>,
         c: usize,
+        lanes: usize,
     ) {
         let plan = self.plan;
         let ([_, w, channels], Padding { top, left, .. }) = (plan.input, plan.padding);
         let step = plan.stride[1] * channels;
-        // SAFETY: the caller's promise: each pixel that is read is in the image, and channels and weights have V vectors from `c` on.
+        // SAFETY: the caller's promise: each pixel that is read is in the image, with the lanes that count from `c` on; weights
+        // and biases are filled up to whole vectors.
         unsafe {
             let bias = plan.bias.as_slice().as_ptr().add(c);
             let mut sums = [[S::splat(0.0); V]; N];
@@ -246,7 +247,7 @@ impl RowTask<'_> {
                     for v in 0..V {
                         let weight = S::load(weights.add(v * S::LANES));
                         for (n, sum) in sums.iter_mut().enumerate() {
-                            let value = S::load(pixel.add(n * step + v * S::LANES));
+                            let value = load::<S>(pixel.add(n * step + v * S::LANES), lanes);
                             sum[v] = S::mul_add(value, weight, sum[v]);
                         }
                     }
@@ -255,39 +256,9 @@ impl RowTask<'_> {
             for (n, sum) in sums.iter().enumerate() {
                 for (v, sum) in sum.iter().enumerate() {
                     let sum = self.finish::<S>(*sum, bias.add(v * S::LANES));
-                    S::store(self.to.add((x + n) * self.stride + c + v * S::LANES), sum);
+                    let to = self.to.add((x + n) * self.stride + c + v * S::LANES);
+                    store::<S>(to, sum, lanes);
                 }
-            }
-        }
-    }
-
-    /// The same for layers of fewer channels than a vector has lanes.
-    ///
-    /// # Safety
-    /// Those of [`columns`](Self::columns).
-    #[inline(always)]
-    unsafe fn few<S: Simd>(&self, columns: Range<usize>, rows: &Range<usize>, taps: &Range<usize>) {
-        let plan = self.plan;
-        let ([_, w, channels], Padding { top, left, .. }) = (plan.input, plan.padding);
-        for x in columns {
-            // SAFETY: weights and biases are filled up to whole vectors; channels go through local arrays.
-            unsafe {
-                let bias = plan.bias.as_slice().as_ptr();
-                let mut sum = if plan.bias_last { S::splat(0.0) } else { S::load(bias) };
-                for ky in rows.clone() {
-                    for kx in taps.clone() {
-                        let y = self.y * plan.stride[0] + ky - top - self.above;
-                        let at = y * w + x * plan.stride[1] + kx - left;
-                        let tap = ky * plan.kernel[1] + kx;
-                        let weight = plan.weights.as_slice()[tap * plan.width..].as_ptr();
-                        let value = load::<S>(&self.image[at * channels..][..channels]);
-                        sum = S::mul_add(value, S::load(weight), sum);
-                    }
-                }
-                let mut values = [0.0f32; 16];
-                S::store(values.as_mut_ptr(), self.finish::<S>(sum, bias));
-                let to = self.to.add(x * self.stride);
-                std::ptr::copy_nonoverlapping(values.as_ptr(), to, channels);
             }
         }
     }

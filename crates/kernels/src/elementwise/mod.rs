@@ -2,7 +2,7 @@
 
 use crate::Activation;
 use crate::place::Place;
-use crate::simd::{Job, Simd};
+use crate::simd::{Job, Simd, load, store};
 
 /// What is computed of a pixel's channels.
 #[derive(Debug, Clone, Copy)]
@@ -36,54 +36,29 @@ impl Job for PixelTask<'_> {
         for pixel in self.first..self.last {
             let at = pixel * channels;
             let from = &self.input[at..at + channels];
-            // SAFETY: the pixel is one of the task's; a vector is read and written only where all of it is inside,
-            // and through local arrays otherwise.
+            // SAFETY: the pixel is one of the task's; no more lanes are read and written than are inside.
             unsafe {
                 let to = self.to.pixel(pixel);
                 let mut c = 0;
                 while c < channels {
                     let lanes = S::LANES.min(channels - c);
-                    let value = load::<S>(&from[c..c + lanes]);
+                    let value = load::<S>(from[c..c + lanes].as_ptr(), lanes);
                     let value = match self.kind {
                         Pixelwise::Copy => value,
                         Pixelwise::Add(second, scale) => {
-                            let second = load::<S>(&second[at + c..at + c + lanes]);
+                            let second = load::<S>(second[at + c..at + c + lanes].as_ptr(), lanes);
                             S::mul_add(S::splat(scale), second, value)
                         }
                         Pixelwise::Affine(scale, shift) => {
-                            let scale = load::<S>(&scale[c..c + lanes]);
-                            S::mul_add(scale, value, load::<S>(&shift[c..c + lanes]))
+                            let scale = load::<S>(scale[c..c + lanes].as_ptr(), lanes);
+                            S::mul_add(scale, value, load::<S>(shift[c..c + lanes].as_ptr(), lanes))
                         }
                     };
                     let value = S::activate(value, self.activation);
-                    if lanes == S::LANES {
-                        S::store(to.add(c), value);
-                    } else {
-                        let mut part = [0.0f32; 16];
-                        S::store(part.as_mut_ptr(), value);
-                        std::ptr::copy_nonoverlapping(part.as_ptr(), to.add(c), lanes);
-                    }
+                    store::<S>(to.add(c), value, lanes);
                     c += S::LANES;
                 }
             }
-        }
-    }
-}
-
-/// Up to `LANES` values, zeros after them.
-///
-/// # Safety
-/// The processor has the instruction set.
-#[inline(always)]
-pub(crate) unsafe fn load<S: Simd>(values: &[f32]) -> S::V {
-    // SAFETY: a whole vector is read only from a slice that has it.
-    unsafe {
-        if values.len() >= S::LANES {
-            S::load(values.as_ptr())
-        } else {
-            let mut part = [0.0f32; 16];
-            part[..values.len()].copy_from_slice(values);
-            S::load(part.as_ptr())
         }
     }
 }

@@ -1,9 +1,8 @@
 use std::ops::Range;
 
 use crate::Activation;
-use crate::elementwise::load;
 use crate::place::Place;
-use crate::simd::{Job, Simd};
+use crate::simd::{Job, Simd, load, store};
 
 /// A panel's sums with bias, residual and activation, to their channels of the output.
 ///
@@ -34,24 +33,17 @@ impl Job for ScatterTask<'_> {
         for (row, pixel) in self.pixels.clone().enumerate() {
             let first = pixel * self.channels + self.first_channel;
             let residual = self.residual.map(|residual| &residual[first..first + columns]);
-            // SAFETY: the panel is whole vectors of sums and biases; of the output only `columns` values are touched, the
-            // last of them through a local array where they are no whole vector.
+            // SAFETY: the panel is whole vectors of sums and biases; of the output only `columns` values are touched.
             unsafe {
                 let from = self.sums.add(row * self.row_stride);
                 let to = self.out.pixel(pixel).add(self.first_channel);
                 for c in (0..columns).step_by(S::LANES) {
+                    let lanes = S::LANES.min(columns - c);
                     let mut v = S::add(S::load(from.add(c)), S::load(self.bias[c..].as_ptr()));
                     if let Some(residual) = residual {
-                        v = S::add(v, load::<S>(&residual[c..]));
+                        v = S::add(v, load::<S>(residual[c..c + lanes].as_ptr(), lanes));
                     }
-                    let v = S::activate(v, self.activation);
-                    if c + S::LANES <= columns {
-                        S::store(to.add(c), v);
-                    } else {
-                        let mut part = [0.0f32; 16];
-                        S::store(part.as_mut_ptr(), v);
-                        std::ptr::copy_nonoverlapping(part.as_ptr(), to.add(c), columns - c);
-                    }
+                    store::<S>(to.add(c), S::activate(v, self.activation), lanes);
                 }
             }
         }

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use crate::Padding;
-use crate::simd::{Job, Simd};
+use crate::simd::{Job, Simd, load, store};
 
 /// What becomes of the values in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,21 +112,8 @@ impl Windows<'_> {
             for (v, result) in result.into_iter().enumerate() {
                 let scale = S::splat(1.0 / count as f32);
                 let result = if is_max { result } else { S::mul(result, scale) };
-                match lanes == S::LANES {
-                    true => S::store(to.add(c + v * S::LANES), result),
-                    false => S::store_part(to.add(c), result, lanes),
-                }
+                store::<S>(to.add(c + v * S::LANES), result, lanes);
             }
         }
     }
-}
-
-/// A vector of which the first `lanes` lanes count.
-///
-/// # Safety
-/// `from` has as many; the processor has the instruction set.
-#[inline(always)]
-unsafe fn load<S: Simd>(from: *const f32, lanes: usize) -> S::V {
-    // SAFETY: the caller's promise.
-    unsafe { if lanes == S::LANES { S::load(from) } else { S::load_part(from, lanes) } }
 }

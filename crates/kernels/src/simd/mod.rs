@@ -123,6 +123,26 @@ pub(crate) unsafe trait Simd: Copy + 'static {
 /// The most lanes of any instruction set.
 const MAX_LANES: usize = 16;
 
+/// A vector of which the first `lanes` lanes count; the others are zero.
+///
+/// # Safety
+/// `from` has as many; the processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd>(from: *const f32, lanes: usize) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { if lanes == S::LANES { S::load(from) } else { S::load_part(from, lanes) } }
+}
+
+/// The first `lanes` lanes of a vector to `to`.
+///
+/// # Safety
+/// `to` has room for as many; the processor has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd>(to: *mut f32, v: S::V, lanes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { if lanes == S::LANES { S::store(to, v) } else { S::store_part(to, v, lanes) } }
+}
+
 /// Work that is compiled once for each instruction set.
 pub(crate) trait Job {
     /// Does it. Implementations are `#[inline(always)]`, so that they take on the entry function's target features.
