@@ -74,14 +74,27 @@ fn detected() -> &'static [Isa] {
 #[cfg(target_arch = "x86_64")]
 fn detect(isa: Isa) -> bool {
     match isa {
-        // Transforms and the precision `highest` run on vectors.
-        Isa::Amx => detect(Isa::Avx512) && crate::bf16::amx::is_available(),
-        Isa::Avx512Bf16 => std::is_x86_feature_detected!("avx512bf16") && detect(Isa::Avx512),
+        // Transforms and the precision `highest` run on vectors, and activations are rounded by them.
+        Isa::Amx => {
+            (cfg!(feature = "emulate-amx") || detect(Isa::Avx512Bf16))
+                && has_16_bit_lanes()
+                && detect(Isa::Avx512)
+                && crate::bf16::amx::is_available()
+        }
+        Isa::Avx512Bf16 => {
+            std::is_x86_feature_detected!("avx512bf16") && has_16_bit_lanes() && detect(Isa::Avx512)
+        }
         Isa::Avx512 => std::is_x86_feature_detected!("avx512f") && detect(Isa::Avx2),
         Isa::Avx2 => std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma"),
         Isa::Neon => false,
         Isa::Portable => true,
     }
+}
+
+/// What all but the very first processors with AVX-512 have.
+#[cfg(target_arch = "x86_64")]
+fn has_16_bit_lanes() -> bool {
+    std::is_x86_feature_detected!("avx512bw") && std::is_x86_feature_detected!("avx512vl")
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -18,6 +18,9 @@ const SMALL: i64 = 3;
 /// Whole numbers that need two bf16.
 const LARGE: i64 = 2000;
 
+/// Output channels of the last convolution where it is of its own kind.
+const TAIL: usize = 24;
+
 /// Which operand of the first layer needs two bf16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Large {
@@ -37,6 +40,8 @@ struct Case {
     residual: bool,
     /// Channels beside the last layer's own in the array that it writes.
     neighbour: usize,
+    /// The kernel of a convolution that reads the output of all these, if there is one: else that is f32.
+    tail: Option<usize>,
     seed: u64,
 }
 
@@ -83,10 +88,23 @@ impl Case {
             if *pool {
                 value = program.push(Layer::max_pool([2, 2], [2, 2]), vec![value]);
             }
-            if let Some(beside) = beside {
-                program.push(Layer::Concat, vec![beside, value]);
-            }
             channels = *out;
+            if let Some(beside) = beside {
+                value = program.push(Layer::Concat, vec![beside, value]);
+                channels += self.neighbour;
+            }
+        }
+        // It would have to read more than two bf16 hold.
+        if let (Some(kernel), Large::Neither) = (self.tail, large) {
+            let mut conv = self.conv(&mut random, [channels, TAIL], 1, true);
+            if kernel == 1 {
+                let weights = conv.weight.chunks_exact(9).map(|taps| taps[4]);
+                let bias = conv.bias.clone();
+                let weight = weights.collect();
+                conv = Random(0).conv([channels, TAIL], [1, 1], [1, 1], [0, 0], 1, true);
+                (conv.weight, conv.bias, conv.activation) = (weight, bias, self.last);
+            }
+            program.push(Layer::Conv(conv), vec![value]);
         }
         program
     }
@@ -108,7 +126,7 @@ impl Case {
             if precision == Precision::High { Products::Bf16Pair } else { Products::Bf16 };
         for (operation, algorithm) in network.algorithms() {
             let Operation { layer, .. } = &program.operations[operation];
-            let is_conv = matches!(layer, Layer::Conv(_));
+            let is_conv = matches!(layer, Layer::Conv(conv) if conv.out_channels != TAIL);
             assert!(!is_conv || algorithm == Algorithm::Blocked(products), "{algorithm}");
         }
         for threads in [1, 3] {
@@ -136,6 +154,7 @@ prop_compose! {
         ],
         residual: bool,
         neighbour in prop_oneof![Just(0usize), 1usize..40],
+        tail in prop_oneof![Just(None), Just(Some(1)), Just(Some(3))],
         seed: u64,
     ) -> Case {
         let (mut layers, mut size_left) = (before, size);
@@ -146,7 +165,7 @@ prop_compose! {
                 size_left = size_left.map(|n| n / 2);
             }
         }
-        Case { layers, in_channels, size, batch, last: activation, residual, neighbour, seed }
+        Case { layers, in_channels, size, batch, last: activation, residual, neighbour, tail, seed }
     }
 }
 
@@ -178,6 +197,7 @@ fn wide_images() {
         last: Activation::None,
         residual: true,
         neighbour: 0,
+        tail: None,
         seed: 5,
     };
     case.check(Precision::Medium, Large::Neither);

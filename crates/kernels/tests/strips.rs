@@ -19,8 +19,9 @@ struct Case {
 }
 
 impl Case {
-    /// As one program; what is added, if anything, is the image. `apart`: what the depthwise convolution makes is joined to the
-    /// output, so that no layers run together.
+    /// As one program; what is added, if anything, is the image. `apart`: what the depthwise convolution makes is read by another
+    /// convolution too, so that no layers run together. (It is not joined to the output itself, which is f32: it stays bf16 where it
+    /// is.)
     fn program(&self, apart: bool) -> Program {
         let mut program = Program::default();
         let mut value = Value::Input;
@@ -32,7 +33,10 @@ impl Case {
         let inputs = [wide].into_iter().chain(residual).collect();
         let narrow = program.push(Layer::Conv(self.project.clone()), inputs);
         if apart {
-            program.push(Layer::Concat, vec![narrow, wide]);
+            let channels = self.depthwise.out_channels;
+            let reader = Random(3).conv([channels, 3], [1, 1], [1, 1], [0, 0], 1, true);
+            let other = program.push(Layer::Conv(reader), vec![wide]);
+            program.push(Layer::Concat, vec![narrow, other]);
         }
         program
     }

@@ -81,7 +81,7 @@ fn other_numerics_than_the_features_are_said() {
     copy_dir(&shared().head, &head);
     let one = || predict(&head).arg(shared().data.join("test/cats/0.png"));
     assert_eq!(one().run().exits(0).err.matches("numerics").count(), 0);
-    assert_eq!(read_json(&head.join("head.json"))["features"]["numerics"], 4);
+    assert_eq!(read_json(&head.join("head.json"))["features"]["numerics"], 5);
     change_json(&head.join("head.json"), |json| json["features"]["numerics"] = 99.into());
     let _ = one().run().exits(0).complains(&["warning: ", "numerics 99", "fit-head"]);
     change_json(&head.join("head.json"), |json| {

@@ -1,4 +1,4 @@
-use crate::simd::Simd;
+use crate::simd::{Element, Simd};
 
 /// How vectors of f32 are kept as the left operand of a product.
 pub(crate) trait Operand: 'static {
@@ -10,6 +10,20 @@ pub(crate) trait Operand: 'static {
     /// # Safety
     /// The processor has the instruction set; there is room for a vector at each.
     unsafe fn put<S: Simd>(to: *mut Self::Element, low_offset: usize, v: S::V);
+
+    /// The same with a vector in memory.
+    ///
+    /// # Safety
+    /// A whole vector is at `from`; those of [`put`](Self::put).
+    #[inline(always)]
+    unsafe fn put_from<S: Simd, E: Element>(
+        to: *mut Self::Element,
+        low_offset: usize,
+        from: *const E,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::put::<S>(to, low_offset, E::load::<S>(from, S::LANES)) }
+    }
 }
 
 /// As f32.
@@ -40,7 +54,13 @@ impl Operand for Bf16 {
     #[inline(always)]
     unsafe fn put<S: Simd>(to: *mut u16, _: usize, v: S::V) {
         // SAFETY: the caller's promise.
-        unsafe { S::store_upper(to, S::round(v)) }
+        unsafe { S::store_bf16(to, v, S::LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn put_from<S: Simd, E: Element>(to: *mut u16, _: usize, from: *const E) {
+        // SAFETY: the caller's promise.
+        unsafe { E::round::<S>(from, to) }
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) use layout::Layout;
 use crate::bf16::Bf16Product;
 use crate::layer::Conv2d;
 use crate::place::Place;
+use crate::simd::Form;
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Algorithm, Isa};
 
@@ -33,6 +34,7 @@ impl Blocked {
         _: Isa,
         _: Bf16Product,
         _: [Option<Layout>; 2],
+        _: Form,
     ) -> Option<Self> {
         None
     }

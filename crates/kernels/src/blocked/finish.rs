@@ -1,4 +1,4 @@
-//! From sums to activations: bias, pool, residual and activation in f32, then bf16 lines or f32 pixels.
+//! From sums to activations: bias, pool, residual and activation in f32, then lines of bf16 or pixels.
 
 use std::arch::x86_64::*;
 
@@ -6,19 +6,20 @@ use super::layout::{BLOCK, Layout};
 use super::tile::SUMS;
 use crate::Activation;
 use crate::place::Place;
-use crate::simd::{Avx512, Simd};
+use crate::simd::{Avx512, Element, Form, Simd};
 
 /// Where a panel's activations go.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sink<'a> {
     /// A block of 32 channels, from its first value.
     Block(*mut u16, Layout),
-    /// f32 of one image whose first pixel is `first`: `columns` channels from `channel` on. What is added first has `channels` a pixel.
+    /// Pixels of one image whose first pixel is `first`: `columns` channels from `channel` on. What is added first has `channels` a pixel.
     Pixels {
         place: Place,
         first: usize,
         channel: usize,
         columns: usize,
+        /// f32, or in their place what the output is.
         residual: Option<&'a [f32]>,
         channels: usize,
     },
@@ -83,23 +84,33 @@ impl Round for Software {
     }
 }
 
+/// 16 bf16 as f32.
+///
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn widen(halves: __m256i) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves))) }
+}
+
 impl Finish<'_> {
     /// Does it; `native` says whether the processor has AVX-512's own rounding to bf16.
     ///
     /// # Safety
-    /// The struct's promise; the processor has AVX-512, with bf16 if `native`.
+    /// The struct's promise; the processor has AVX-512 with 16-bit lanes, and bf16 if `native`.
     pub(super) unsafe fn run(&self, native: bool) {
         // SAFETY: the caller's promise.
         unsafe { if native { self.run_native() } else { self.run_software() } }
     }
 
-    #[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16,avx2,fma")]
     unsafe fn run_native(&self) {
         // SAFETY: the caller's promise.
         unsafe { self.all::<Native>() }
     }
 
-    #[target_feature(enable = "avx512f,avx2,fma")]
+    #[target_feature(enable = "avx512f,avx512bw,avx2,fma")]
     unsafe fn run_software(&self) {
         // SAFETY: the caller's promise.
         unsafe { self.all::<Software>() }
@@ -193,27 +204,50 @@ impl Finish<'_> {
                     if low > 0 {
                         let halves =
                             [_mm512_castsi512_si256(high), _mm512_extracti64x4_epi64::<1>(high)];
-                        let rest = [0, 1].map(|i| {
-                            let wide = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves[i]));
-                            Avx512::sub(values[i], _mm512_castsi512_ps(wide))
-                        });
+                        let rest = [0, 1].map(|i| Avx512::sub(values[i], widen(halves[i])));
                         _mm512_storeu_si512(to.add(low).cast(), R::round(rest));
                     }
                 }
                 Sink::Pixels { place, first, channel, columns, residual, channels } => {
                     let width = if self.pool { self.width / 2 } else { self.width };
                     let pixel = row * width + column;
-                    let to = place.pixel(first + pixel).add(channel);
-                    for (i, mut v) in values.into_iter().enumerate() {
+                    let at = pixel * channels + channel;
+                    let lanes = |i: usize| {
                         let left = columns.saturating_sub(i * Avx512::LANES).min(Avx512::LANES);
-                        let mask = ((1u32 << left) - 1) as __mmask16;
-                        if let Some(residual) = residual {
-                            let at = pixel * channels + channel + i * Avx512::LANES;
-                            let added = residual.as_ptr().wrapping_add(at);
-                            v = Avx512::add(v, _mm512_maskz_loadu_ps(mask, added));
+                        ((1u32 << left) - 1) as __mmask16
+                    };
+                    match place.form {
+                        Form::F32 => {
+                            let to = place.pixel::<f32>(first + pixel).add(channel);
+                            for (i, mut v) in values.into_iter().enumerate() {
+                                let i_at = i * Avx512::LANES;
+                                if let Some(residual) = residual {
+                                    let added = residual.as_ptr().wrapping_add(at + i_at);
+                                    let added = _mm512_maskz_loadu_ps(lanes(i), added);
+                                    v = Avx512::add(v, added);
+                                }
+                                let v = Avx512::activate(v, self.activation);
+                                _mm512_mask_storeu_ps(to.wrapping_add(i_at), lanes(i), v);
+                            }
                         }
-                        let v = Avx512::activate(v, self.activation);
-                        _mm512_mask_storeu_ps(to.wrapping_add(i * Avx512::LANES), mask, v);
+                        Form::Bf16 => {
+                            let all = u32::from(lanes(0)) | u32::from(lanes(1)) << 16;
+                            let mut values = values;
+                            if let Some(residual) = residual {
+                                let added = u16::of(residual).as_ptr().wrapping_add(at);
+                                let added = _mm512_maskz_loadu_epi16(all, added.cast());
+                                let halves = [
+                                    _mm512_castsi512_si256(added),
+                                    _mm512_extracti64x4_epi64::<1>(added),
+                                ];
+                                for (v, half) in values.iter_mut().zip(halves) {
+                                    *v = Avx512::add(*v, widen(half));
+                                }
+                            }
+                            let values = values.map(|v| Avx512::activate(v, self.activation));
+                            let to = place.pixel::<u16>(first + pixel).add(channel);
+                            _mm512_mask_storeu_epi16(to.cast(), all, R::round(values));
+                        }
                     }
                 }
             }

@@ -1,23 +1,23 @@
-//! Lines of bf16 from f32 images: blocks of channels, or the patches of an image of few channels.
+//! Lines of bf16 from images: blocks of channels, or the patches of an image of few channels.
 
 use std::ops::Range;
 
 use super::layout::{BLOCK, Layout};
 use crate::bf16::Operand;
-use crate::simd::{Job, Simd};
+use crate::simd::{Element, Job, Simd};
 
 /// One row of an image as lines, with the zeros beside it, and above or below it where it is the first or the last.
 ///
 /// The caller promises: `to` is an image of the layout, whose lines of this row nobody else writes; channels are whole blocks.
-pub(super) struct Row<'a, O> {
+pub(super) struct Row<'a, O, I> {
     pub(super) layout: Layout,
-    pub(super) image: &'a [f32],
+    pub(super) image: &'a [I],
     pub(super) row: usize,
     pub(super) to: *mut u16,
     pub(super) operand: std::marker::PhantomData<O>,
 }
 
-impl<O: Operand<Element = u16>> Job for Row<'_, O> {
+impl<O: Operand<Element = u16>, I: Element> Job for Row<'_, O, I> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let layout = self.layout;
@@ -33,7 +33,7 @@ impl<O: Operand<Element = u16>> Job for Row<'_, O> {
                     let from = &from[block * BLOCK..][..BLOCK];
                     let to = to.add(layout.line(self.row, column) * BLOCK);
                     for c in (0..BLOCK).step_by(S::LANES) {
-                        O::put::<S>(to.add(c), layout.low_offset(), S::load(from[c..].as_ptr()));
+                        O::put_from::<S, I>(to.add(c), layout.low_offset(), from[c..].as_ptr());
                     }
                 }
                 let end = to.add(layout.line(self.row, layout.width()) * BLOCK);

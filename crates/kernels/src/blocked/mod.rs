@@ -16,7 +16,7 @@ use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::{Buffer, Shared};
 use crate::parallel::for_each;
 use crate::place::Place;
-use crate::simd::dispatch;
+use crate::simd::{Element, Form};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Algorithm, Isa, Products};
 use layout::BLOCK;
@@ -50,11 +50,12 @@ pub(crate) struct Blocked {
     pool_rows: usize,
     /// Whether each output is one step of a patch's products.
     patches: bool,
-    /// How the input comes: as f32 if none.
+    /// How the input comes, if not pixel by pixel, and what it is then.
     from: Option<Layout>,
+    form: Form,
     /// How it is multiplied.
     lines: Layout,
-    /// How the output goes: as f32 if none.
+    /// How the output goes, if not pixel by pixel.
     to: Option<Layout>,
     weights: Weights,
     /// Whole panels.
@@ -101,7 +102,7 @@ impl Blocked {
     }
 
     /// Packs a layer, if it [`fits`](Self::fits); `pool` fuses a 2×2 max-pool of stride 2. `from` and `to` are how its input comes and its
-    /// output goes, as f32 if none.
+    /// output goes, pixel by pixel if none; `form` is what the input is then.
     pub(crate) fn new(
         conv: &Conv2d,
         input: [usize; 3],
@@ -109,6 +110,7 @@ impl Blocked {
         isa: Isa,
         bf16: Bf16Product,
         [from, to]: [Option<Layout>; 2],
+        form: Form,
     ) -> Option<Self> {
         if !Self::fits(conv, bf16) {
             return None;
@@ -137,6 +139,7 @@ impl Blocked {
             pool_rows: pool_rows([input[0] / 2 * 2, input[1] + 1]),
             patches,
             from,
+            form,
             lines: from.unwrap_or_else(|| Layout::new(input, is_split)),
             to,
             weights,
@@ -157,9 +160,9 @@ impl Blocked {
 
     /// Images at a time whose activations stay in cache.
     pub(crate) fn group(&self) -> usize {
-        let f32 = |channels: usize| self.input[0] * self.input[1] * channels;
-        let from = self.from.map_or(f32(self.input[2]), Layout::len);
-        let to = self.to.map_or(f32(self.out_channels), Layout::len);
+        let words = |channels: usize| self.form.words(self.input[0] * self.input[1] * channels);
+        let from = self.from.map_or_else(|| words(self.input[2]), Layout::len);
+        let to = self.to.map_or_else(|| words(self.out_channels), Layout::len);
         GROUP_BYTES / (size_of::<f32>() * (from + to)).max(1)
     }
 
@@ -232,8 +235,8 @@ impl Blocked {
         }
     }
 
-    /// Convolves `images` images. `input` and `output` are f32 or in the layouts that were given; `residual` is f32 and added before the
-    /// activation.
+    /// Convolves `images` images. `input` and `output` are in the layouts that were given or pixel by pixel; `residual` has such elements
+    /// as the output, and is added before the activation.
     pub(crate) fn run(
         &self,
         images: usize,
@@ -248,18 +251,18 @@ impl Blocked {
         workspace.spaces.with(|space| {
             space.inputs.reserve(images * self.lines.len());
             let to = Shared(space.inputs.as_mut_ptr());
-            if self.is_split {
-                self.pack::<Bf16Pair>(images, input, to);
-            } else {
-                self.pack::<Bf16>(images, input, to);
+            match (self.is_split, self.form) {
+                (true, _) => self.pack::<Bf16Pair, f32>(images, input, to),
+                (false, Form::F32) => self.pack::<Bf16, f32>(images, input, to),
+                (false, Form::Bf16) => self.pack::<Bf16, u16>(images, u16::of(input), to),
             }
             let input = space.inputs.as_slice();
             self.convolve(images, Images { input, residual, output }, workspace);
         });
     }
 
-    /// f32 images as lines.
-    fn pack<O: Operand<Element = u16>>(&self, images: usize, input: &[f32], to: Shared) {
+    /// Images as lines.
+    fn pack<O: Operand<Element = u16>, I: Element>(&self, images: usize, input: &[I], to: Shared) {
         let [height, width, channels] = self.input;
         let len = height * width * channels;
         for_each(images * height, |index| {
@@ -269,10 +272,8 @@ impl Blocked {
             unsafe {
                 let to = to.get().cast::<u16>().add(image * self.lines.image_len());
                 let image = &input[image * len..][..len];
-                dispatch(
-                    self.isa,
-                    lines::Row::<O> { layout: self.lines, image, row, to, operand: PhantomData },
-                );
+                let (layout, operand) = (self.lines, PhantomData);
+                I::dispatch(self.isa, lines::Row::<O, I> { layout, image, row, to, operand });
             }
         });
     }

@@ -105,13 +105,13 @@ impl<'a> Task<'a> {
         let pixels = if plan.pool { (height / 2) * (width / 2) } else { height * width };
         let channel = panel * COLUMNS;
         let channels = plan.out_channels;
+        let words = output.form.words(pixels * channels);
         Sink::Pixels {
             place: output,
             first: self.image * pixels,
             channel,
             columns: (channels - channel).min(COLUMNS),
-            residual: residual
-                .map(|all| &all[self.image * pixels * channels..][..pixels * channels]),
+            residual: residual.map(|all| &all[self.image * words..][..words]),
             channels,
         }
     }

@@ -6,13 +6,15 @@ use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
 use crate::parallel::for_each;
 use crate::place::Place;
-use crate::simd::{Job, Simd, dispatch, load, store};
+use crate::simd::{Element, Form, Job, Simd};
 use crate::{Isa, simd};
 
 /// A depthwise convolution packed for one instruction set.
 #[derive(Debug)]
 pub(crate) struct Depthwise {
     isa: Isa,
+    /// What it reads and makes.
+    form: Form,
     input: [usize; 3],
     output: [usize; 3],
     kernel: [usize; 2],
@@ -29,7 +31,13 @@ pub(crate) struct Depthwise {
 
 impl Depthwise {
     /// Packs a checked layer whose groups are its input and output channels.
-    pub(crate) fn new(conv: &Conv2d, input: [usize; 3], output: [usize; 3], isa: Isa) -> Self {
+    pub(crate) fn new(
+        conv: &Conv2d,
+        input: [usize; 3],
+        output: [usize; 3],
+        form: Form,
+        isa: Isa,
+    ) -> Self {
         let width = input[2].next_multiple_of(simd::shape(isa).lanes);
         let taps = conv.kernel[0] * conv.kernel[1];
         let mut weights = Buffer::zeroed(taps * width);
@@ -43,6 +51,7 @@ impl Depthwise {
         let Conv2d { kernel, stride, padding, activation, bias_last, .. } = *conv;
         Self {
             isa,
+            form,
             input,
             output,
             kernel,
@@ -84,23 +93,43 @@ impl Depthwise {
         start.min(end)..end
     }
 
+    /// What it reads and makes.
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
     /// Convolves `images` images; lengths were checked by the network.
     pub(crate) fn run(&self, images: usize, input: &[f32], output: Place) {
+        match self.form {
+            Form::F32 => self.run_as::<f32>(images, input, output),
+            Form::Bf16 => self.run_as::<u16>(images, u16::of(input), output),
+        }
+    }
+
+    fn run_as<E: Element>(&self, images: usize, input: &[E], output: Place) {
         let image_in: usize = self.input.iter().product();
         let [oh, ow, _] = self.output;
         for_each(images * oh, |index| {
             let image = &input[index / oh * image_in..][..image_in];
-            // SAFETY: row `index` of all images' rows is inside `output`, and only this task writes it.
+            // SAFETY: row `index` of all images' rows is inside `output`, which the planner made of such elements, and only this task
+            // writes it.
             unsafe {
-                let (to, stride) = (output.pixel(index * ow), output.stride);
+                let (to, stride) = (output.pixel::<E>(index * ow), output.stride);
                 let task = RowTask { plan: self, image, above: 0, y: index % oh, to, stride };
-                dispatch(self.isa, task);
+                E::dispatch(self.isa, task);
             }
         });
     }
 
     /// Row `y` of the output alone, on this thread. `image` begins with row `above` of the image and has all rows that are read.
     pub(crate) fn run_row(&self, (image, above): (&[f32], usize), y: usize, row: &mut [f32]) {
+        match self.form {
+            Form::F32 => self.run_row_as(image, above, y, row),
+            Form::Bf16 => self.run_row_as(u16::of(image), above, y, u16::of_mut(row)),
+        }
+    }
+
+    fn run_row_as<E: Element>(&self, image: &[E], above: usize, y: usize, row: &mut [E]) {
         let [_, w, channels] = self.input;
         let needed = self.rows_of(&(y..y + 1));
         assert!(needed.is_empty() || above <= needed.start);
@@ -109,24 +138,24 @@ impl Depthwise {
         let (to, stride) = (row.as_mut_ptr(), channels);
         // SAFETY: the rows that are read are in `image`, and `row` has room for the row, as was just checked; `isa` was detected
         // before the plan was made.
-        unsafe { dispatch(self.isa, RowTask { plan: self, image, above, y, to, stride }) }
+        unsafe { E::dispatch(self.isa, RowTask { plan: self, image, above, y, to, stride }) }
     }
 }
 
 /// One row of output, at `to`.
 #[derive(Debug)]
-struct RowTask<'a> {
+struct RowTask<'a, E> {
     plan: &'a Depthwise,
-    image: &'a [f32],
+    image: &'a [E],
     /// Rows of the image that are missing in `image`, before those that are read.
     above: usize,
     y: usize,
-    to: *mut f32,
-    /// f32 from one pixel of the output to the next.
+    to: *mut E,
+    /// Elements from one pixel of the output to the next.
     stride: usize,
 }
 
-impl Job for RowTask<'_> {
+impl<E: Element> Job for RowTask<'_, E> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let plan = self.plan;
@@ -173,7 +202,7 @@ fn inside(start: usize, before: usize, size: usize, length: usize) -> Range<usiz
     before.saturating_sub(start).min(size)..(length + before).saturating_sub(start).min(size)
 }
 
-impl RowTask<'_> {
+impl<E: Element> RowTask<'_, E> {
     /// `N` columns of output from `x` on, all their channels, in `N` × `V` registers at a time: so many sums are on their way
     /// that none waits for another, and a weight is loaded once for `N` of them.
     ///
@@ -247,7 +276,7 @@ impl RowTask<'_> {
                     for v in 0..V {
                         let weight = S::load(weights.add(v * S::LANES));
                         for (n, sum) in sums.iter_mut().enumerate() {
-                            let value = load::<S>(pixel.add(n * step + v * S::LANES), lanes);
+                            let value = E::load::<S>(pixel.add(n * step + v * S::LANES), lanes);
                             sum[v] = S::mul_add(value, weight, sum[v]);
                         }
                     }
@@ -257,7 +286,7 @@ impl RowTask<'_> {
                 for (v, sum) in sum.iter().enumerate() {
                     let sum = self.finish::<S>(*sum, bias.add(v * S::LANES));
                     let to = self.to.add((x + n) * self.stride + c + v * S::LANES);
-                    store::<S>(to, sum, lanes);
+                    E::store::<S>(to, sum, lanes);
                 }
             }
         }

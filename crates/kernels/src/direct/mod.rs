@@ -3,15 +3,16 @@
 
 mod task;
 
+use crate::Isa;
 use crate::gemm::Panels;
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
-use crate::simd::{self, Shape};
-use crate::workspace::{Row, Workspace, WorkspaceBytes};
-use crate::{Isa, simd::dispatch};
-use task::Task;
+use crate::pool::MaxPool;
+use crate::simd::{self, Element, Form, Shape, dispatch};
+use crate::workspace::{Row, Scratch, Workspace, WorkspaceBytes};
+use task::{SumTask, Task};
 
 /// Pixels whose rows stay in cache while panels of weights pass over them.
 const PIXELS: usize = 96;
@@ -33,6 +34,8 @@ pub(crate) struct Direct {
     groups: usize,
     activation: Activation,
     pool: bool,
+    /// What it makes. It reads f32.
+    to: Form,
     /// Whether a tap is a line of the kernel's window rather than one pixel.
     lines: bool,
     /// Whether each output reads the one pixel in its own place, so that all images count as one row of pixels.
@@ -54,6 +57,7 @@ impl Direct {
         input: [usize; 3],
         output: [usize; 3],
         pool: bool,
+        to: Form,
         isa: Isa,
     ) -> Self {
         let shape = simd::shape(isa);
@@ -90,6 +94,7 @@ impl Direct {
             groups: conv.groups,
             activation: conv.activation,
             pool,
+            to,
             lines,
             weights,
             bias,
@@ -111,7 +116,7 @@ impl Direct {
         let pixels = self.pixels.min(PIXELS).next_multiple_of(self.shape.mr);
         let table = pixels * self.taps() * size_of::<*const f32>();
         let patches = if self.lines { 4 * pixels * self.taps() * self.tap_depth() } else { 0 };
-        let rows = if self.pool { 4 * self.pixels * oc } else { 0 };
+        let rows = if self.is_apart() { 4 * self.pixels * oc } else { 0 };
         let (images, geometry) = self.geometry(images);
         let (blocks, cuts) = self.tasks(images, geometry, threads);
         WorkspaceBytes {
@@ -155,6 +160,11 @@ impl Direct {
         if self.lines { self.kernel[1] * self.input[2] } else { self.input[2] / self.groups }
     }
 
+    /// Whether its f32 are not yet the output.
+    fn is_apart(&self) -> bool {
+        self.pool || self.to != Form::F32
+    }
+
     /// Height, width and channels of what it reads.
     pub(crate) fn input(&self) -> [usize; 3] {
         self.input
@@ -168,7 +178,9 @@ impl Direct {
     /// Bytes of what [`run_pixels`](Self::run_pixels) takes of the workspace for so many pixels.
     pub(crate) fn pixels_scratch(&self, threads: usize, count: usize) -> WorkspaceBytes {
         let rows = PIXELS.min(count).next_multiple_of(self.shape.mr);
-        WorkspaceBytes { direct: threads * rows * size_of::<Row>(), ..WorkspaceBytes::default() }
+        let sums = if self.is_apart() { 4 * PIXELS.min(count) * self.output[2] } else { 0 };
+        let bytes = rows * size_of::<Row>() + sums;
+        WorkspaceBytes { direct: threads * bytes, ..WorkspaceBytes::default() }
     }
 
     /// Convolves `count` pixels on this thread: of a 1×1 convolution of stride 1, where each output reads the pixel in its place.
@@ -188,20 +200,20 @@ impl Direct {
         let geometry =
             Geometry { input: [1, count, self.input[2]], output: [1, count, self.output[2]] };
         workspace.scratch.with(|scratch| {
-            let task = Task {
-                plan: self,
-                geometry,
-                image: &input[..count * self.input[2]],
-                residual: residual.map(|values| &values[..count * self.output[2]]),
-                out: to,
-                pixel_out: 0,
-                pixels: 0..count,
-                panels: 0..self.weights.first().map_or(0, Panels::count),
-                scratch,
-            };
-            // SAFETY: the caller promises the room; rows are read through slices that were just cut to size. `isa` was detected
-            // before the plan was made.
-            unsafe { dispatch(self.isa, task) }
+            for first in (0..count).step_by(PIXELS) {
+                let task = Task {
+                    plan: self,
+                    geometry,
+                    image: &input[..count * self.input[2]],
+                    residual: residual.map(|values| &values[..count * self.output[2]]),
+                    out: to,
+                    pixel_out: 0,
+                    pixels: first..count.min(first + PIXELS),
+                    panels: 0..self.weights.first().map_or(0, Panels::count),
+                };
+                // SAFETY: the caller promises the room; rows are read through slices that were just cut to size.
+                unsafe { self.run_task(&task, scratch) }
+            }
         });
     }
 
@@ -235,13 +247,67 @@ impl Direct {
                     pixel_out: image * pixels_out,
                     pixels: first..(first + self.pixels).min(used),
                     panels: chunk_range(panels, cuts, rest % cuts),
-                    scratch,
                 };
                 // SAFETY: the planner gave `output` room for all images; tasks differ in image, pixels or panels, so no two
-                // write the same element. `Network::compile` makes plans only for an `isa` that was detected.
-                unsafe { dispatch(self.isa, task) }
+                // write the same element.
+                unsafe { self.run_task(&task, scratch) }
             });
         });
+    }
+
+    /// Convolves, and pools and rounds what is not yet the output.
+    ///
+    /// # Safety
+    /// What the task demands.
+    unsafe fn run_task(&self, task: &Task<'_>, scratch: &mut Scratch) {
+        // SAFETY: the caller's promise. `Network::compile` makes plans only for an `isa` that was detected.
+        unsafe {
+            if !self.is_apart() {
+                let (to, stride) = (task.out.pixel(task.first_out()), task.out.stride);
+                return dispatch(self.isa, SumTask { task, to, stride, scratch });
+            }
+            let stride = task.geometry.output[2];
+            scratch.rows.reserve(task.pixels.len() * stride);
+            let to = scratch.rows.as_mut_ptr();
+            dispatch(self.isa, SumTask { task, to, stride, scratch });
+            match self.to {
+                Form::F32 => self.finish::<f32>(task, to),
+                Form::Bf16 => self.finish::<u16>(task, to),
+            }
+        }
+    }
+
+    /// The output of a task whose f32 are at `source`: their largest of each 2×2, or themselves.
+    ///
+    /// # Safety
+    /// What the task demands; its columns are set in all of its pixels.
+    unsafe fn finish<E: Element>(&self, task: &Task<'_>, source: *const f32) {
+        let Task { geometry, out, pixels, .. } = task;
+        let [_, ow, channels] = geometry.output;
+        let (size, rows, columns) = match self.pool {
+            true => ([2, 2], pixels.len() / ow / 2, ow / 2),
+            // All of them as one row.
+            false => ([1, 1], 1, pixels.len()),
+        };
+        for columns_of_group in task.columns() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let job = MaxPool::<E> {
+                    source,
+                    width: ow,
+                    channels,
+                    size,
+                    stride: size,
+                    out: out.pixel(task.first_out()),
+                    out_stride: out.stride,
+                    rows,
+                    columns,
+                    first: columns_of_group.start,
+                    last: columns_of_group.end,
+                };
+                E::dispatch(self.isa, job);
+            }
+        }
     }
 }
 

@@ -3,7 +3,6 @@ use std::ops::Range;
 use super::{Direct, Geometry, PIXELS};
 use crate::Activation;
 use crate::place::Place;
-use crate::pool::MaxPool;
 use crate::simd::tile::{Residual, Source, Start, TileArgs};
 use crate::simd::{Job, Simd};
 use crate::workspace::{Row, Scratch};
@@ -13,7 +12,7 @@ const DEPTH: usize = 256;
 
 /// Some pixels and panels of one image's output.
 ///
-/// The caller promises that `out` has room for all images, the first pixel of this one being `pixel_out`, and that no other
+/// Who runs it promises that `out` has room for all images, the first pixel of this one being `pixel_out`, and that no other
 /// task has the same pixels and panels.
 #[derive(Debug)]
 pub(super) struct Task<'a> {
@@ -27,27 +26,47 @@ pub(super) struct Task<'a> {
     /// Pixels of the convolution's output; whole pairs of rows where the pool is fused.
     pub(super) pixels: Range<usize>,
     pub(super) panels: Range<usize>,
+}
+
+impl Task<'_> {
+    /// The output's pixel with which it begins.
+    pub(super) fn first_out(&self) -> usize {
+        let ow = self.geometry.output[1];
+        let first = self.pixels.start;
+        self.pixel_out + if self.plan.pool { first / ow / 2 * (ow / 2) } else { first }
+    }
+
+    /// The channels that it makes, of each group.
+    pub(super) fn columns(&self) -> impl Iterator<Item = Range<usize>> {
+        let group_out = self.geometry.output[2] / self.plan.groups;
+        let [start, end] = [self.panels.start, self.panels.end]
+            .map(|panel| (panel * self.plan.shape.nr).min(group_out));
+        (0..self.plan.groups).map(move |group| group * group_out + start..group * group_out + end)
+    }
+}
+
+/// The convolution of a task, with bias, residual and activation.
+///
+/// The caller promises what the task says, and that rows of its pixels, `stride` f32 apart, begin at `to`, of which only the task writes
+/// its panels' columns.
+#[derive(Debug)]
+pub(super) struct SumTask<'a> {
+    pub(super) task: &'a Task<'a>,
+    pub(super) to: *mut f32,
+    pub(super) stride: usize,
     pub(super) scratch: &'a mut Scratch,
 }
 
-impl Job for Task<'_> {
+impl Job for SumTask<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { plan, geometry, image, residual, out, pixel_out, pixels, panels, scratch } =
-            self;
-        let [_, ow, oc] = geometry.output;
+        let Self { task, to: conv, stride, scratch } = self;
+        let Task { plan, geometry, image, residual, ref pixels, ref panels, .. } = *task;
+        let oc = geometry.output[2];
         let group_out = oc / plan.groups;
-        let nr = plan.shape.nr;
-        let columns = (panels.start * nr).min(group_out)..(panels.end * nr).min(group_out);
-        // SAFETY: `conv` points at rows of `stride` channels that only this task writes (columns of its panels): its own
-        // scratch, or its pixels of the output. Tables hold pointers into the image, the zeros or the patches.
+        // SAFETY: `conv` points at rows of `stride` channels, of which only this task writes the columns of its panels. Tables hold
+        // pointers into the image, the zeros or the patches.
         unsafe {
-            let (conv, stride) = if plan.pool {
-                scratch.rows.reserve(pixels.len() * oc);
-                (scratch.rows.as_mut_ptr(), oc)
-            } else {
-                (out.pixel(pixel_out + pixels.start), out.stride)
-            };
             for group in 0..plan.groups {
                 let mut first = 0;
                 while first < pixels.len() {
@@ -66,24 +85,6 @@ impl Job for Task<'_> {
                     let rows = Rows { table: &scratch.table, count, to, stride, residual };
                     multiply::<S>(plan, group, panels.clone(), &rows);
                     first += count;
-                }
-            }
-            if plan.pool {
-                for group in 0..plan.groups {
-                    MaxPool {
-                        source: conv,
-                        width: ow,
-                        channels: oc,
-                        size: [2, 2],
-                        stride: [2, 2],
-                        out: out.pixel(pixel_out + pixels.start / ow / 2 * (ow / 2)),
-                        out_stride: out.stride,
-                        rows: pixels.len() / ow / 2,
-                        columns: ow / 2,
-                        first: group * group_out + columns.start,
-                        last: group * group_out + columns.end,
-                    }
-                    .run::<S>();
                 }
             }
         }

@@ -2,14 +2,14 @@
 
 use crate::Activation;
 use crate::place::Place;
-use crate::simd::{Job, Simd, load, store};
+use crate::simd::{Element, Job, Simd};
 
 /// What is computed of a pixel's channels.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Pixelwise<'a> {
+pub(crate) enum Pixelwise<'a, E> {
     Copy,
     /// First + scale · second.
-    Add(&'a [f32], f32),
+    Add(&'a [E], f32),
     /// Factors and summands, one a channel.
     Affine(&'a [f32], &'a [f32]),
 }
@@ -18,18 +18,18 @@ pub(crate) enum Pixelwise<'a> {
 ///
 /// The caller promises that `to` has room for them and that nobody else writes their channels meanwhile.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct PixelTask<'a> {
-    pub(crate) kind: Pixelwise<'a>,
+pub(crate) struct PixelTask<'a, E> {
+    pub(crate) kind: Pixelwise<'a, E>,
     pub(crate) activation: Activation,
     /// All images' pixels.
-    pub(crate) input: &'a [f32],
+    pub(crate) input: &'a [E],
     pub(crate) channels: usize,
     pub(crate) first: usize,
     pub(crate) last: usize,
     pub(crate) to: Place,
 }
 
-impl Job for PixelTask<'_> {
+impl<E: Element> Job for PixelTask<'_, E> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let channels = self.channels;
@@ -38,24 +38,29 @@ impl Job for PixelTask<'_> {
             let from = &self.input[at..at + channels];
             // SAFETY: the pixel is one of the task's; no more lanes are read and written than are inside.
             unsafe {
-                let to = self.to.pixel(pixel);
+                let to = self.to.pixel::<E>(pixel);
                 let mut c = 0;
                 while c < channels {
                     let lanes = S::LANES.min(channels - c);
-                    let value = load::<S>(from[c..c + lanes].as_ptr(), lanes);
+                    let value = E::load::<S>(from[c..c + lanes].as_ptr(), lanes);
                     let value = match self.kind {
                         Pixelwise::Copy => value,
                         Pixelwise::Add(second, scale) => {
-                            let second = load::<S>(second[at + c..at + c + lanes].as_ptr(), lanes);
+                            let second =
+                                E::load::<S>(second[at + c..at + c + lanes].as_ptr(), lanes);
                             S::mul_add(S::splat(scale), second, value)
                         }
                         Pixelwise::Affine(scale, shift) => {
-                            let scale = load::<S>(scale[c..c + lanes].as_ptr(), lanes);
-                            S::mul_add(scale, value, load::<S>(shift[c..c + lanes].as_ptr(), lanes))
+                            let scale = f32::load::<S>(scale[c..c + lanes].as_ptr(), lanes);
+                            S::mul_add(
+                                scale,
+                                value,
+                                f32::load::<S>(shift[c..c + lanes].as_ptr(), lanes),
+                            )
                         }
                     };
                     let value = S::activate(value, self.activation);
-                    store::<S>(to.add(c), value, lanes);
+                    E::store::<S>(to.add(c), value, lanes);
                     c += S::LANES;
                 }
             }

@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::{Geometry, LANES};
 use crate::bf16::{Blocks, Operand};
 use crate::memory::Buffer;
-use crate::simd::{Job, Simd};
+use crate::simd::{Element, Job, Simd};
 
 /// Patches of some output pixels as the left operand of a product: rows of taps, then channels, zeros where a tap is outside
 /// of the image.
@@ -12,12 +12,12 @@ use crate::simd::{Job, Simd};
 /// `low_offset` elements further on), and nobody else uses it; `line` has room for a row in whole vectors where channels
 /// are not.
 #[derive(Debug)]
-pub(super) struct GatherTask<'a, O: Operand> {
+pub(super) struct GatherTask<'a, O: Operand, I> {
     pub(super) geometry: &'a Geometry,
     /// Values of a row: those of a patch, and zeros.
     pub(super) depth: usize,
     pub(super) blocks: Blocks,
-    pub(super) images: &'a [f32],
+    pub(super) images: &'a [I],
     /// Of the output, counted over all images.
     pub(super) pixels: Range<usize>,
     pub(super) stored_rows: usize,
@@ -27,7 +27,7 @@ pub(super) struct GatherTask<'a, O: Operand> {
     pub(super) line: &'a mut Buffer,
 }
 
-impl<O: Operand> Job for GatherTask<'_, O> {
+impl<O: Operand, I: Element> Job for GatherTask<'_, O, I> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self { geometry: g, blocks, images, stored_rows, to, low_offset, .. } = self;
@@ -35,12 +35,13 @@ impl<O: Operand> Job for GatherTask<'_, O> {
         let [out_height, out_width, _] = g.output;
         let [kernel_height, kernel_width] = g.kernel;
         let filled = g.depth();
+        let zero = I::of(&[0.0])[0];
         let whole = channels.is_multiple_of(LANES);
         let stored = self.depth.next_multiple_of(LANES);
-        let line = self.line.as_mut_slice();
+        let line = I::of_mut(self.line.as_mut_slice());
         if !whole {
             // Zeros beyond the patch stay.
-            line[filled..stored].fill(0.0);
+            line[filled..stored].fill(zero);
         }
         let first = self.pixels.start;
         let (mut image, mut y, mut x) =
@@ -69,13 +70,13 @@ impl<O: Operand> Job for GatherTask<'_, O> {
                     // SAFETY: channels, and so all three ranges, are whole vectors; the row is one of the task's.
                     unsafe {
                         row.zero::<S>(before);
-                        row.put::<S>(inside.start, run);
+                        row.put::<S, I>(inside.start, run);
                         row.zero::<S>(after);
                     }
                 } else {
-                    line[before].fill(0.0);
+                    line[before].fill(zero);
                     line[inside].copy_from_slice(run);
-                    line[after].fill(0.0);
+                    line[after].fill(zero);
                 }
             }
             // SAFETY: rows end at whole vectors, of which the caller promised room.
@@ -83,7 +84,7 @@ impl<O: Operand> Job for GatherTask<'_, O> {
                 if whole {
                     row.zero::<S>(filled..stored);
                 } else {
-                    row.put::<S>(0, &line[..stored]);
+                    row.put::<S, I>(0, &line[..stored]);
                 }
             }
             x += 1;
@@ -113,7 +114,7 @@ impl<O: Operand> Row<O> {
     /// `start` and the length are multiples of [`LANES`], and the row has room for as many; the processor has the
     /// instruction set.
     #[inline(always)]
-    unsafe fn put<S: Simd>(&self, start: usize, values: &[f32]) {
+    unsafe fn put<S: Simd, I: Element>(&self, start: usize, values: &[I]) {
         let mut place = start;
         while place < start + values.len() {
             let (at, count) = self.run(place..start + values.len());
@@ -122,7 +123,7 @@ impl<O: Operand> Row<O> {
             unsafe {
                 let from = values.as_ptr().add(place - start);
                 for i in (0..count).step_by(S::LANES) {
-                    O::put::<S>(self.to.add(at + i), self.low_offset, S::load(from.add(i)));
+                    O::put_from::<S, I>(self.to.add(at + i), self.low_offset, from.add(i));
                 }
             }
             place += count;
@@ -185,7 +186,7 @@ mod tests {
                 let mut line = Buffer::zeroed(depth + 16);
                 line.as_mut_slice().fill(f32::NAN);
                 let mut to = vec![upper(f32::NAN); blocks.len(stored_rows, depth)];
-                let task = GatherTask::<Bf16> {
+                let task = GatherTask::<Bf16, f32> {
                     geometry: &geometry,
                     depth,
                     blocks,

@@ -14,7 +14,7 @@ use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
-use crate::simd::dispatch;
+use crate::simd::{Element, Form};
 use crate::workspace::{Space, Workspace, WorkspaceBytes};
 use crate::{Algorithm, Isa, Products};
 use gather::GatherTask;
@@ -26,8 +26,6 @@ const MAX_ROWS: usize = 96;
 const PATCH_BYTES: usize = 3 << 18;
 /// Fewer input channels are those of the images themselves, whose rounding to bf16 would cost the most precision.
 const MIN_CHANNELS: usize = 16;
-/// Below so many products an output, gathering and scattering take longer than what bf16 saves.
-const MIN_DEPTH: usize = 32;
 /// What a run of channels must be a multiple of for vectors of every instruction set.
 const LANES: usize = 16;
 
@@ -36,6 +34,8 @@ const LANES: usize = 16;
 pub(crate) struct Im2col {
     isa: Isa,
     geometry: Geometry,
+    /// What it reads.
+    from: Form,
     activation: Activation,
     /// Rows are taps, then channels.
     weights: PackedWeights,
@@ -92,10 +92,8 @@ impl Im2col {
     /// Whether such a layer runs so where bf16 is multiplied: one group, enough channels and products. A 3×3 convolution of
     /// stride 1 is left to Winograd's algorithm. (In f32 the direct algorithm, which copies nothing, is as fast or faster.)
     pub(crate) fn fits(conv: &Conv2d) -> bool {
-        let [height, width] = conv.kernel;
         conv.groups == 1
             && conv.in_channels >= MIN_CHANNELS
-            && height * width * conv.in_channels >= MIN_DEPTH
             && !(conv.kernel == [3, 3] && conv.stride == [1, 1])
     }
 
@@ -104,6 +102,7 @@ impl Im2col {
         conv: &Conv2d,
         input: [usize; 3],
         output: [usize; 3],
+        from: Form,
         isa: Isa,
         bf16: Bf16Product,
     ) -> Self {
@@ -126,7 +125,8 @@ impl Im2col {
         let row_bytes = weights.operand_len(1) * operand.size() * operand.planes();
         // Two register tiles at least, or else weights would be read too often.
         let tiles = (PATCH_BYTES / (row_bytes * tile)).clamp(2, MAX_ROWS / tile);
-        Self { isa, geometry, activation: conv.activation, weights, bias, rows: tiles * tile }
+        let (activation, rows) = (conv.activation, tiles * tile);
+        Self { isa, geometry, from, activation, weights, bias, rows }
     }
 
     /// Bytes of packed weights.
@@ -270,42 +270,62 @@ impl Im2col {
         line: &mut Buffer,
     ) {
         line.reserve(self.line_len());
-        if self.weights.operand() == Products::Bf16Pair {
-            self.block_of::<Bf16Pair>(images, pixels, panels, space, line);
-        } else {
-            self.block_of::<Bf16>(images, pixels, panels, space, line);
+        let rows = pixels.len().next_multiple_of(self.weights.tile_rows());
+        space.inputs.reserve(self.patches_len(rows));
+        space.products.reserve(self.sums_len(rows));
+        match (self.weights.operand(), self.from) {
+            (Products::Bf16Pair, _) => {
+                self.gather::<Bf16Pair, f32>(images, pixels.clone(), rows, space, line);
+            }
+            (_, Form::F32) => self.gather::<Bf16, f32>(images, pixels.clone(), rows, space, line),
+            (_, Form::Bf16) => self.gather::<Bf16, u16>(images, pixels.clone(), rows, space, line),
+        }
+        match images.output.form {
+            Form::F32 => self.multiply::<f32>(images, pixels, panels, rows, space),
+            Form::Bf16 => self.multiply::<u16>(images, pixels, panels, rows, space),
         }
     }
 
-    /// The same with the left operand as the weights want it: gathers, and multiplies and scatters panel by panel.
-    fn block_of<O: Operand>(
+    /// The patches of a block of pixels, as the weights want them.
+    fn gather<O: Operand, I: Element>(
+        &self,
+        images: Images<'_>,
+        pixels: Range<usize>,
+        rows: usize,
+        space: &mut Space,
+        line: &mut Buffer,
+    ) {
+        let task = GatherTask::<O, I> {
+            geometry: &self.geometry,
+            depth: self.weights.depth(),
+            blocks: self.weights.blocks(),
+            images: I::of(images.input),
+            pixels,
+            stored_rows: rows,
+            to: space.inputs.as_mut_ptr().cast(),
+            low_offset: self.low_offset(rows),
+            line,
+        };
+        // SAFETY: `block` made room for `patches_len` of these rows, for elements as wide as the weights want them.
+        // `isa` was detected: `Network::compile` makes plans for no other.
+        unsafe { I::dispatch(self.isa, task) };
+    }
+
+    /// Lower parts of split operands are behind all others.
+    fn low_offset(&self, rows: usize) -> usize {
+        self.weights.operand_len(rows)
+    }
+
+    /// Some panels of a block of pixels whose patches are gathered: products and what becomes of them, panel by panel.
+    fn multiply<E: Element>(
         &self,
         images: Images<'_>,
         pixels: Range<usize>,
         panels: Range<usize>,
+        rows: usize,
         space: &mut Space,
-        line: &mut Buffer,
     ) {
-        let rows = pixels.len().next_multiple_of(self.weights.tile_rows());
-        space.inputs.reserve(self.patches_len(rows));
-        space.products.reserve(self.sums_len(rows));
         let sums = space.products.as_mut_ptr();
-        // Lower parts of split operands are behind all others.
-        let low_offset = self.weights.operand_len(rows);
-        let task = GatherTask::<O> {
-            geometry: &self.geometry,
-            depth: self.weights.depth(),
-            blocks: self.weights.blocks(),
-            images: images.input,
-            pixels: pixels.clone(),
-            stored_rows: rows,
-            to: space.inputs.as_mut_ptr().cast(),
-            low_offset,
-            line,
-        };
-        // SAFETY: `patches_len` of these rows sized the space just above, for elements as wide as the weights want them.
-        // `isa` was detected: `Network::compile` makes plans for no other.
-        unsafe { dispatch(self.isa, task) };
         let columns = self.weights.tile_columns();
         for panel in panels {
             let product = Product {
@@ -313,27 +333,28 @@ impl Im2col {
                 rows: pixels.len(),
                 stored_rows: rows,
                 from: space.inputs.as_slice().as_ptr(),
-                low_offset,
+                low_offset: self.low_offset(rows),
                 to: sums,
                 row_stride: columns,
                 panel_stride: 0,
             };
-            let task = ScatterTask {
+            let task = ScatterTask::<E> {
                 sums,
                 row_stride: columns,
                 first_channel: panel * columns,
                 channels: self.geometry.output[2],
                 bias: &self.bias.as_slice()[panel * columns..][..columns],
-                residual: images.residual,
+                residual: images.residual.map(E::of),
                 activation: self.activation,
                 pixels: pixels.clone(),
                 out: images.output,
             };
-            // SAFETY: all rows that count were gathered, with zeros up to the weights' depth; `sums_len` of whole register tiles sized the sums. The planner gave `output` room for all images, and no two
-            // tasks have the same pixels and panels. `isa` was detected.
+            // SAFETY: all rows that count were gathered, with zeros up to the weights' depth; `sums_len` of whole register tiles sized
+            // the sums. The planner gave `output` room for all images, of such elements, and no two tasks have the same pixels and
+            // panels. `isa` was detected.
             unsafe {
                 self.weights.multiply(0, product);
-                dispatch(self.isa, task);
+                E::dispatch(self.isa, task);
             }
         }
     }

@@ -250,8 +250,12 @@ impl Network {
         };
         let at = begin(array.memory, &run.starts) * array.len();
         let written = &mut written[at..at + images * array.len()];
-        let to =
-            Place { data: Shared(written.as_mut_ptr()), offset: *offset, stride: array.shape[2] };
+        let to = Place {
+            data: Shared(written.as_mut_ptr()),
+            form: array.form,
+            offset: *offset,
+            stride: array.shape[2],
+        };
         let read = |index: &usize| {
             let array = &self.plan.arrays[*index];
             let values = match array.memory {

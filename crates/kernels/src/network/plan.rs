@@ -9,9 +9,13 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::step::{Around, Step, Target, can_pool, is_blocked, is_depthwise, is_flat, kept_layout};
+use super::step::{
+    Around, Elements, Step, Target, can_pool, is_blocked, is_depthwise, is_flat, keeps_bf16,
+    kept_layout,
+};
 use crate::blocked::Layout;
 use crate::program::{CHUNK, Operation, Program, Value};
+use crate::simd::Form;
 use crate::{KernelError, Layer};
 
 /// A step with what it reads and where it writes.
@@ -32,19 +36,21 @@ pub(super) struct Planned {
 pub(super) struct Array {
     /// Height, width, channels.
     pub(super) shape: [usize; 3],
-    /// How it is kept, if not as f32.
+    /// How it is kept, if not pixel by pixel.
     pub(super) layout: Option<Layout>,
+    /// What its values are, if it is.
+    pub(super) form: Form,
     pub(super) memory: Memory,
 }
 
 impl Array {
     fn new(shape: [usize; 3], memory: Memory) -> Self {
-        Self { shape, layout: None, memory }
+        Self { shape, layout: None, form: Form::F32, memory }
     }
 
-    /// f32 of one image, or that its layout takes the place of.
+    /// f32 of one image, or that it takes the place of.
     pub(super) fn len(&self) -> usize {
-        self.layout.map_or_else(|| self.shape.iter().product(), Layout::len)
+        self.layout.map_or_else(|| self.form.words(self.shape.iter().product()), Layout::len)
     }
 }
 
@@ -98,6 +104,9 @@ impl Plan {
         let mut arrays = vec![Array::new(input, Memory::Input)];
         let homes = homes(&operations, &shapes, &readers, &mut arrays);
         keep_blocked(&operations, &shapes, &readers, &homes, &mut arrays, target);
+        if keeps_bf16(target) {
+            keep_bf16(&operations, input, &shapes, &homes, &mut arrays, target);
+        }
         let array_of = |value: &Value| match value {
             Value::Input => (INPUT, 0),
             Value::Of(index) => homes[*index],
@@ -115,7 +124,8 @@ impl Plan {
                 for value in inputs {
                     let (shape, from) = (shape_of(value), array_of(value));
                     if from != (homes[index].0, offset) {
-                        let step = Step::copy(shape, target.isa);
+                        let form = arrays[from.0].form;
+                        let step = Step::copy(shape, form, target.isa);
                         steps.push(Planned {
                             step,
                             operation: index,
@@ -138,7 +148,14 @@ impl Plan {
                 let expand = if depthwise == index { None } else { conv(index) };
                 if let (Some(middle), Some(last)) = (conv(depthwise), conv(project)) {
                     let residual = &operations[project].inputs[1..];
-                    let step = Step::strips(expand, middle, last, !residual.is_empty(), target);
+                    let forms = [
+                        array_of(&inputs[0]).0,
+                        array_of(&operations[depthwise].inputs[0]).0,
+                        homes[project].0,
+                    ];
+                    let forms = forms.map(|array| arrays[array].form);
+                    let residual_there = !residual.is_empty();
+                    let step = Step::strips(expand, middle, last, residual_there, forms, target);
                     let reads = inputs.iter().chain(residual).map(|value| array_of(value).0);
                     let (writes, offset) = homes[project];
                     let reads = reads.collect();
@@ -160,7 +177,8 @@ impl Plan {
             let layout = |value: usize| arrays[homes[value].0].layout;
             let from = arrays[array_of(&inputs[0]).0].layout;
             let layouts = [from, layout(pool.unwrap_or(index))];
-            let around = Around { residual, next, layouts };
+            let forms = [array_of(&inputs[0]).0, homes[index].0].map(|array| arrays[array].form);
+            let around = Around { residual, next, layouts, forms };
             let (step, pooled) = Step::new(layer, both, around, target);
             let mut home = homes[index];
             if let (true, Some(pool)) = (pooled, pool) {
@@ -296,7 +314,8 @@ fn keep_blocked(
 ) {
     let last = operations.len().saturating_sub(1);
     for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
-        if !is_blocked(layer, target) {
+        // Nothing is added to what goes into blocks.
+        if !is_blocked(layer, target) || inputs.len() > 1 {
             continue;
         }
         let output = match pool_after(index, operations, readers) {
@@ -315,6 +334,54 @@ fn keep_blocked(
         {
             let (array, _) = homes[output];
             arrays[array].layout = kept_layout(layer, shapes[output], target);
+        }
+    }
+}
+
+/// Decides which arrays are bf16: all but the images and the output that have pixels of whole words, and that each operation which
+/// makes or reads them can have so.
+fn keep_bf16(
+    operations: &[Operation],
+    input: [usize; 3],
+    shapes: &[[usize; 3]],
+    homes: &[(usize, usize)],
+    arrays: &mut [Array],
+    target: Target,
+) {
+    let output = homes.last().map_or(INPUT, |(array, _)| *array);
+    for (index, array) in arrays.iter_mut().enumerate() {
+        if index != INPUT && index != output && array.shape[2].is_multiple_of(2) {
+            array.form = Form::Bf16;
+        }
+    }
+    let array_of = |value: &Value| match value {
+        Value::Input => INPUT,
+        Value::Of(index) => homes[*index].0,
+    };
+    // Each round makes an array f32, or is the last.
+    loop {
+        let mut changed = false;
+        for (index, Operation { layer, inputs }) in operations.iter().enumerate() {
+            let Some(first) = inputs.first() else { continue };
+            let both = [first.shape(input, shapes), shapes[index]];
+            let made = homes[index].0;
+            let read = inputs.iter().map(array_of);
+            let bound: Vec<usize> = match Elements::of(layer, both, inputs.len() > 1, target) {
+                Elements::F32 => [INPUT, made].into_iter().chain(read).collect(),
+                Elements::FromF32 => [INPUT].into_iter().chain(read).collect(),
+                Elements::Any => [made].into_iter().chain(read.skip(1)).collect(),
+                Elements::Alike => [made].into_iter().chain(read).collect(),
+            };
+            // The images are f32, so what is bound to them is.
+            if bound.iter().any(|array| arrays[*array].form == Form::F32) {
+                for array in bound {
+                    changed |= arrays[array].form != Form::F32;
+                    arrays[array].form = Form::F32;
+                }
+            }
+        }
+        if !changed {
+            return;
         }
     }
 }

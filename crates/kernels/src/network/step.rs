@@ -8,7 +8,7 @@ use crate::im2col::Im2col;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
 use crate::pool::{PoolKind, Windows};
-use crate::simd::dispatch;
+use crate::simd::{Element, Form};
 use crate::strips::{Pointwise, Strips};
 use crate::winograd::{Tile, Winograd};
 use crate::workspace::{Workspace, WorkspaceBytes};
@@ -19,6 +19,8 @@ use crate::{Activation, Algorithm, Conv2d, Isa, Layer, Padding, Precision};
 pub(super) struct Step {
     kind: Kind,
     isa: Isa,
+    /// What it reads; of most layers what they make, too.
+    form: Form,
     /// What it covers, for people.
     label: String,
     /// Of the first thing that it reads.
@@ -34,15 +36,21 @@ enum Kind {
     Im2col(Im2col),
     Winograd(Box<Winograd>),
     Strips(Box<Strips>),
-    Pool { kind: PoolKind, size: [usize; 2], stride: [usize; 2], padding: Padding },
+    Alike(Alike),
     GlobalAvgPool,
     GlobalMaxPool,
+    Pad(Padding),
+    Softmax,
+}
+
+/// What makes such elements as it reads.
+#[derive(Debug)]
+enum Alike {
+    Pool { kind: PoolKind, size: [usize; 2], stride: [usize; 2], padding: Padding },
     Add { scale: f32, activation: Activation },
     Affine { scale: Vec<f32>, shift: Vec<f32>, activation: Activation },
     Activate(Activation),
-    Pad(Padding),
     Copy,
-    Softmax,
 }
 
 /// Activations of a step, in and out, that a group may hold: within the last-level cache of most processors.
@@ -69,8 +77,10 @@ pub(super) struct Around<'a> {
     /// Whether something is added before the activation.
     pub(super) residual: bool,
     pub(super) next: NextPool<'a>,
-    /// How input and output are kept, where that is not as f32.
+    /// How input and output are kept, where that is not pixel by pixel.
     pub(super) layouts: [Option<Layout>; 2],
+    /// What both are, where it is.
+    pub(super) forms: [Form; 2],
 }
 
 impl Step {
@@ -92,31 +102,32 @@ impl Step {
             }
             Layer::MaxPool { size, stride, padding } => {
                 let (size, stride, padding) = (*size, *stride, *padding);
-                Kind::Pool { kind: PoolKind::Max, size, stride, padding }
+                Kind::Alike(Alike::Pool { kind: PoolKind::Max, size, stride, padding })
             }
             Layer::AvgPool { size, stride, padding, count_padding } => {
                 let (size, stride, padding) = (*size, *stride, *padding);
                 let kind = PoolKind::Avg { count_padding: *count_padding };
-                Kind::Pool { kind, size, stride, padding }
+                Kind::Alike(Alike::Pool { kind, size, stride, padding })
             }
             Layer::GlobalAvgPool => Kind::GlobalAvgPool,
             Layer::GlobalMaxPool => Kind::GlobalMaxPool,
             Layer::Add { scale, activation } => {
-                Kind::Add { scale: *scale, activation: *activation }
+                Kind::Alike(Alike::Add { scale: *scale, activation: *activation })
             }
             Layer::Affine { scale, shift, activation } => {
-                Kind::Affine { scale: scale.clone(), shift: shift.clone(), activation: *activation }
+                let (scale, shift, activation) = (scale.clone(), shift.clone(), *activation);
+                Kind::Alike(Alike::Affine { scale, shift, activation })
             }
-            Layer::Activate(activation) => Kind::Activate(*activation),
+            Layer::Activate(activation) => Kind::Alike(Alike::Activate(*activation)),
             Layer::Pad(padding) => Kind::Pad(*padding),
-            Layer::Concat | Layer::Flatten => Kind::Copy,
+            Layer::Concat | Layer::Flatten => Kind::Alike(Alike::Copy),
             Layer::Softmax => Kind::Softmax,
         };
         let mut label = name(layer);
         if residual {
             label += " + residual";
         }
-        let mut step = Self { kind, isa, label, input, output };
+        let mut step = Self { kind, isa, form: around.forms[0], label, input, output };
         if let (true, Some((pool, output))) = (pooled, next) {
             step.label += &format!(" + {}", name(pool));
             step.output = output;
@@ -125,12 +136,14 @@ impl Step {
     }
 
     /// Joins a depthwise convolution (see [`is_depthwise`]) with the 1×1 convolution after it and perhaps the one before it
-    /// ([`is_flat`]). `residual` says whether something is added before the last activation.
+    /// ([`is_flat`]). `residual` says whether something is added before the last activation. Forms are those of what is read, of what
+    /// is between the convolutions, and of the output.
     pub(super) fn strips(
         expand: Option<Shaped<'_>>,
         depthwise: Shaped<'_>,
         project: Shaped<'_>,
         residual: bool,
+        [from, between, to]: [Form; 3],
         target: Target,
     ) -> Self {
         let names = [expand, Some(depthwise), Some(project)];
@@ -140,20 +153,25 @@ impl Step {
             label += " + residual";
         }
         let isa = target.isa;
-        let packed = |(conv, [input, output]): Shaped<'_>| match multiplies(conv, target) {
-            Some(bf16) => Pointwise::Im2col(Im2col::new(conv, input, output, isa, bf16)),
-            None => Pointwise::Direct(Direct::new(conv, input, output, false, isa)),
+        let packed = |(conv, [input, output]): Shaped<'_>, [from, to]: [Form; 2]| match multiplies(
+            conv, target,
+        ) {
+            Some(bf16) => Pointwise::Im2col(Im2col::new(conv, input, output, from, isa, bf16)),
+            None => Pointwise::Direct(Direct::new(conv, input, output, false, to, isa)),
         };
         let (conv, [input, output]) = depthwise;
-        let middle = Depthwise::new(conv, input, output, isa);
-        let kind = Kind::Strips(Box::new(Strips::new(expand.map(packed), middle, packed(project))));
+        let middle = Depthwise::new(conv, input, output, between, isa);
+        let first = expand.map(|expand| packed(expand, [from, between]));
+        let strips = Strips::new(from, first, middle, packed(project, [between, to]));
         let input = expand.map_or(input, |(_, [input, _])| input);
-        Self { kind, isa, label, input, output: project.1[1] }
+        let (kind, output) = (Kind::Strips(Box::new(strips)), project.1[1]);
+        Self { kind, isa, form: from, label, input, output }
     }
 
     /// A copy into a place of its own: of what a concatenation joins, where it could not be written there at once.
-    pub(super) fn copy(shape: [usize; 3], isa: Isa) -> Self {
-        Self { kind: Kind::Copy, isa, label: "copy".to_owned(), input: shape, output: shape }
+    pub(super) fn copy(shape: [usize; 3], form: Form, isa: Isa) -> Self {
+        let label = "copy".to_owned();
+        Self { kind: Kind::Alike(Alike::Copy), isa, form, label, input: shape, output: shape }
     }
 
     pub(super) fn input_len(&self) -> usize {
@@ -165,7 +183,10 @@ impl Step {
         let output: usize = self.output.iter().product();
         match &self.kind {
             Kind::Blocked(blocked) => blocked.group(),
-            _ => GROUP_BYTES / (size_of::<f32>() * (self.input_len() + output)).max(1),
+            _ => {
+                let values = self.input_len() + output;
+                GROUP_BYTES / (size_of::<f32>() * self.form.words(values)).max(1)
+            }
         }
     }
 
@@ -183,15 +204,15 @@ impl Step {
             Kind::Strips(strips) => strips.algorithm(),
             Kind::Im2col(im2col) => im2col.algorithm(),
             Kind::Winograd(winograd) => winograd.algorithm(),
-            Kind::Pool { kind: PoolKind::Max, .. } => Algorithm::MaxPool,
-            Kind::Pool { .. } => Algorithm::AveragePool,
+            Kind::Alike(Alike::Pool { kind: PoolKind::Max, .. }) => Algorithm::MaxPool,
+            Kind::Alike(Alike::Pool { .. }) => Algorithm::AveragePool,
             Kind::GlobalAvgPool => Algorithm::GlobalAveragePool,
             Kind::GlobalMaxPool => Algorithm::GlobalMaxPool,
-            Kind::Add { .. } => Algorithm::Add,
-            Kind::Affine { .. } => Algorithm::Affine,
-            Kind::Activate(_) => Algorithm::Activation,
+            Kind::Alike(Alike::Add { .. }) => Algorithm::Add,
+            Kind::Alike(Alike::Affine { .. }) => Algorithm::Affine,
+            Kind::Alike(Alike::Activate(_)) => Algorithm::Activation,
             Kind::Pad(_) => Algorithm::Pad,
-            Kind::Copy => Algorithm::Copy,
+            Kind::Alike(Alike::Copy) => Algorithm::Copy,
             Kind::Softmax => Algorithm::Softmax,
         }
     }
@@ -213,7 +234,9 @@ impl Step {
             Kind::Strips(strips) => strips.packed_bytes(),
             Kind::Im2col(im2col) => im2col.packed_bytes(),
             Kind::Winograd(winograd) => winograd.packed_bytes(),
-            Kind::Affine { scale, shift, .. } => size_of::<f32>() * (scale.len() + shift.len()),
+            Kind::Alike(Alike::Affine { scale, shift, .. }) => {
+                size_of::<f32>() * (scale.len() + shift.len())
+            }
             _ => 0,
         }
     }
@@ -245,7 +268,36 @@ impl Step {
             Kind::Strips(strips) => strips.run(images, input, second, to, workspace),
             Kind::Im2col(im2col) => im2col.run(images, input, second, to, workspace),
             Kind::Winograd(winograd) => winograd.run(images, input, second, to, workspace),
-            Kind::Pool { kind, size, stride, padding } => {
+            Kind::Alike(alike) => match self.form {
+                Form::F32 => self.run_alike(alike, images, input, second, to),
+                Form::Bf16 => {
+                    self.run_alike(alike, images, u16::of(input), second.map(u16::of), to);
+                }
+            },
+            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::channel_means),
+            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::channel_maxima),
+            Kind::Pad(padding) => self.pad(images, *padding, input, to),
+            Kind::Softmax => {
+                let [h, w, channels] = self.output;
+                for_each(images * h * w, |pixel| {
+                    // SAFETY: only this task writes the pixel's channels.
+                    let to = unsafe { std::slice::from_raw_parts_mut(to.pixel(pixel), channels) };
+                    elementwise::softmax(&input[pixel * channels..][..channels], to);
+                });
+            }
+        }
+    }
+
+    fn run_alike<E: Element>(
+        &self,
+        alike: &Alike,
+        images: usize,
+        input: &[E],
+        second: Option<&[E]>,
+        to: Place,
+    ) {
+        match alike {
+            Alike::Pool { kind, size, stride, padding } => {
                 let [oh, ow, _] = self.output;
                 for_each(images * oh, |row| {
                     let image = row / oh * self.input_len();
@@ -261,35 +313,24 @@ impl Step {
                             padding: *padding,
                             y: row % oh,
                             columns: ow,
-                            to: to.pixel(row * ow),
+                            to: to.pixel::<E>(row * ow),
                             stride: to.stride,
                         };
-                        dispatch(self.isa, job);
+                        E::dispatch(self.isa, job);
                     }
                 });
             }
-            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::channel_means),
-            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::channel_maxima),
-            Kind::Add { scale, activation } => {
+            Alike::Add { scale, activation } => {
                 let second = second.unwrap_or_default();
                 self.pixelwise(images, Pixelwise::Add(second, *scale), *activation, input, to);
             }
-            Kind::Affine { scale, shift, activation } => {
+            Alike::Affine { scale, shift, activation } => {
                 self.pixelwise(images, Pixelwise::Affine(scale, shift), *activation, input, to);
             }
-            Kind::Activate(activation) => {
+            Alike::Activate(activation) => {
                 self.pixelwise(images, Pixelwise::Copy, *activation, input, to);
             }
-            Kind::Copy => self.pixelwise(images, Pixelwise::Copy, Activation::None, input, to),
-            Kind::Pad(padding) => self.pad(images, *padding, input, to),
-            Kind::Softmax => {
-                let [h, w, channels] = self.output;
-                for_each(images * h * w, |pixel| {
-                    // SAFETY: only this task writes the pixel's channels.
-                    let to = unsafe { std::slice::from_raw_parts_mut(to.pixel(pixel), channels) };
-                    elementwise::softmax(&input[pixel * channels..][..channels], to);
-                });
-            }
+            Alike::Copy => self.pixelwise(images, Pixelwise::Copy, Activation::None, input, to),
         }
     }
 
@@ -309,12 +350,12 @@ impl Step {
         });
     }
 
-    fn pixelwise(
+    fn pixelwise<E: Element>(
         &self,
         images: usize,
-        kind: Pixelwise<'_>,
+        kind: Pixelwise<'_, E>,
         activation: Activation,
-        input: &[f32],
+        input: &[E],
         to: Place,
     ) {
         let [h, w, channels] = self.output;
@@ -326,7 +367,7 @@ impl Step {
             // SAFETY: tasks have pixels of their own, all inside the output.
             unsafe {
                 let job = PixelTask { kind, activation, input, channels, first, last, to };
-                dispatch(self.isa, job);
+                E::dispatch(self.isa, job);
             }
         });
     }
@@ -366,36 +407,80 @@ impl Step {
 fn choose(
     conv: &Conv2d,
     [input, output]: [[usize; 3]; 2],
-    Around { residual, next, layouts }: Around<'_>,
+    Around { residual, next, layouts, forms: [from, to] }: Around<'_>,
     target: Target,
 ) -> (Kind, bool) {
-    let Target { isa, precision, training } = target;
+    let Target { isa, precision, .. } = target;
     let can_pool = next.is_some() && can_pool(output, residual);
     if !residual && is_depthwise(conv) {
-        return (Kind::Depthwise(Depthwise::new(conv, input, output, isa)), false);
+        return (Kind::Depthwise(Depthwise::new(conv, input, output, from, isa)), false);
     }
     let bf16 = Bf16Product::of(isa, precision);
-    let blocked = |bf16| Blocked::new(conv, input, can_pool, isa, bf16, layouts);
+    let blocked = |bf16| Blocked::new(conv, input, can_pool, isa, bf16, layouts, from);
     if let Some(blocked) = bf16.and_then(blocked) {
         return (Kind::Blocked(blocked), can_pool);
     }
     if let Some(bf16) = multiplies(conv, target) {
-        return (Kind::Im2col(Im2col::new(conv, input, output, isa, bf16)), false);
+        return (Kind::Im2col(Im2col::new(conv, input, output, from, isa, bf16)), false);
     }
-    let bf16 = bf16.filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
-    let tiles = match (training, precision) {
-        (true, _) => Tiles::Training,
-        (false, Precision::Highest) => Tiles::Highest,
-        _ => Tiles::Any,
-    };
-    if Winograd::fits(conv)
-        && let Some(tile) = best_tile(conv, output, can_pool, bf16.is_some(), tiles)
-    {
+    if let Some((tile, bf16)) = tile_for(conv, output, can_pool, target) {
         let pool = can_pool && tile.can_pool();
-        let plan = Winograd::new(conv, input, output, pool, tile, isa, bf16);
+        let plan = Winograd::new(conv, input, output, pool, tile, from, isa, bf16);
         return (Kind::Winograd(Box::new(plan)), pool);
     }
-    (Kind::Direct(Direct::new(conv, input, output, can_pool, isa)), can_pool)
+    (Kind::Direct(Direct::new(conv, input, output, can_pool, to, isa)), can_pool)
+}
+
+/// Whether activations between steps are bf16 where the steps can: where products are of one bf16 anyway.
+pub(super) fn keeps_bf16(Target { isa, precision, .. }: Target) -> bool {
+    Bf16Product::of(isa, precision).is_some_and(|bf16| !bf16.is_split)
+}
+
+/// What the elements that a layer reads have to do with those that it makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Elements {
+    /// It reads and makes f32.
+    F32,
+    /// It reads f32, and makes any.
+    FromF32,
+    /// It reads any and makes any, but what is added is as what is made.
+    Any,
+    /// All are alike.
+    Alike,
+}
+
+impl Elements {
+    /// Those of a layer with these shapes of input and output, where activations may be bf16.
+    pub(super) fn of(
+        layer: &Layer,
+        [input, output]: [[usize; 3]; 2],
+        residual: bool,
+        target: Target,
+    ) -> Self {
+        match layer {
+            Layer::Conv(conv) if !residual && is_depthwise(conv) => Self::Alike,
+            Layer::Conv(_) if is_blocked(layer, target) => Self::Any,
+            Layer::Conv(conv) if multiplies(conv, target).is_some() => Self::Any,
+            Layer::Conv(conv) => match tile_for(conv, output, false, target) {
+                Some((_, Some(_))) => Self::Any,
+                Some((_, None)) => Self::F32,
+                None => Self::FromF32,
+            },
+            Layer::MaxPool { .. }
+            | Layer::AvgPool { .. }
+            | Layer::Add { .. }
+            | Layer::Affine { .. }
+            | Layer::Activate(_)
+            | Layer::Concat => Self::Alike,
+            // It has pixels of other sizes.
+            Layer::Flatten if input[2] % 2 == 0 && output[2] % 2 == 0 => Self::Alike,
+            Layer::Flatten
+            | Layer::GlobalAvgPool
+            | Layer::GlobalMaxPool
+            | Layer::Pad(_)
+            | Layer::Softmax => Self::F32,
+        }
+    }
 }
 
 /// Whether channels are convolved each by itself.
@@ -424,6 +509,24 @@ pub(super) fn kept_layout(layer: &Layer, output: [usize; 3], target: Target) -> 
     let Layer::Conv(conv) = layer else { return None };
     let bf16 = Bf16Product::of(target.isa, target.precision)?;
     Blocked::can_keep(conv).then(|| Layout::new(output, bf16.is_split))
+}
+
+/// Winograd's tile for a convolution, and the bf16 that it multiplies, if it does; none where another algorithm runs.
+fn tile_for(
+    conv: &Conv2d,
+    output: [usize; 3],
+    can_pool: bool,
+    Target { isa, precision, training }: Target,
+) -> Option<(Tile, Option<Bf16Product>)> {
+    let bf16 = Bf16Product::of(isa, precision)
+        .filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
+    let tiles = match (training, precision) {
+        (true, _) => Tiles::Training,
+        (false, Precision::Highest) => Tiles::Highest,
+        _ => Tiles::Any,
+    };
+    let tile = || best_tile(conv, output, can_pool, bf16.is_some(), tiles);
+    Winograd::fits(conv).then(tile).flatten().map(|tile| (tile, bf16))
 }
 
 /// Which of Winograd's tiles may be taken: the larger, the more they round.

@@ -4,7 +4,7 @@ mod windows;
 
 pub(crate) use windows::{PoolKind, Windows};
 
-use crate::simd::{Job, Simd};
+use crate::simd::{Element, Job, Simd};
 
 /// Some rows of pooled output, from rows of one image.
 ///
@@ -12,14 +12,14 @@ use crate::simd::{Job, Simd};
 /// `rows · columns` pixels and nobody else writes the channels `first..last` of it meanwhile; every window lies
 /// inside the image.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct MaxPool {
+pub(crate) struct MaxPool<E> {
     pub(crate) source: *const f32,
     pub(crate) width: usize,
     pub(crate) channels: usize,
     pub(crate) size: [usize; 2],
     pub(crate) stride: [usize; 2],
-    pub(crate) out: *mut f32,
-    /// f32 from one pixel of the output to the next.
+    pub(crate) out: *mut E,
+    /// Elements from one pixel of the output to the next.
     pub(crate) out_stride: usize,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
@@ -27,11 +27,11 @@ pub(crate) struct MaxPool {
     pub(crate) last: usize,
 }
 
-impl Job for MaxPool {
+impl<E: Element> Job for MaxPool<E> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        // SAFETY: the window of output (y, x) begins at row y · stride, column x · stride, inside the image; a
-        // whole vector is read and written only where `last` leaves room, single values after that.
+        // SAFETY: the window of output (y, x) begins at row y · stride, column x · stride, inside the image; no more lanes are read and
+        // written than `last` leaves.
         unsafe {
             for y in 0..self.rows {
                 for x in 0..self.columns {
@@ -39,14 +39,9 @@ impl Job for MaxPool {
                         (y * self.stride[0] * self.width + x * self.stride[1]) * self.channels;
                     let from = self.source.add(corner);
                     let to = self.out.add((y * self.columns + x) * self.out_stride);
-                    let mut c = self.first;
-                    while c + S::LANES <= self.last {
-                        S::store(to.add(c), self.window::<S>(from.add(c)));
-                        c += S::LANES;
-                    }
-                    while c < self.last {
-                        *to.add(c) = self.scalar(from.add(c));
-                        c += 1;
+                    for c in (self.first..self.last).step_by(S::LANES) {
+                        let lanes = S::LANES.min(self.last - c);
+                        E::store::<S>(to.add(c), self.window::<S>(from.add(c), lanes), lanes);
                     }
                 }
             }
@@ -54,36 +49,18 @@ impl Job for MaxPool {
     }
 }
 
-impl MaxPool {
+impl<E> MaxPool<E> {
     /// # Safety
-    /// `LANES` channels of the window's pixels can be read from `from`.
+    /// `lanes` channels of the window's pixels can be read from `from`.
     #[inline(always)]
-    unsafe fn window<S: Simd>(&self, from: *const f32) -> S::V {
+    unsafe fn window<S: Simd>(&self, from: *const f32, lanes: usize) -> S::V {
         // SAFETY: the caller's promise.
         unsafe {
-            let mut best = S::load(from);
+            let mut best = f32::load::<S>(from, lanes);
             for y in 0..self.size[0] {
                 for x in 0..self.size[1] {
-                    best = S::max(best, S::load(from.add((y * self.width + x) * self.channels)));
-                }
-            }
-            best
-        }
-    }
-
-    /// # Safety
-    /// One channel of the window's pixels can be read from `from`.
-    #[inline(always)]
-    unsafe fn scalar(&self, from: *const f32) -> f32 {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut best = *from;
-            for y in 0..self.size[0] {
-                for x in 0..self.size[1] {
-                    let value = *from.add((y * self.width + x) * self.channels);
-                    if value > best || value.is_nan() {
-                        best = value;
-                    }
+                    let pixel = from.add((y * self.width + x) * self.channels);
+                    best = S::max(best, f32::load::<S>(pixel, lanes));
                 }
             }
             best

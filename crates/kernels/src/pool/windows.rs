@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use crate::Padding;
-use crate::simd::{Job, Simd, load, store};
+use crate::simd::{Element, Job, Simd};
 
 /// What becomes of the values in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,10 @@ pub(crate) enum PoolKind {
 /// The caller promises: `to` has room for `columns` pixels, `stride` apart, and nobody else writes their channels meanwhile;
 /// every window has a pixel of the image.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Windows<'a> {
+pub(crate) struct Windows<'a, E> {
     pub(crate) kind: PoolKind,
     /// One image, `input` being its height, width and channels.
-    pub(crate) image: &'a [f32],
+    pub(crate) image: &'a [E],
     pub(crate) input: [usize; 3],
     pub(crate) size: [usize; 2],
     pub(crate) step: [usize; 2],
@@ -29,7 +29,7 @@ pub(crate) struct Windows<'a> {
     /// Row of the output.
     pub(crate) y: usize,
     pub(crate) columns: usize,
-    pub(crate) to: *mut f32,
+    pub(crate) to: *mut E,
     pub(crate) stride: usize,
 }
 
@@ -39,7 +39,7 @@ fn clip(place: usize, step: usize, size: usize, before: usize, length: usize) ->
     [start.saturating_sub(before), (start + size).saturating_sub(before).min(length)]
 }
 
-impl Job for Windows<'_> {
+impl<E: Element> Job for Windows<'_, E> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let [h, w, channels] = self.input;
@@ -68,7 +68,7 @@ impl Job for Windows<'_> {
     }
 }
 
-impl Windows<'_> {
+impl<E: Element> Windows<'_, E> {
     /// `V` vectors of channels of a pixel from `c` on, of which the first `lanes` lanes count.
     ///
     /// # Safety
@@ -79,7 +79,7 @@ impl Windows<'_> {
         &self,
         [rows, columns]: &[Range<usize>; 2],
         c: usize,
-        to: *mut f32,
+        to: *mut E,
         lanes: usize,
     ) {
         let [_, w, channels] = self.input;
@@ -92,14 +92,14 @@ impl Windows<'_> {
             if is_max {
                 let first = image.add((rows.start * w + columns.start) * channels + c);
                 for (v, result) in result.iter_mut().enumerate() {
-                    *result = load::<S>(first.add(v * S::LANES), lanes);
+                    *result = E::load::<S>(first.add(v * S::LANES), lanes);
                 }
             }
             for y in rows.clone() {
                 for x in columns.clone() {
                     let pixel = image.add((y * w + x) * channels + c);
                     for (v, result) in result.iter_mut().enumerate() {
-                        let value = load::<S>(pixel.add(v * S::LANES), lanes);
+                        let value = E::load::<S>(pixel.add(v * S::LANES), lanes);
                         *result =
                             if is_max { S::max(*result, value) } else { S::add(*result, value) };
                     }
@@ -112,7 +112,7 @@ impl Windows<'_> {
             for (v, result) in result.into_iter().enumerate() {
                 let scale = S::splat(1.0 / count as f32);
                 let result = if is_max { result } else { S::mul(result, scale) };
-                store::<S>(to.add(c + v * S::LANES), result, lanes);
+                E::store::<S>(to.add(c + v * S::LANES), result, lanes);
             }
         }
     }

@@ -8,6 +8,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
+mod element;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
@@ -16,6 +19,7 @@ pub(crate) mod tile;
 use crate::{Activation, Isa, bf16};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+pub(crate) use element::{Element, Form};
 use tile::TileArgs;
 
 /// Vectors of `LANES` f32 and the shape of the matrix kernel's register tile.
@@ -116,32 +120,37 @@ pub(crate) unsafe trait Simd: Copy + 'static {
             }
         }
     }
+    /// The first `count` bf16, up to a vector's, of which alone `p` need be valid; zeros after them.
+    #[inline(always)]
+    unsafe fn load_bf16(p: *const u16, count: usize) -> Self::V {
+        let mut values = [0.0; MAX_LANES];
+        // SAFETY: as many are read as `p` has, and the array holds a vector.
+        unsafe {
+            for (i, value) in values.iter_mut().enumerate().take(count) {
+                *value = f32::from_bits(u32::from(p.add(i).read()) << 16);
+            }
+            Self::load(values.as_ptr())
+        }
+    }
+    /// The first `count` lanes, up to all, as the nearest bf16, for which alone `p` need have room. Denormal values may become 0.
+    #[inline(always)]
+    unsafe fn store_bf16(p: *mut u16, v: Self::V, count: usize) {
+        let mut values = [0u16; MAX_LANES];
+        // SAFETY: the array holds a vector's, and as many are copied as `p` has room for.
+        unsafe {
+            if count == Self::LANES {
+                return Self::store_upper(p, Self::round(v));
+            }
+            Self::store_upper(values.as_mut_ptr(), Self::round(v));
+            std::ptr::copy_nonoverlapping(values.as_ptr(), p, count);
+        }
+    }
     /// The register tile of the matrix kernel.
     unsafe fn tile(args: &TileArgs);
 }
 
 /// The most lanes of any instruction set.
 const MAX_LANES: usize = 16;
-
-/// A vector of which the first `lanes` lanes count; the others are zero.
-///
-/// # Safety
-/// `from` has as many; the processor has the instruction set.
-#[inline(always)]
-pub(crate) unsafe fn load<S: Simd>(from: *const f32, lanes: usize) -> S::V {
-    // SAFETY: the caller's promise.
-    unsafe { if lanes == S::LANES { S::load(from) } else { S::load_part(from, lanes) } }
-}
-
-/// The first `lanes` lanes of a vector to `to`.
-///
-/// # Safety
-/// `to` has room for as many; the processor has the instruction set.
-#[inline(always)]
-pub(crate) unsafe fn store<S: Simd>(to: *mut f32, v: S::V, lanes: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { if lanes == S::LANES { S::store(to, v) } else { S::store_part(to, v, lanes) } }
-}
 
 /// Work that is compiled once for each instruction set.
 pub(crate) trait Job {

@@ -8,6 +8,7 @@ use crate::direct::Direct;
 use crate::im2col::Im2col;
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
+use crate::simd::Form;
 use crate::workspace::{Strip, Workspace, WorkspaceBytes};
 use crate::{Algorithm, Products};
 
@@ -84,6 +85,8 @@ impl Pointwise {
 /// Two or three convolutions packed for one instruction set. Their sums are those of each by itself.
 #[derive(Debug)]
 pub(crate) struct Strips {
+    /// What is read.
+    from: Form,
     expand: Option<Pointwise>,
     depthwise: Depthwise,
     project: Pointwise,
@@ -104,12 +107,16 @@ struct Task<'a> {
 
 impl Strips {
     /// Joins packed layers, each of which reads what the one before it makes.
-    pub(crate) fn new(expand: Option<Pointwise>, depthwise: Depthwise, project: Pointwise) -> Self {
+    pub(crate) fn new(
+        from: Form,
+        expand: Option<Pointwise>,
+        depthwise: Depthwise,
+        project: Pointwise,
+    ) -> Self {
         let [height, width, _] = depthwise.output();
-        let mut strips = Self { expand, depthwise, project, rows: 1 };
+        let mut strips = Self { from, expand, depthwise, project, rows: 1 };
         strips.rows = PIXELS.div_ceil(width.max(1)).clamp(1, height.max(1));
-        let bytes =
-            |s: &Self| size_of::<f32>() * (s.expanded_pixels() + s.made_pixels()) * s.wide();
+        let bytes = |s: &Self| size_of::<f32>() * s.words(s.expanded_pixels() + s.made_pixels());
         while strips.rows > 1 && bytes(&strips) > STRIP_BYTES {
             strips.rows -= 1;
         }
@@ -126,9 +133,9 @@ impl Strips {
         expand + self.depthwise.packed_bytes() + self.project.packed_bytes()
     }
 
-    /// Channels between the convolutions.
-    fn wide(&self) -> usize {
-        self.depthwise.input()[2]
+    /// f32 of so many pixels between the convolutions.
+    fn words(&self, pixels: usize) -> usize {
+        self.depthwise.form().words(pixels * self.depthwise.input()[2])
     }
 
     /// Pixels that the first 1×1 convolution makes for a strip, at most.
@@ -146,8 +153,8 @@ impl Strips {
     /// Bytes of what [`run`](Self::run) takes of the workspace.
     pub(crate) fn scratch(&self, threads: usize) -> WorkspaceBytes {
         let own = WorkspaceBytes {
-            expanded: size_of::<f32>() * threads * self.expanded_pixels() * self.wide(),
-            made: size_of::<f32>() * threads * self.made_pixels() * self.wide(),
+            expanded: size_of::<f32>() * threads * self.words(self.expanded_pixels()),
+            made: size_of::<f32>() * threads * self.words(self.made_pixels()),
             ..WorkspaceBytes::default()
         };
         let expand = self.expand.as_ref().map(|it| it.scratch(threads, self.expanded_pixels()));
@@ -166,8 +173,8 @@ impl Strips {
     ) {
         let [height, width, channels] = self.project.output();
         let first = self.expand.as_ref().map_or(self.depthwise.input(), Pointwise::input);
-        let image_in: usize = first.iter().product();
-        let image_out = height * width * channels;
+        let image_in = self.from.words(first.iter().product());
+        let image_out = output.form.words(height * width * channels);
         let threads = rayon::current_num_threads();
         // Few images would leave threads idle; parts make some rows that others make too.
         let wanted = if threads > 1 { (2 * threads).div_ceil(images.max(1)) } else { 1 };
@@ -188,15 +195,16 @@ impl Strips {
         let Task { input, residual, output, rows } = task;
         let ([_, width, wide], [_, out_width, channels]) =
             (self.depthwise.input(), self.project.output());
-        strip.expanded.reserve(self.expanded_pixels() * wide);
-        strip.made.reserve(self.made_pixels() * wide);
+        let form = self.depthwise.form();
+        strip.expanded.reserve(self.words(self.expanded_pixels()));
+        strip.made.reserve(self.words(self.made_pixels()));
         // Rows that the first convolution has made and that are still there.
         let mut there = 0..0;
         for first in rows.clone().step_by(self.rows) {
             let ys = first..(first + self.rows).min(rows.end);
             let mut source: (&[f32], usize) = (input, 0);
             if let Some(expand) = &self.expand {
-                let (needed, line) = (self.depthwise.rows_of(&ys), width * wide);
+                let (needed, line) = (self.depthwise.rows_of(&ys), self.words(width));
                 let expanded = strip.expanded.as_mut_slice();
                 // What the strip before it has left moves to the front; the rest is made.
                 let kept = needed.start.clamp(there.start, there.end)..there.end.min(needed.end);
@@ -206,19 +214,21 @@ impl Strips {
                     expanded.copy_within(from, 0);
                     new.start = kept.end;
                 }
-                let from = &input[new.start * width * expand.input()[2]..];
+                let from = &input[self.from.words(new.start * width * expand.input()[2])..];
                 let to = &mut expanded[(new.start - needed.start) * line..][..new.len() * line];
-                let (count, to) = (new.len() * width, Place::of(to, wide));
+                let (count, to) = (new.len() * width, Place::of(to, form, wide));
                 // SAFETY: `to` has room for the new rows, and is this task's.
                 unsafe { expand.run(count, from, None, to, workspace) };
                 there = needed;
                 source = (strip.expanded.as_slice(), there.start);
             }
-            let made = &mut strip.made.as_mut_slice()[..ys.len() * out_width * wide];
-            for (y, row) in ys.clone().zip(made.chunks_exact_mut(out_width * wide)) {
+            let line = self.words(out_width);
+            let made = &mut strip.made.as_mut_slice()[..ys.len() * line];
+            for (y, row) in ys.clone().zip(made.chunks_exact_mut(line)) {
                 self.depthwise.run_row(source, y, row);
             }
-            let residual = residual.map(|values| &values[first * out_width * channels..]);
+            let skipped = output.form.words(first * out_width * channels);
+            let residual = residual.map(|values| &values[skipped..]);
             let (pixels, to) = (ys.len() * out_width, output.skip(first * out_width));
             // SAFETY: the output has room for all images, and the strip's rows of it are this task's.
             unsafe { self.project.run(pixels, made, residual, to, workspace) };

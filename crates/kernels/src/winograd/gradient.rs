@@ -114,7 +114,7 @@ impl KernelGradient {
                     self.patches.with(|patch| {
                         if index < parts {
                             let tiles = part(index);
-                            let task = InputTask::<F, F, F32> {
+                            let task = InputTask::<F, F, F32, f32> {
                                 geometry: &self.geometry,
                                 grid: &self.grid,
                                 images: input,

@@ -7,7 +7,7 @@ use super::cover::Grid;
 use super::scheme::{MAX_N, Scheme};
 use crate::bf16::{Blocks, Operand};
 use crate::memory::Buffer;
-use crate::simd::{Job, Simd};
+use crate::simd::{Element, Job, Simd};
 
 /// Bᵀ d B of some tiles, by one scheme down and one across: matrices of tiles by channels, `matrix_stride` elements apart, each
 /// in blocks of channels, one for each place of the packed weights that the schemes have.
@@ -15,10 +15,10 @@ use crate::simd::{Job, Simd};
 /// The caller promises: `to` has room for as many rows as tiles, from `row` on, of each matrix (and the lower parts of split
 /// operands, `low_offset` elements further on), and nobody else writes those rows.
 #[derive(Debug)]
-pub(super) struct InputTask<'a, Y, X, O: Operand> {
+pub(super) struct InputTask<'a, Y, X, O: Operand, I> {
     pub(super) geometry: &'a Geometry,
     pub(super) grid: &'a Grid,
-    pub(super) images: &'a [f32],
+    pub(super) images: &'a [I],
     pub(super) tiles: Range<usize>,
     /// The row of the first tile.
     pub(super) row: usize,
@@ -33,7 +33,7 @@ pub(super) struct InputTask<'a, Y, X, O: Operand> {
     pub(super) schemes: PhantomData<(Y, X)>,
 }
 
-impl<Y: Scheme, X: Scheme, O: Operand> Job for InputTask<'_, Y, X, O> {
+impl<Y: Scheme, X: Scheme, O: Operand, I: Element> Job for InputTask<'_, Y, X, O, I> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self {
@@ -51,6 +51,7 @@ impl<Y: Scheme, X: Scheme, O: Operand> Job for InputTask<'_, Y, X, O> {
             ..
         } = self;
         let [h, w, channels] = g.input;
+        let zero = I::of(&[0.0])[0];
         for (row, tile) in (row..).zip(tiles) {
             let (image, y, x) = grid.place(tile);
             let image = &images[image * h * w * channels..][..h * w * channels];
@@ -61,16 +62,17 @@ impl<Y: Scheme, X: Scheme, O: Operand> Job for InputTask<'_, Y, X, O> {
                 (image[(top * w + left) * channels..last].as_ptr(), w * channels)
             } else {
                 patch.reserve(Y::N * X::N * channels);
-                let pixels = patch.as_mut_slice().chunks_exact_mut(channels).take(Y::N * X::N);
+                let pixels =
+                    I::of_mut(patch.as_mut_slice()).chunks_exact_mut(channels).take(Y::N * X::N);
                 for (index, pixel) in pixels.enumerate() {
                     let (y, x) = (top.wrapping_add(index / X::N), left.wrapping_add(index % X::N));
                     if y < h && x < w {
                         pixel.copy_from_slice(&image[(y * w + x) * channels..][..channels]);
                     } else {
-                        pixel.fill(0.0);
+                        pixel.fill(zero);
                     }
                 }
-                (patch.as_slice().as_ptr(), X::N * channels)
+                (I::of(patch.as_slice()).as_ptr(), X::N * channels)
             };
             let mut c = 0;
             while c < channels {
@@ -78,7 +80,7 @@ impl<Y: Scheme, X: Scheme, O: Operand> Job for InputTask<'_, Y, X, O> {
                 // SAFETY: channels are whole vectors; `from` holds all rows of a tile's pixels, `line` apart; the row of this
                 // tile is this task's.
                 unsafe {
-                    transform::<S, Y, X, O>(
+                    transform::<S, Y, X, O, I>(
                         from.add(c),
                         line,
                         channels,
@@ -99,8 +101,8 @@ impl<Y: Scheme, X: Scheme, O: Operand> Job for InputTask<'_, Y, X, O> {
 /// As many rows of pixels as the schemes take can be read from `from`; a vector can be written at each of their places from
 /// `to`, `matrix_stride` apart.
 #[inline(always)]
-unsafe fn transform<S: Simd, Y: Scheme, X: Scheme, O: Operand>(
-    from: *const f32,
+unsafe fn transform<S: Simd, Y: Scheme, X: Scheme, O: Operand, I: Element>(
+    from: *const I,
     line: usize,
     pixel: usize,
     to: *mut O::Element,
@@ -115,7 +117,7 @@ unsafe fn transform<S: Simd, Y: Scheme, X: Scheme, O: Operand>(
         for x in 0..X::N {
             let mut column = [S::splat(0.0); MAX_N];
             for (y, v) in column.iter_mut().enumerate().take(Y::N) {
-                *v = S::load(from.add(y * line + x * pixel));
+                *v = I::load::<S>(from.add(y * line + x * pixel), S::LANES);
             }
             let column = Y::input::<S>(column);
             for y in 0..Y::N {

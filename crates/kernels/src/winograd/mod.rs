@@ -15,7 +15,7 @@ use crate::gemm::PackedWeights;
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::{Buffer, Shared};
 use crate::parallel::{chunk_range, for_each};
-use crate::simd::dispatch;
+use crate::simd::{Form, dispatch};
 use crate::workspace::WorkspaceBytes;
 use crate::{Algorithm, Isa};
 use cover::Cover;
@@ -134,6 +134,8 @@ struct Geometry {
 #[derive(Debug)]
 pub(crate) struct Winograd {
     isa: Isa,
+    /// What it reads.
+    from: Form,
     tile: Tile,
     geometry: Geometry,
     cover: Cover,
@@ -208,6 +210,7 @@ impl Winograd {
         output: [usize; 3],
         pool: bool,
         tile: Tile,
+        from: Form,
         isa: Isa,
         bf16: Option<Bf16Product>,
     ) -> Self {
@@ -230,8 +233,17 @@ impl Winograd {
         let mr = weights.tile_rows();
         let per_thread = weights.bytes() <= PER_THREAD_WEIGHT_BYTES;
         let (shared_group, per_thread_group) = (0, None);
-        let mut plan =
-            Self { isa, tile, geometry, cover, weights, bias, shared_group, per_thread_group };
+        let mut plan = Self {
+            isa,
+            from,
+            tile,
+            geometry,
+            cover,
+            weights,
+            bias,
+            shared_group,
+            per_thread_group,
+        };
         // Two register tiles at least, or else weights would be read too often.
         let group = |space: usize| (space / plan.space_bytes(mr)).max(2) * mr;
         (plan.shared_group, plan.per_thread_group) =

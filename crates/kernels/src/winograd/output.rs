@@ -7,7 +7,7 @@ use super::cover::Grid;
 use super::scheme::{MAX_M, MAX_N, Scheme};
 use crate::Activation;
 use crate::place::Place;
-use crate::simd::{Job, Simd};
+use crate::simd::{Element, Job, Simd};
 
 /// Aᵀ m A of some tiles, by one scheme down and one across, with bias, residual, activation and, where it is fused, the 2×2
 /// max-pool.
@@ -15,7 +15,7 @@ use crate::simd::{Job, Simd};
 /// The caller promises: `from` holds the tiles' rows, from `row` on, of the products, `matrix_stride` apart, `width` a row; `out`
 /// has room for all images' outputs, and nobody else writes those of these tiles.
 #[derive(Debug)]
-pub(super) struct OutputTask<'a, Y, X> {
+pub(super) struct OutputTask<'a, Y, X, E> {
     pub(super) geometry: &'a Geometry,
     pub(super) grid: &'a Grid,
     pub(super) tiles: Range<usize>,
@@ -26,12 +26,12 @@ pub(super) struct OutputTask<'a, Y, X> {
     pub(super) width: usize,
     pub(super) bias: &'a [f32],
     /// What is added to all images' outputs; none where the pool is fused.
-    pub(super) residual: Option<&'a [f32]>,
+    pub(super) residual: Option<&'a [E]>,
     pub(super) out: Place,
     pub(super) schemes: PhantomData<(Y, X)>,
 }
 
-impl<Y: Scheme, X: Scheme> Job for OutputTask<'_, Y, X> {
+impl<Y: Scheme, X: Scheme, E: Element> Job for OutputTask<'_, Y, X, E> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let g = self.geometry;
@@ -55,7 +55,7 @@ impl<Y: Scheme, X: Scheme> Job for OutputTask<'_, Y, X> {
                     transform::<S, Y, X>(from, self.matrix_stride, bias, activation, &mut values);
                     let value = |y: usize, x: usize| values[y][x].assume_init();
                     let first = (image * h + y) * w + x;
-                    let to = self.out.pixel(first).add(c);
+                    let to = self.out.pixel::<E>(first).add(c);
                     for i in 0..rows {
                         for j in 0..columns {
                             let v = if g.pool {
@@ -65,12 +65,13 @@ impl<Y: Scheme, X: Scheme> Job for OutputTask<'_, Y, X> {
                                 S::max(a, b)
                             } else if let Some(residual) = self.residual {
                                 let at = (first + i * w + j) * channels + c;
-                                let other = S::load(residual[at..at + S::LANES].as_ptr());
+                                let from = residual[at..at + S::LANES].as_ptr();
+                                let other = E::load::<S>(from, S::LANES);
                                 S::activate(S::add(value(i, j), other), g.activation)
                             } else {
                                 value(i, j)
                             };
-                            S::store(to.add((i * w + j) * self.out.stride), v);
+                            E::store::<S>(to.add((i * w + j) * self.out.stride), v, S::LANES);
                         }
                     }
                 }

@@ -14,7 +14,7 @@ use crate::gemm::Product;
 use crate::memory::{Buffer, Pool, Shared};
 use crate::parallel::{chunk_range, for_each};
 use crate::place::Place;
-use crate::simd::dispatch;
+use crate::simd::{Element, Form};
 use crate::workspace::{Space, Workspace};
 
 /// What is convolved, what is added, and where it goes.
@@ -100,17 +100,26 @@ impl Winograd {
                     products: Shared(products.as_mut_ptr()),
                     tasks: if sharing == Sharing::Pool && threads > 1 { 4 * threads } else { 1 },
                 };
-                match self.weights.operand() {
-                    Products::F32 => self.transform_inputs::<Y, X, F32>(&group, &workspace.patches),
-                    Products::Bf16 => {
-                        self.transform_inputs::<Y, X, Bf16>(&group, &workspace.patches);
+                let patches = &workspace.patches;
+                match (self.weights.operand(), self.from) {
+                    (Products::F32, _) => {
+                        self.transform_inputs::<Y, X, F32, f32>(&group, patches);
                     }
-                    Products::Bf16Pair => {
-                        self.transform_inputs::<Y, X, Bf16Pair>(&group, &workspace.patches);
+                    (Products::Bf16, Form::F32) => {
+                        self.transform_inputs::<Y, X, Bf16, f32>(&group, patches);
+                    }
+                    (Products::Bf16, Form::Bf16) => {
+                        self.transform_inputs::<Y, X, Bf16, u16>(&group, patches);
+                    }
+                    (Products::Bf16Pair, _) => {
+                        self.transform_inputs::<Y, X, Bf16Pair, f32>(&group, patches);
                     }
                 }
                 self.multiply::<Y, X>(&group);
-                self.transform_outputs::<Y, X>(&group);
+                match images.output.form {
+                    Form::F32 => self.transform_outputs::<Y, X, f32>(&group),
+                    Form::Bf16 => self.transform_outputs::<Y, X, u16>(&group),
+                }
             });
         };
         match sharing {
@@ -119,7 +128,7 @@ impl Winograd {
         }
     }
 
-    fn transform_inputs<Y: Scheme, X: Scheme, O: Operand>(
+    fn transform_inputs<Y: Scheme, X: Scheme, O: Operand, I: Element>(
         &self,
         group: &Group<'_>,
         patches: &Pool<Buffer>,
@@ -127,16 +136,16 @@ impl Winograd {
         group.each_part(|tiles| {
             patches.with(|patch| {
                 let [whole, right, bottom, corner] = self.cover.parts(group.tiles.clone(), tiles);
-                self.transform_input::<Y, X, O>(group, patch, 0, whole);
-                self.transform_input::<Y, X::Filler, O>(group, patch, 1, right);
-                self.transform_input::<Y::Filler, X, O>(group, patch, 2, bottom);
-                self.transform_input::<Y::Filler, X::Filler, O>(group, patch, 3, corner);
+                self.transform_input::<Y, X, O, I>(group, patch, 0, whole);
+                self.transform_input::<Y, X::Filler, O, I>(group, patch, 1, right);
+                self.transform_input::<Y::Filler, X, O, I>(group, patch, 2, bottom);
+                self.transform_input::<Y::Filler, X::Filler, O, I>(group, patch, 3, corner);
             });
         });
     }
 
     /// Tiles of one class, of the scheme `Y` down and `X` across.
-    fn transform_input<Y: Scheme, X: Scheme, O: Operand>(
+    fn transform_input<Y: Scheme, X: Scheme, O: Operand, I: Element>(
         &self,
         group: &Group<'_>,
         patch: &mut Buffer,
@@ -144,10 +153,10 @@ impl Winograd {
         Part { tiles, row }: Part,
     ) {
         let Lengths { rows, input_stride, low_offset, .. } = group.lengths;
-        let task = InputTask::<Y, X, O> {
+        let task = InputTask::<Y, X, O, I> {
             geometry: &self.geometry,
             grid: &self.cover.grids()[class],
-            images: group.images.input,
+            images: I::of(group.images.input),
             tiles,
             row,
             rows,
@@ -161,7 +170,7 @@ impl Winograd {
         // SAFETY: `lengths` of this group's tiles sized the space, strides and offset are its; each task has tiles, and so
         // rows, of its own. `run_schemes` takes elements as wide as the weights want them. `Network::compile` makes plans
         // only for an `isa` that was detected.
-        unsafe { dispatch(self.isa, task) }
+        unsafe { I::dispatch(self.isa, task) }
     }
 
     /// One product for each place of the transformed tile, of the rows of those classes that have the place.
@@ -209,24 +218,24 @@ impl Winograd {
         });
     }
 
-    fn transform_outputs<Y: Scheme, X: Scheme>(&self, group: &Group<'_>) {
+    fn transform_outputs<Y: Scheme, X: Scheme, E: Element>(&self, group: &Group<'_>) {
         group.each_part(|tiles| {
             let [whole, right, bottom, corner] = self.cover.parts(group.tiles.clone(), tiles);
-            self.transform_output::<Y, X>(group, 0, whole);
-            self.transform_output::<Y, X::Filler>(group, 1, right);
-            self.transform_output::<Y::Filler, X>(group, 2, bottom);
-            self.transform_output::<Y::Filler, X::Filler>(group, 3, corner);
+            self.transform_output::<Y, X, E>(group, 0, whole);
+            self.transform_output::<Y, X::Filler, E>(group, 1, right);
+            self.transform_output::<Y::Filler, X, E>(group, 2, bottom);
+            self.transform_output::<Y::Filler, X::Filler, E>(group, 3, corner);
         });
     }
 
     /// Tiles of one class, of the scheme `Y` down and `X` across.
-    fn transform_output<Y: Scheme, X: Scheme>(
+    fn transform_output<Y: Scheme, X: Scheme, E: Element>(
         &self,
         group: &Group<'_>,
         class: usize,
         Part { tiles, row }: Part,
     ) {
-        let task = OutputTask::<Y, X> {
+        let task = OutputTask::<Y, X, E> {
             geometry: &self.geometry,
             grid: &self.cover.grids()[class],
             tiles,
@@ -235,13 +244,13 @@ impl Winograd {
             matrix_stride: group.lengths.product_stride,
             width: self.width(),
             bias: self.bias.as_slice(),
-            residual: group.images.residual,
+            residual: group.images.residual.map(E::of),
             out: group.images.output,
             schemes: PhantomData,
         };
         // SAFETY: the products' tasks have ended, so all rows are set; `Network::run` checked that `output` has room for all
-        // images; a tile's outputs are its own. `isa` was detected.
-        unsafe { dispatch(self.isa, task) }
+        // images, of such elements; a tile's outputs are its own. `isa` was detected.
+        unsafe { E::dispatch(self.isa, task) }
     }
 }
 

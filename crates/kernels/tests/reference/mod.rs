@@ -113,6 +113,13 @@ pub(crate) fn network(
 
 /// One image through a program.
 pub(crate) fn program(program: &Program, shape: [usize; 3], input: &[f32]) -> Image {
+    let mut made = all_of_program(program, shape, input);
+    made.pop()
+        .unwrap_or_else(|| Image { shape, values: input.iter().map(|v| f64::from(*v)).collect() })
+}
+
+/// What each operation makes.
+pub(crate) fn all_of_program(program: &Program, shape: [usize; 3], input: &[f32]) -> Vec<Image> {
     let input = Image { shape, values: input.iter().map(|v| f64::from(*v)).collect() };
     let mut made: Vec<Image> = Vec::new();
     for Operation { layer, inputs } in &program.operations {
@@ -126,7 +133,7 @@ pub(crate) fn program(program: &Program, shape: [usize; 3], input: &[f32]) -> Im
         let image = operation(layer, &inputs);
         made.push(image);
     }
-    made.pop().unwrap_or(input)
+    made
 }
 
 fn operation(layer: &Layer, inputs: &[&Image]) -> Image {
