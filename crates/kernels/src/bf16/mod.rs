@@ -119,6 +119,16 @@ impl Unit {
         }
     }
 
+    /// Whether it multiplies matrix tiles.
+    pub(crate) fn has_tiles(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => false,
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => true,
+        }
+    }
+
     /// What channels must be a multiple of.
     pub(crate) fn step(self) -> usize {
         match self {

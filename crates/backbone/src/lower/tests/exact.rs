@@ -221,7 +221,14 @@ fn portable_code_is_as_exact() {
 /// On instruction sets with units for bf16 these have other algorithms, nearly all layers of them.
 #[test]
 fn less_precise_products_keep_their_bounds() {
-    for base in ["resnet50", "inception-v3", "mobilenet-v2"] {
+    for base in [
+        "resnet50",
+        "inception-v3",
+        "inception-resnet-v2",
+        "xception",
+        "mobilenet-0.25",
+        "mobilenet-v2",
+    ] {
         for precision in [Precision::High, Precision::Medium] {
             check(base, Isa::best(), precision);
         }
