@@ -425,7 +425,7 @@ fn choose(
     }
     if let Some((tile, bf16)) = tile_for(conv, output, can_pool, target) {
         let pool = can_pool && tile.can_pool();
-        let plan = Winograd::new(conv, input, output, pool, tile, from, isa, bf16);
+        let plan = Winograd::new(conv, [input, output], pool, tile, from, isa, bf16);
         return (Kind::Winograd(Box::new(plan)), pool);
     }
     (Kind::Direct(Direct::new(conv, input, output, can_pool, to, isa)), can_pool)

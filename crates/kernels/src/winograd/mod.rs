@@ -206,8 +206,7 @@ impl Winograd {
     /// Packs a layer that [`fits`](Self::fits); `pool` fuses a 2×2 max-pool of stride 2.
     pub(crate) fn new(
         conv: &Conv2d,
-        input: [usize; 3],
-        output: [usize; 3],
+        [input, output]: [[usize; 3]; 2],
         pool: bool,
         tile: Tile,
         from: Form,
