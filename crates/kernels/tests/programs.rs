@@ -216,6 +216,28 @@ fn values_that_cross_segments() {
     }
 }
 
+/// Strips whose convolutions read few or odd channels, between others: in `medium` they read f32 where those make and read bf16.
+#[test]
+fn strips_between_others() {
+    for wide in [8, 15, 24] {
+        let mut random = Random(13);
+        let mut conv = |from, to, groups, kernel: usize| {
+            let padding = [kernel / 2; 2];
+            let channels = [from, to];
+            Layer::Conv(random.conv(channels, [kernel; 2], [1, 1], padding, groups, true))
+        };
+        let mut p = Program::default();
+        let a = p.push(conv(3, 32, 1, 3), vec![Value::Input]);
+        let b = p.push(conv(32, wide, 1, 1), vec![a]);
+        let c = p.push(conv(wide, wide, wide, 3), vec![b]);
+        let d = p.push(conv(wide, 32, 1, 1), vec![c, a]);
+        let e = p.push(conv(32, 32, 1, 1), vec![d]);
+        let f = p.push(Layer::Add { scale: 0.5, activation: Activation::Relu6 }, vec![e, d]);
+        p.push(conv(32, 16, 1, 3), vec![f]);
+        check(&p, [11, 7, 3], 3, 9);
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let refuse = |layer: Layer, inputs: Vec<Value>| {

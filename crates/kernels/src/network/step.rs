@@ -464,6 +464,8 @@ impl Elements {
             Layer::Conv(conv) => match tile_for(conv, output, false, target) {
                 Some((_, Some(_))) => Self::Any,
                 Some((_, None)) => Self::F32,
+                // What is added is as what is made.
+                None if residual => Self::F32,
                 None => Self::FromF32,
             },
             Layer::MaxPool { .. }
