@@ -75,23 +75,76 @@ impl Round for Software {
     unsafe fn round(values: [__m512; 2]) -> __m512i {
         // SAFETY: the trait's contract.
         unsafe {
-            let [first, second] = values.map(|v| {
-                let bits = _mm512_castps_si512(Avx512::round(v));
-                _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(bits))
-            });
+            let [first, second] = [upper(values[0]), upper(values[1])];
             _mm512_inserti64x4::<1>(_mm512_castsi256_si512(first), second)
         }
     }
 }
 
-/// 16 bf16 as f32.
+/// The values as bf16, by arithmetic.
 ///
 /// # Safety
 /// The processor has AVX-512.
 #[inline(always)]
-unsafe fn widen(halves: __m256i) -> __m512 {
+unsafe fn upper(v: __m512) -> __m256i {
     // SAFETY: the caller's promise.
-    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves))) }
+    unsafe {
+        let bits = _mm512_castps_si512(Avx512::round(v));
+        _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(bits))
+    }
+}
+
+/// A panel's values of a pixel. What is done with them is written out for both vectors: closures, as `map` wants them, are not
+/// compiled for AVX-512, and each of their instructions is a call then.
+type Pair = [__m512; 2];
+
+/// # Safety
+/// 32 values are at `from`; the processor has AVX-512.
+#[inline(always)]
+unsafe fn load(from: *const f32) -> Pair {
+    // SAFETY: the caller's promise.
+    unsafe { [Avx512::load(from), Avx512::load(from.add(Avx512::LANES))] }
+}
+
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn add(a: Pair, b: Pair) -> Pair {
+    // SAFETY: the caller's promise.
+    unsafe { [Avx512::add(a[0], b[0]), Avx512::add(a[1], b[1])] }
+}
+
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn max(a: Pair, b: Pair) -> Pair {
+    // SAFETY: the caller's promise.
+    unsafe { [Avx512::max(a[0], b[0]), Avx512::max(a[1], b[1])] }
+}
+
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn activate(v: Pair, activation: Activation) -> Pair {
+    // SAFETY: the caller's promise.
+    unsafe { [Avx512::activate(v[0], activation), Avx512::activate(v[1], activation)] }
+}
+
+/// 32 bf16 as f32.
+///
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn widen(block: __m512i) -> Pair {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let first = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(block));
+        let second = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(block));
+        [
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(first)),
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(second)),
+        ]
+    }
 }
 
 impl Finish<'_> {
@@ -124,12 +177,9 @@ impl Finish<'_> {
 
     /// The sums of a line.
     #[inline(always)]
-    unsafe fn sums(&self, line: usize) -> [__m512; 2] {
+    unsafe fn sums(&self, line: usize) -> Pair {
         // SAFETY: the struct's promise; a row of sums is two vectors.
-        unsafe {
-            let at = self.sums.add(line * SUMS);
-            [Avx512::load(at), Avx512::load(at.add(Avx512::LANES))]
-        }
+        unsafe { load(self.sums.add(line * SUMS)) }
     }
 
     #[inline(always)]
@@ -160,13 +210,9 @@ impl Finish<'_> {
                 // SAFETY: the struct's promise; the four lines are of two of the rows that are there.
                 unsafe {
                     let at = 2 * row * pitch + 2 * column;
-                    let four = [at, at + 1, at + pitch, at + pitch + 1].map(|at| self.sums(at));
-                    let most = |i: usize| {
-                        let [a, b] =
-                            [[0, 1], [2, 3]].map(|[a, b]| Avx512::max(four[a][i], four[b][i]));
-                        Avx512::max(a, b)
-                    };
-                    self.put::<R>(self.row / 2 + row, column, [most(0), most(1)]);
+                    let above = max(self.sums(at), self.sums(at + 1));
+                    let below = max(self.sums(at + pitch), self.sums(at + pitch + 1));
+                    self.put::<R>(self.row / 2 + row, column, max(above, below));
                 }
             }
             // SAFETY: the struct's promise.
@@ -189,64 +235,62 @@ impl Finish<'_> {
 
     /// One pixel's channels of the panel.
     #[inline(always)]
-    unsafe fn put<R: Round>(&self, row: usize, column: usize, sums: [__m512; 2]) {
+    unsafe fn put<R: Round>(&self, row: usize, column: usize, sums: Pair) {
         // SAFETY: the struct's promise: the pixel is in the sink. Masks leave out channels beyond the last.
         unsafe {
-            let biases = [Avx512::load(self.bias), Avx512::load(self.bias.add(Avx512::LANES))];
-            let values = [0, 1].map(|i| Avx512::add(sums[i], biases[i]));
+            let mut values = add(sums, load(self.bias));
             match self.sink {
                 Sink::Block(block, layout) => {
-                    let values = values.map(|v| Avx512::activate(v, self.activation));
+                    values = activate(values, self.activation);
                     let to = block.add(layout.line(row, column) * BLOCK);
                     let high = R::round(values);
                     _mm512_storeu_si512(to.cast(), high);
                     let low = layout.low_offset();
                     if low > 0 {
-                        let halves =
-                            [_mm512_castsi512_si256(high), _mm512_extracti64x4_epi64::<1>(high)];
-                        let rest = [0, 1].map(|i| Avx512::sub(values[i], widen(halves[i])));
+                        let there = widen(high);
+                        let rest =
+                            [Avx512::sub(values[0], there[0]), Avx512::sub(values[1], there[1])];
                         _mm512_storeu_si512(to.add(low).cast(), R::round(rest));
                     }
                 }
                 Sink::Pixels { place, first, channel, columns, residual, channels } => {
                     let width = if self.pool { self.width / 2 } else { self.width };
                     let pixel = row * width + column;
-                    let at = pixel * channels + channel;
-                    let lanes = |i: usize| {
-                        let left = columns.saturating_sub(i * Avx512::LANES).min(Avx512::LANES);
-                        ((1u32 << left) - 1) as __mmask16
-                    };
+                    let lanes = ((1u64 << columns) - 1) as u32;
+                    let halves = [lanes as __mmask16, (lanes >> Avx512::LANES) as __mmask16];
+                    if let Some(residual) = residual {
+                        let at = pixel * channels + channel;
+                        let added = match place.form {
+                            Form::F32 => {
+                                let from = residual.as_ptr().wrapping_add(at);
+                                let next = from.wrapping_add(Avx512::LANES);
+                                [
+                                    _mm512_maskz_loadu_ps(halves[0], from),
+                                    _mm512_maskz_loadu_ps(halves[1], next),
+                                ]
+                            }
+                            Form::Bf16 => {
+                                let from = u16::of(residual).as_ptr().wrapping_add(at);
+                                widen(_mm512_maskz_loadu_epi16(lanes, from.cast()))
+                            }
+                        };
+                        values = add(values, added);
+                    }
+                    let [low, high] = activate(values, self.activation);
                     match place.form {
                         Form::F32 => {
                             let to = place.pixel::<f32>(first + pixel).add(channel);
-                            for (i, mut v) in values.into_iter().enumerate() {
-                                let i_at = i * Avx512::LANES;
-                                if let Some(residual) = residual {
-                                    let added = residual.as_ptr().wrapping_add(at + i_at);
-                                    let added = _mm512_maskz_loadu_ps(lanes(i), added);
-                                    v = Avx512::add(v, added);
-                                }
-                                let v = Avx512::activate(v, self.activation);
-                                _mm512_mask_storeu_ps(to.wrapping_add(i_at), lanes(i), v);
-                            }
+                            _mm512_mask_storeu_ps(to, halves[0], low);
+                            _mm512_mask_storeu_ps(to.wrapping_add(Avx512::LANES), halves[1], high);
                         }
                         Form::Bf16 => {
-                            let all = u32::from(lanes(0)) | u32::from(lanes(1)) << 16;
-                            let mut values = values;
-                            if let Some(residual) = residual {
-                                let added = u16::of(residual).as_ptr().wrapping_add(at);
-                                let added = _mm512_maskz_loadu_epi16(all, added.cast());
-                                let halves = [
-                                    _mm512_castsi512_si256(added),
-                                    _mm512_extracti64x4_epi64::<1>(added),
-                                ];
-                                for (v, half) in values.iter_mut().zip(halves) {
-                                    *v = Avx512::add(*v, widen(half));
-                                }
-                            }
-                            let values = values.map(|v| Avx512::activate(v, self.activation));
                             let to = place.pixel::<u16>(first + pixel).add(channel);
-                            _mm512_mask_storeu_epi16(to.cast(), all, R::round(values));
+                            let block = R::round([low, high]);
+                            if columns == BLOCK {
+                                _mm512_storeu_si512(to.cast(), block);
+                            } else {
+                                _mm512_mask_storeu_epi16(to.cast(), lanes, block);
+                            }
                         }
                     }
                 }
