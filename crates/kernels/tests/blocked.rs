@@ -202,6 +202,11 @@ fn wide_images() {
     };
     case.check(Precision::Medium, Large::Neither);
     case.check(Precision::High, Large::Neither);
+    // What something is added to stays out of blocks, though only such layers read it.
+    let layers = vec![(32, false), (32, false)];
+    let added = Case { layers, in_channels: 32, size: [9, 11], tail: Some(3), ..case.clone() };
+    added.check(Precision::Medium, Large::Neither);
+    added.check(Precision::High, Large::Neither);
     // Patches whose last rows begin within a matrix tile and end beyond the others.
     let case = Case { layers: vec![(40, true)], size: [21, 40], residual: false, ..case };
     case.check(Precision::Medium, Large::Neither);
