@@ -9,6 +9,32 @@ pub(crate) fn for_each(count: usize, task: impl Fn(usize) + Sync + Send) {
     }
 }
 
+/// Who runs a step's tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Workers {
+    /// All threads of the current rayon pool.
+    Pool,
+    /// The thread that asks, while the others have images of their own.
+    Caller,
+}
+
+impl Workers {
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::Pool => rayon::current_num_threads(),
+            Self::Caller => 1,
+        }
+    }
+
+    /// Runs `task(0..count)`; on a pool each index is stolen by itself.
+    pub(crate) fn each(self, count: usize, task: impl Fn(usize) + Sync + Send) {
+        match self {
+            Self::Pool => for_each(count, task),
+            Self::Caller => (0..count).for_each(task),
+        }
+    }
+}
+
 /// Chunk `index` of `chunks` nearly equal chunks of `0..count`.
 pub(crate) fn chunk_range(count: usize, chunks: usize, index: usize) -> std::ops::Range<usize> {
     count * index / chunks..count * (index + 1) / chunks

@@ -88,6 +88,20 @@ impl WorkspaceBytes {
         }
     }
 
+    /// Of so many threads, each with its own.
+    pub(crate) fn times(self, threads: usize) -> Self {
+        Self {
+            inputs: threads * self.inputs,
+            products: threads * self.products,
+            per_thread_inputs: threads * self.per_thread_inputs,
+            per_thread_products: threads * self.per_thread_products,
+            expanded: threads * self.expanded,
+            made: threads * self.made,
+            patches: threads * self.patches,
+            direct: threads * self.direct,
+        }
+    }
+
     /// Of all buffers.
     pub(crate) fn sum(self) -> usize {
         let per_thread = self.per_thread_inputs + self.per_thread_products;

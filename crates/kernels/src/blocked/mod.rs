@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use crate::bf16::{Bf16, Bf16Pair, Bf16Product, Operand, Unit, amx};
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::{Buffer, Shared};
-use crate::parallel::for_each;
+use crate::parallel::Workers;
 use crate::place::Place;
 use crate::simd::{Element, Form};
 use crate::workspace::{Workspace, WorkspaceBytes};
@@ -111,10 +111,8 @@ impl Blocked {
         bf16: Bf16Product,
         [from, to]: [Option<Layout>; 2],
         form: Form,
-    ) -> Option<Self> {
-        if !Self::fits(conv, bf16) {
-            return None;
-        }
+    ) -> Self {
+        debug_assert!(Self::fits(conv, bf16), "{conv:?} does not fit blocks of channels");
         let is_split = bf16.is_split;
         let patches = conv.in_channels == PATCH_CHANNELS;
         let weights = if patches {
@@ -129,7 +127,7 @@ impl Blocked {
         };
         let mut bias = Buffer::zeroed(weights.panels() * COLUMNS);
         bias.as_mut_slice()[..conv.out_channels].copy_from_slice(&conv.bias);
-        Some(Self {
+        Self {
             isa,
             is_split,
             input,
@@ -145,7 +143,7 @@ impl Blocked {
             weights,
             bias,
             native: std::is_x86_feature_detected!("avx512bf16"),
-        })
+        }
     }
 
     /// Bytes of packed weights.
@@ -243,29 +241,35 @@ impl Blocked {
         input: &[f32],
         residual: Option<&[f32]>,
         output: Place,
-        workspace: &Workspace,
+        (workers, workspace): (Workers, &Workspace),
     ) {
         if self.from.is_some() || self.patches {
-            return self.convolve(images, Images { input, residual, output }, workspace);
+            return self.convolve(images, Images { input, residual, output }, workers, workspace);
         }
         workspace.spaces.with(|space| {
             space.inputs.reserve(images * self.lines.len());
             let to = Shared(space.inputs.as_mut_ptr());
             match (self.is_split, self.form) {
-                (true, _) => self.pack::<Bf16Pair, f32>(images, input, to),
-                (false, Form::F32) => self.pack::<Bf16, f32>(images, input, to),
-                (false, Form::Bf16) => self.pack::<Bf16, u16>(images, u16::of(input), to),
+                (true, _) => self.pack::<Bf16Pair, f32>(images, input, to, workers),
+                (false, Form::F32) => self.pack::<Bf16, f32>(images, input, to, workers),
+                (false, Form::Bf16) => self.pack::<Bf16, u16>(images, u16::of(input), to, workers),
             }
             let input = space.inputs.as_slice();
-            self.convolve(images, Images { input, residual, output }, workspace);
+            self.convolve(images, Images { input, residual, output }, workers, workspace);
         });
     }
 
     /// Images as lines.
-    fn pack<O: Operand<Element = u16>, I: Element>(&self, images: usize, input: &[I], to: Shared) {
+    fn pack<O: Operand<Element = u16>, I: Element>(
+        &self,
+        images: usize,
+        input: &[I],
+        to: Shared,
+        workers: Workers,
+    ) {
         let [height, width, channels] = self.input;
         let len = height * width * channels;
-        for_each(images * height, |index| {
+        workers.each(images * height, |index| {
             let (image, row) = (index / height, index % height);
             // SAFETY: the space has room for all images; tasks have rows of their own, and the first and the last row's zeros
             // above and below the image too. `isa` was detected: `Network::compile` makes plans for no other.
@@ -279,10 +283,10 @@ impl Blocked {
     }
 
     /// All tasks, panel by panel, so that a thread uses one panel's weights for all images.
-    fn convolve(&self, images: usize, all: Images<'_>, workspace: &Workspace) {
-        let tasks = self.tasks(rayon::current_num_threads(), images);
+    fn convolve(&self, images: usize, all: Images<'_>, workers: Workers, workspace: &Workspace) {
+        let tasks = self.tasks(workers.count(), images);
         let each_panel = images * tasks.parts;
-        for_each(tasks.panels * each_panel, |index| {
+        workers.each(tasks.panels * each_panel, |index| {
             let (panel, rest) = (index / each_panel, index % each_panel);
             let (image, part) = (rest / tasks.parts, rest % tasks.parts);
             let first = part * tasks.rows_each;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
-use crate::parallel::for_each;
+use crate::parallel::Workers;
 use crate::place::Place;
 use crate::simd::{Element, Form, Job, Simd};
 use crate::{Isa, simd};
@@ -99,17 +99,17 @@ impl Depthwise {
     }
 
     /// Convolves `images` images; lengths were checked by the network.
-    pub(crate) fn run(&self, images: usize, input: &[f32], output: Place) {
+    pub(crate) fn run(&self, images: usize, input: &[f32], output: Place, workers: Workers) {
         match self.form {
-            Form::F32 => self.run_as::<f32>(images, input, output),
-            Form::Bf16 => self.run_as::<u16>(images, u16::of(input), output),
+            Form::F32 => self.run_as::<f32>(images, input, output, workers),
+            Form::Bf16 => self.run_as::<u16>(images, u16::of(input), output, workers),
         }
     }
 
-    fn run_as<E: Element>(&self, images: usize, input: &[E], output: Place) {
+    fn run_as<E: Element>(&self, images: usize, input: &[E], output: Place, workers: Workers) {
         let image_in: usize = self.input.iter().product();
         let [oh, ow, _] = self.output;
-        for_each(images * oh, |index| {
+        workers.each(images * oh, |index| {
             let image = &input[index / oh * image_in..][..image_in];
             // SAFETY: row `index` of all images' rows is inside `output`, which the planner made of such elements, and only this task
             // writes it.

@@ -7,7 +7,7 @@ use crate::Isa;
 use crate::gemm::Panels;
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
-use crate::parallel::{chunk_range, for_each};
+use crate::parallel::{Workers, chunk_range};
 use crate::place::Place;
 use crate::pool::MaxPool;
 use crate::simd::{self, Element, Form, Shape, dispatch};
@@ -110,19 +110,15 @@ impl Direct {
         self.weights.iter().map(Panels::bytes).sum()
     }
 
-    /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
-    pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+    /// Bytes of what [`run`](Self::run) takes of the workspace.
+    pub(crate) fn scratch(&self, threads: usize) -> WorkspaceBytes {
         let oc = self.output[2];
         let pixels = self.pixels.min(PIXELS).next_multiple_of(self.shape.mr);
         let table = pixels * self.taps() * size_of::<*const f32>();
         let patches = if self.lines { 4 * pixels * self.taps() * self.tap_depth() } else { 0 };
         let rows = if self.is_apart() { 4 * self.pixels * oc } else { 0 };
-        let (images, geometry) = self.geometry(images);
-        let (blocks, cuts) = self.tasks(images, geometry, threads);
-        WorkspaceBytes {
-            direct: threads.min(images * blocks * cuts) * (table + patches + rows),
-            ..WorkspaceBytes::default()
-        }
+        // Of all threads, even if tasks are few: what one step has used is lent to other steps.
+        WorkspaceBytes { direct: threads * (table + patches + rows), ..WorkspaceBytes::default() }
     }
 
     /// The images that are convolved one by one, and their sizes.
@@ -224,17 +220,17 @@ impl Direct {
         input: &[f32],
         residual: Option<&[f32]>,
         output: Place,
-        workspace: &Workspace,
+        (workers, workspace): (Workers, &Workspace),
     ) {
         let (images, geometry) = self.geometry(images);
         let [oh, ow, oc] = geometry.output;
         let used = self.used_pixels(geometry);
-        let (blocks, cuts) = self.tasks(images, geometry, rayon::current_num_threads());
+        let (blocks, cuts) = self.tasks(images, geometry, workers.count());
         let panels = self.weights.first().map_or(0, Panels::count);
         let image_in: usize = geometry.input.iter().product();
         let pixels_out = if self.pool { (oh / 2) * (ow / 2) } else { oh * ow };
         debug_assert!(input.len() >= images * image_in);
-        for_each(images * blocks * cuts, |index| {
+        workers.each(images * blocks * cuts, |index| {
             let (image, rest) = (index / (blocks * cuts), index % (blocks * cuts));
             let first = rest / cuts * self.pixels;
             workspace.scratch.with(|scratch| {

@@ -12,7 +12,7 @@ use crate::bf16::{Bf16, Bf16Pair, Bf16Product, Operand};
 use crate::gemm::{PackedWeights, Product};
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::Buffer;
-use crate::parallel::{chunk_range, for_each};
+use crate::parallel::{Workers, chunk_range};
 use crate::place::Place;
 use crate::simd::{Element, Form};
 use crate::workspace::{Space, Workspace, WorkspaceBytes};
@@ -200,11 +200,11 @@ impl Im2col {
         input: &[f32],
         residual: Option<&[f32]>,
         output: Place,
-        workspace: &Workspace,
+        (workers, workspace): (Workers, &Workspace),
     ) {
-        let blocks = self.blocks(images, rayon::current_num_threads());
+        let blocks = self.blocks(images, workers.count());
         let images = Images { input, residual, output };
-        for_each(blocks.count * blocks.parts, |index| {
+        workers.each(blocks.count * blocks.parts, |index| {
             let first = index / blocks.parts * blocks.rows;
             let pixels = first..(first + blocks.rows).min(blocks.pixels);
             let panels = chunk_range(self.weights.panels(), blocks.parts, index % blocks.parts);

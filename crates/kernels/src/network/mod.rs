@@ -1,18 +1,21 @@
 //! A program made ready: steps with their algorithms, grouped into segments that keep buffers small.
 
+mod choice;
 mod plan;
 mod step;
 
-use step::Target;
-pub(crate) use step::gradient_tile;
+use choice::Target;
+pub(crate) use choice::gradient_tile;
 
 use crate::error::check_length;
 use crate::memory::{Buffer, Pool, Shared};
+use crate::parallel::{Workers, for_each};
 use crate::place::Place;
 use crate::program::{CHUNK, Program};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Algorithm, Conv2d, Isa, KernelError, Layer, Precision};
-use plan::{Memory, Plan, Planned};
+use plan::{Array, Memory, Plan, Planned};
+use step::Step;
 
 /// A program made ready for one input size, one instruction set and one precision.
 #[derive(Debug)]
@@ -35,10 +38,19 @@ struct Buffers {
 /// One chunk of images on their way.
 struct Run<'a> {
     input: &'a [f32],
-    output: &'a mut [f32],
-    buffers: &'a mut Buffers,
+    output: Shared,
+    slots: Vec<Shared>,
+    held: Vec<Shared>,
     /// The first image of the group that each segment is at.
     starts: Vec<usize>,
+}
+
+/// How many of a group's images each thread runs by itself, and how many are left for all threads together.
+fn apart(step: &Step, images: usize, threads: usize) -> [usize; 2] {
+    match step.is_apart() && threads > 1 {
+        true => [images / threads, images % threads],
+        false => [0, images],
+    }
 }
 
 impl Network {
@@ -162,14 +174,23 @@ impl Network {
     /// current rayon pool.
     pub fn workspace_bytes(&self, batch: usize) -> usize {
         let threads = rayon::current_num_threads();
-        let buffers = self.plan.buffer_lengths(batch.min(CHUNK));
-        let counts = plan::image_counts(&self.plan.segments, batch);
-        let scratch = self.plan.segments.iter().zip(&counts).flat_map(|(segment, counts)| {
-            let steps = &self.plan.steps[segment.steps.clone()];
-            let each = |p: &'_ Planned, n: &usize| p.step.scratch(threads, *n);
-            steps.iter().flat_map(move |planned| counts.iter().map(move |n| each(planned, n)))
-        });
-        let scratch = scratch.fold(WorkspaceBytes::default(), WorkspaceBytes::max).sum();
+        let buffers = self.plan.buffer_lengths(batch.min(CHUNK), threads);
+        let counts = plan::image_counts(&self.plan.segments, batch, threads);
+        let mut scratch = WorkspaceBytes::default();
+        for (segment, counts) in self.plan.segments.iter().zip(&counts) {
+            for Planned { step, .. } in &self.plan.steps[segment.steps.clone()] {
+                for images in counts {
+                    let [each, left] = apart(step, *images, threads);
+                    if each > 0 {
+                        scratch = scratch.max(step.scratch(Workers::Caller, each).times(threads));
+                    }
+                    if left > 0 {
+                        scratch = scratch.max(step.scratch(Workers::Pool, left));
+                    }
+                }
+            }
+        }
+        let scratch = scratch.sum();
         size_of::<f32>() * buffers.iter().flatten().sum::<usize>() + scratch
     }
 
@@ -189,10 +210,11 @@ impl Network {
             output.copy_from_slice(input);
             return Ok(());
         }
+        let threads = rayon::current_num_threads();
         self.buffers.with(|buffers| {
             for first in (0..batch).step_by(CHUNK) {
                 let last = (first + CHUNK).min(batch);
-                let lengths = self.plan.buffer_lengths(last - first);
+                let lengths = self.plan.buffer_lengths(last - first, threads);
                 for (buffers, lengths) in
                     [&mut buffers.slots, &mut buffers.held].into_iter().zip(lengths)
                 {
@@ -201,10 +223,14 @@ impl Network {
                         buffer.reserve(length);
                     }
                 }
+                let pointers = |buffers: &mut [Buffer]| {
+                    buffers.iter_mut().map(|buffer| Shared(buffer.as_mut_ptr())).collect()
+                };
                 let mut run = Run {
                     input: &input[first * from..last * from],
-                    output: &mut output[first * to..last * to],
-                    buffers,
+                    output: Shared(output[first * to..last * to].as_mut_ptr()),
+                    slots: pointers(&mut buffers.slots),
+                    held: pointers(&mut buffers.held),
                     starts: vec![0; self.plan.segments.len()],
                 };
                 self.run_segments(self.plan.segments.len(), 0, last - first, &mut run);
@@ -214,64 +240,83 @@ impl Network {
     }
 
     /// The last of the first `count` segments on some images, in groups; before each group the segments before it on that
-    /// group.
+    /// group. Steps that can run so have a share of the images on each thread, from one end to the other, so that threads need not
+    /// wait for each other after every step nor fetch what another one made.
     fn run_segments(&self, count: usize, first: usize, images: usize, run: &mut Run<'_>) {
         let Some(index) = count.checked_sub(1) else { return };
+        let threads = rayon::current_num_threads();
         let segment = &self.plan.segments[index];
-        let group = plan::group_size(images, segment.group);
+        let group = plan::group_size(images, segment.group(threads), threads);
         for start in (first..first + images).step_by(group) {
             let images = group.min(first + images - start);
             run.starts[index] = start;
             self.run_segments(index, start, images, run);
-            for planned in &self.plan.steps[segment.steps.clone()] {
-                self.run_step(planned, start, images, run);
+            let run = &*run;
+            let steps = &self.plan.steps[segment.steps.clone()];
+            for steps in steps.chunk_by(|one, next| one.step.is_apart() == next.step.is_apart()) {
+                let run_steps = |first: usize, images: usize, workers: Workers| {
+                    for planned in steps {
+                        // SAFETY: the segments before this one have made what it reads of these images; their buffers have room for
+                        // the group, and each thread has images of its own.
+                        unsafe { self.run_step(planned, [start, first], images, run, workers) };
+                    }
+                };
+                let [each, left] = apart(&steps[0].step, images, threads);
+                if each > 0 {
+                    for_each(threads, |index| {
+                        run_steps(start + index * each, each, Workers::Caller);
+                    });
+                }
+                if left > 0 {
+                    run_steps(start + images - left, left, Workers::Pool);
+                }
             }
         }
     }
 
-    fn run_step(&self, planned: &Planned, first: usize, images: usize, run: &mut Run<'_>) {
+    /// One step on some images of the group that begins at `start`: those from `first` on.
+    ///
+    /// # Safety
+    /// The run's buffers have room for the group, what the step reads of these images is there, and nobody else uses what it writes.
+    unsafe fn run_step(
+        &self,
+        planned: &Planned,
+        [start, first]: [usize; 2],
+        images: usize,
+        run: &Run<'_>,
+        workers: Workers,
+    ) {
         let Planned { step, reads, writes, offset, .. } = planned;
-        let array = &self.plan.arrays[*writes];
-        // Where the group's images begin, in images.
-        let begin = |memory: Memory, starts: &[usize]| match memory {
-            Memory::Input | Memory::Output => first,
-            Memory::Slot(_) => 0,
-            Memory::Held { reader, .. } => first - starts[reader],
+        let arrays = &self.plan.arrays;
+        // Where the images of an array that is not the caller's begin.
+        let find = |array: &Array| {
+            let (data, before) = match array.memory {
+                Memory::Slot(slot) => (run.slots[slot], start),
+                Memory::Held { buffer, reader } => (run.held[buffer], run.starts[reader]),
+                Memory::Input | Memory::Output => (run.output, 0),
+            };
+            data.get().wrapping_add((first - before) * array.len())
         };
-        // The buffer that is written leaves the others meanwhile, so that those can be read.
-        let mut taken = match array.memory {
-            Memory::Slot(slot) => std::mem::take(&mut run.buffers.slots[slot]),
-            Memory::Held { buffer, .. } => std::mem::take(&mut run.buffers.held[buffer]),
-            Memory::Input | Memory::Output => Buffer::default(),
+        let read = |index: &usize| {
+            let array = &arrays[*index];
+            let len = images * array.len();
+            match array.memory {
+                Memory::Input => &run.input[first * array.len()..][..len],
+                // SAFETY: the caller promises that the buffer has room for these images. The plan has no step that writes into a
+                // slot that it reads, so they are only read now.
+                _ => unsafe { std::slice::from_raw_parts(find(array).cast_const(), len) },
+            }
         };
-        let written = match array.memory {
-            Memory::Slot(_) | Memory::Held { .. } => taken.as_mut_slice(),
-            Memory::Input | Memory::Output => &mut *run.output,
-        };
-        let at = begin(array.memory, &run.starts) * array.len();
-        let written = &mut written[at..at + images * array.len()];
+        let array = &arrays[*writes];
         let to = Place {
-            data: Shared(written.as_mut_ptr()),
+            data: Shared(find(array)),
             form: array.form,
             offset: *offset,
             stride: array.shape[2],
         };
-        let read = |index: &usize| {
-            let array = &self.plan.arrays[*index];
-            let values = match array.memory {
-                Memory::Slot(slot) => run.buffers.slots[slot].as_slice(),
-                Memory::Held { buffer, .. } => run.buffers.held[buffer].as_slice(),
-                Memory::Input | Memory::Output => run.input,
-            };
-            &values[begin(array.memory, &run.starts) * array.len()..][..images * array.len()]
-        };
         if let Some(input) = reads.first() {
-            step.run(images, read(input), reads.get(1).map(read), to, &self.workspace);
-        }
-        match array.memory {
-            Memory::Slot(slot) => run.buffers.slots[slot] = taken,
-            Memory::Held { buffer, .. } => run.buffers.held[buffer] = taken,
-            Memory::Input | Memory::Output => {}
+            let second = reads.get(1).map(read);
+            step.run(images, read(input), second, to, (workers, &self.workspace));
         }
     }
 }

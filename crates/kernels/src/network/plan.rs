@@ -9,11 +9,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::step::{
-    Around, Elements, Step, Target, can_pool, is_blocked, is_depthwise, is_flat, keeps_bf16,
-    kept_layout,
+use super::choice::{
+    Elements, Target, can_pool, is_blocked, is_depthwise, keeps_bf16, kept_layout,
 };
+use super::step::{Around, Step};
 use crate::blocked::Layout;
+use crate::direct::is_flat;
 use crate::program::{CHUNK, Operation, Program, Value};
 use crate::simd::Form;
 use crate::{KernelError, Layer};
@@ -73,8 +74,20 @@ pub(super) enum Memory {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) steps: Range<usize>,
-    /// Images at a time, at most.
-    pub(super) group: usize,
+    /// Images at a time, at most, by the caches.
+    group: usize,
+    /// The same by memory: so that each thread may have an image.
+    most: usize,
+}
+
+impl Segment {
+    /// Images at a time, at most, for so many threads: as many for each, where there are enough.
+    pub(super) fn group(&self, threads: usize) -> usize {
+        match self.group.max(threads) <= self.most.max(self.group) {
+            true => self.group.max(threads) / threads * threads,
+            false => self.group,
+        }
+    }
 }
 
 /// A program made ready, but for its buffers.
@@ -248,9 +261,10 @@ impl Plan {
     }
 
     /// f32 of each slot, and of each buffer that is held, for this many images.
-    pub(super) fn buffer_lengths(&self, images: usize) -> [Vec<usize>; 2] {
-        let length =
-            |(length, segment): &(usize, usize)| length * self.segments[*segment].group.min(images);
+    pub(super) fn buffer_lengths(&self, images: usize, threads: usize) -> [Vec<usize>; 2] {
+        let length = |(length, segment): &(usize, usize)| {
+            length * self.segments[*segment].group(threads).min(images)
+        };
         let slots = self.slots.iter().map(|uses| uses.iter().map(length).max().unwrap_or(0));
         [slots.collect(), self.held.iter().map(length).collect()]
     }
@@ -431,13 +445,16 @@ fn segments(steps: &[Planned]) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut least = CHUNK;
     for (index, Planned { step, .. }) in steps.iter().enumerate().rev() {
-        let group = 1 << step.group().clamp(1, CHUNK).ilog2();
+        let [group, most] = step.groups().map(|group| 1 << group.clamp(1, CHUNK).ilog2());
         match segments.last_mut() {
             // A step that can take no more than the later ones runs with them.
-            Some(segment) if group >= least => segment.steps.start = index,
+            Some(segment) if group >= least => {
+                segment.steps.start = index;
+                segment.most = segment.most.min(most);
+            }
             _ => {
                 least = group.min(least);
-                segments.push(Segment { steps: index..index + 1, group: least });
+                segments.push(Segment { steps: index..index + 1, group: least, most });
             }
         }
     }
@@ -445,19 +462,28 @@ fn segments(steps: &[Planned]) -> Vec<Segment> {
     segments
 }
 
-/// `count` images in equal groups of at most `group`: the size of all but the last.
-pub(super) fn group_size(count: usize, group: usize) -> usize {
-    count.div_ceil(count.div_ceil(group).max(1)).max(1)
+/// `count` images in equal groups of at most `group`: the size of all but the last. Where each thread can have images, all have as many.
+pub(super) fn group_size(count: usize, group: usize, threads: usize) -> usize {
+    let equal = |count: usize, group: usize| count.div_ceil(count.div_ceil(group).max(1)).max(1);
+    match group >= threads && count >= threads {
+        true => equal(count / threads, group / threads) * threads,
+        false => equal(count, group),
+    }
 }
 
 /// For each segment the numbers of images that it runs on, one after the other, in a batch.
-pub(super) fn image_counts(segments: &[Segment], batch: usize) -> Vec<BTreeSet<usize>> {
+pub(super) fn image_counts(
+    segments: &[Segment],
+    batch: usize,
+    threads: usize,
+) -> Vec<BTreeSet<usize>> {
     // `step_by` of equal groups: all of one size but the last.
     let cut = |count: usize, size: usize| [size.min(count), count % size];
     let mut counts = vec![BTreeSet::new(); segments.len()];
     let mut images = BTreeSet::from(cut(batch, CHUNK));
     for (segment, counts) in segments.iter().zip(&mut counts).rev() {
-        images = images.iter().flat_map(|&n| cut(n, group_size(n, segment.group))).collect();
+        let size = |count: usize| group_size(count, segment.group(threads), threads);
+        images = images.iter().flat_map(|&n| cut(n, size(n))).collect();
         images.remove(&0);
         counts.clone_from(&images);
     }

@@ -1,18 +1,17 @@
-use crate::bf16::Bf16Product;
+use super::choice::{Choice, Target, can_pool, choose};
 use crate::blocked::{Blocked, Layout};
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
-pub(super) use crate::direct::is_flat;
 use crate::elementwise::{self, PixelTask, Pixelwise};
 use crate::im2col::Im2col;
-use crate::parallel::{chunk_range, for_each};
+use crate::parallel::{Workers, chunk_range};
 use crate::place::Place;
 use crate::pool::{PoolKind, Windows};
 use crate::simd::{Element, Form};
 use crate::strips::{Pointwise, Strips};
-use crate::winograd::{Tile, Winograd};
+use crate::winograd::Winograd;
 use crate::workspace::{Workspace, WorkspaceBytes};
-use crate::{Activation, Algorithm, Conv2d, Isa, Layer, Padding, Precision};
+use crate::{Activation, Algorithm, Conv2d, Isa, Layer, Padding};
 
 /// One or two layers with the algorithm that runs them.
 #[derive(Debug)]
@@ -55,15 +54,8 @@ enum Alike {
 
 /// Activations of a step, in and out, that a group may hold: within the last-level cache of most processors.
 const GROUP_BYTES: usize = 6 << 20;
-
-/// What steps are planned for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
-    pub(super) isa: Isa,
-    pub(super) precision: Precision,
-    /// Whether weights change and gradients are taken.
-    pub(super) training: bool,
-}
+/// The same where each thread has an image of its own, so that memory does not grow without end with the threads.
+const APART_BYTES: usize = 64 << 20;
 
 /// A convolution with the shapes of what it reads and makes.
 pub(super) type Shaped<'a> = (&'a Conv2d, [[usize; 3]; 2]);
@@ -97,7 +89,7 @@ impl Step {
         let kind = match layer {
             Layer::Conv(conv) => {
                 let kind;
-                (kind, pooled) = choose(conv, [input, output], around, target);
+                (kind, pooled) = convolution(conv, [input, output], around, target);
                 kind
             }
             Layer::MaxPool { size, stride, padding } => {
@@ -135,8 +127,8 @@ impl Step {
         (step, pooled)
     }
 
-    /// Joins a depthwise convolution (see [`is_depthwise`]) with the 1×1 convolution after it and perhaps the one before it
-    /// ([`is_flat`]). `residual` says whether something is added before the last activation. Forms are those of what is read, of what
+    /// Joins a depthwise convolution (see [`is_depthwise`](super::choice::is_depthwise)) with the 1×1 convolution after it and perhaps the one before it
+    /// ([`is_flat`](crate::direct::is_flat)). `residual` says whether something is added before the last activation. Forms are those of what is read, of what
     /// is between the convolutions, and of the output.
     pub(super) fn strips(
         expand: Option<Shaped<'_>>,
@@ -153,11 +145,13 @@ impl Step {
             label += " + residual";
         }
         let isa = target.isa;
-        let packed = |(conv, [input, output]): Shaped<'_>, [from, to]: [Form; 2]| match multiplies(
-            conv, output, target,
+        let packed = |(conv, [input, output]): Shaped<'_>, [from, to]: [Form; 2]| match choose(
+            conv, output, false, false, target,
         ) {
-            Some(bf16) => Pointwise::Im2col(Im2col::new(conv, input, output, from, isa, bf16)),
-            None => Pointwise::Direct(Direct::new(conv, input, output, false, to, isa)),
+            Choice::Im2col(bf16) => {
+                Pointwise::Im2col(Im2col::new(conv, input, output, from, isa, bf16))
+            }
+            _ => Pointwise::Direct(Direct::new(conv, input, output, false, to, isa)),
         };
         let (conv, [input, output]) = depthwise;
         let middle = Depthwise::new(conv, input, output, between, isa);
@@ -178,14 +172,16 @@ impl Step {
         self.input.iter().product()
     }
 
-    /// Images at a time, at most, whose activations stay in cache.
-    pub(super) fn group(&self) -> usize {
+    /// Images at a time, at most: those whose activations stay in cache, and those that all threads together may have where each has
+    /// its own.
+    pub(super) fn groups(&self) -> [usize; 2] {
         let output: usize = self.output.iter().product();
         match &self.kind {
-            Kind::Blocked(blocked) => blocked.group(),
+            Kind::Blocked(blocked) => [blocked.group(); 2],
             _ => {
                 let values = self.input_len() + output;
-                GROUP_BYTES / (size_of::<f32>() * self.form.words(values)).max(1)
+                let bytes = (size_of::<f32>() * self.form.words(values)).max(1);
+                [GROUP_BYTES / bytes, APART_BYTES / bytes]
             }
         }
     }
@@ -241,13 +237,24 @@ impl Step {
         }
     }
 
-    pub(super) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
+    /// Whether threads may run it each on images of its own: what it reads beside them is little, or read for few pixels at a time
+    /// anyway.
+    pub(super) fn is_apart(&self) -> bool {
+        match &self.kind {
+            Kind::Blocked(_) => false,
+            Kind::Winograd(winograd) => winograd.is_light(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn scratch(&self, workers: Workers, images: usize) -> WorkspaceBytes {
+        let threads = workers.count();
         match &self.kind {
             Kind::Blocked(blocked) => blocked.scratch(threads, images),
-            Kind::Direct(direct) => direct.scratch(threads, images),
+            Kind::Direct(direct) => direct.scratch(threads),
             Kind::Strips(strips) => strips.scratch(threads),
             Kind::Im2col(im2col) => im2col.scratch(threads, images),
-            Kind::Winograd(winograd) => winograd.scratch(threads, images),
+            Kind::Winograd(winograd) => winograd.scratch(workers, images),
             _ => WorkspaceBytes::default(),
         }
     }
@@ -259,27 +266,32 @@ impl Step {
         input: &[f32],
         second: Option<&[f32]>,
         to: Place,
-        workspace: &Workspace,
+        (workers, workspace): (Workers, &Workspace),
     ) {
+        let with = (workers, workspace);
         match &self.kind {
-            Kind::Blocked(blocked) => blocked.run(images, input, second, to, workspace),
-            Kind::Direct(direct) => direct.run(images, input, second, to, workspace),
-            Kind::Depthwise(depthwise) => depthwise.run(images, input, to),
-            Kind::Strips(strips) => strips.run(images, input, second, to, workspace),
-            Kind::Im2col(im2col) => im2col.run(images, input, second, to, workspace),
-            Kind::Winograd(winograd) => winograd.run(images, input, second, to, workspace),
+            Kind::Blocked(blocked) => blocked.run(images, input, second, to, with),
+            Kind::Direct(direct) => direct.run(images, input, second, to, with),
+            Kind::Depthwise(depthwise) => depthwise.run(images, input, to, workers),
+            Kind::Strips(strips) => strips.run(images, input, second, to, with),
+            Kind::Im2col(im2col) => im2col.run(images, input, second, to, with),
+            Kind::Winograd(winograd) => winograd.run(images, input, second, to, with),
             Kind::Alike(alike) => match self.form {
-                Form::F32 => self.run_alike(alike, images, input, second, to),
+                Form::F32 => self.run_alike(alike, images, input, second, to, workers),
                 Form::Bf16 => {
-                    self.run_alike(alike, images, u16::of(input), second.map(u16::of), to);
+                    self.run_alike(alike, images, u16::of(input), second.map(u16::of), to, workers);
                 }
             },
-            Kind::GlobalAvgPool => self.each_image(images, input, to, elementwise::channel_means),
-            Kind::GlobalMaxPool => self.each_image(images, input, to, elementwise::channel_maxima),
-            Kind::Pad(padding) => self.pad(images, *padding, input, to),
+            Kind::GlobalAvgPool => {
+                self.each_image(images, input, to, elementwise::channel_means, workers)
+            }
+            Kind::GlobalMaxPool => {
+                self.each_image(images, input, to, elementwise::channel_maxima, workers)
+            }
+            Kind::Pad(padding) => self.pad(images, *padding, input, to, workers),
             Kind::Softmax => {
                 let [h, w, channels] = self.output;
-                for_each(images * h * w, |pixel| {
+                workers.each(images * h * w, |pixel| {
                     // SAFETY: only this task writes the pixel's channels.
                     let to = unsafe { std::slice::from_raw_parts_mut(to.pixel(pixel), channels) };
                     elementwise::softmax(&input[pixel * channels..][..channels], to);
@@ -295,11 +307,12 @@ impl Step {
         input: &[E],
         second: Option<&[E]>,
         to: Place,
+        workers: Workers,
     ) {
         match alike {
             Alike::Pool { kind, size, stride, padding } => {
                 let [oh, ow, _] = self.output;
-                for_each(images * oh, |row| {
+                workers.each(images * oh, |row| {
                     let image = row / oh * self.input_len();
                     // SAFETY: row `row` of all images' rows is inside the output, and only this task writes it; the layer
                     // was checked, so every window has a pixel of the image.
@@ -322,15 +335,31 @@ impl Step {
             }
             Alike::Add { scale, activation } => {
                 let second = second.unwrap_or_default();
-                self.pixelwise(images, Pixelwise::Add(second, *scale), *activation, input, to);
+                self.pixelwise(
+                    images,
+                    Pixelwise::Add(second, *scale),
+                    *activation,
+                    input,
+                    to,
+                    workers,
+                );
             }
             Alike::Affine { scale, shift, activation } => {
-                self.pixelwise(images, Pixelwise::Affine(scale, shift), *activation, input, to);
+                self.pixelwise(
+                    images,
+                    Pixelwise::Affine(scale, shift),
+                    *activation,
+                    input,
+                    to,
+                    workers,
+                );
             }
             Alike::Activate(activation) => {
-                self.pixelwise(images, Pixelwise::Copy, *activation, input, to);
+                self.pixelwise(images, Pixelwise::Copy, *activation, input, to, workers);
             }
-            Alike::Copy => self.pixelwise(images, Pixelwise::Copy, Activation::None, input, to),
+            Alike::Copy => {
+                self.pixelwise(images, Pixelwise::Copy, Activation::None, input, to, workers)
+            }
         }
     }
 
@@ -341,9 +370,10 @@ impl Step {
         input: &[f32],
         to: Place,
         reduce: impl Fn(&[f32], usize, &mut [f32]) + Sync + Send,
+        workers: Workers,
     ) {
         let (length, channels) = (self.input_len(), self.output[2]);
-        for_each(images, |image| {
+        workers.each(images, |image| {
             // SAFETY: only this task writes the image's pixel.
             let to = unsafe { std::slice::from_raw_parts_mut(to.pixel(image), channels) };
             reduce(&input[image * length..][..length], channels, to);
@@ -357,11 +387,12 @@ impl Step {
         activation: Activation,
         input: &[E],
         to: Place,
+        workers: Workers,
     ) {
         let [h, w, channels] = self.output;
         let pixels = images * h * w;
-        let cuts = (4 * rayon::current_num_threads()).min(pixels);
-        for_each(cuts, |index| {
+        let cuts = (4 * workers.count()).min(pixels);
+        workers.each(cuts, |index| {
             let range = chunk_range(pixels, cuts, index);
             let (first, last) = (range.start, range.end);
             // SAFETY: tasks have pixels of their own, all inside the output.
@@ -372,9 +403,9 @@ impl Step {
         });
     }
 
-    fn pad(&self, images: usize, padding: Padding, input: &[f32], to: Place) {
+    fn pad(&self, images: usize, padding: Padding, input: &[f32], to: Place, workers: Workers) {
         let ([h, w, channels], [oh, ow, _]) = (self.input, self.output);
-        for_each(images * oh, |row| {
+        workers.each(images * oh, |row| {
             let (image, y) = (row / oh, (row % oh).wrapping_sub(padding.top));
             for x in 0..ow {
                 let from = x.wrapping_sub(padding.left);
@@ -392,203 +423,35 @@ impl Step {
     }
 }
 
-/// The algorithm for a convolution, and whether it takes the pool that follows with it. The rule:
-///
-/// 1. Depthwise: its own loops, bound by memory whatever they multiply.
-/// 2. 3×3 of stride 1 with an output as large as the input, on matrix tiles with bf16: no transform (`Blocked::fits`). Their rate is so
-///    high that transforms would take longer than the products they save.
-/// 3. Other 3×3 of stride 1: Winograd's algorithm where channels are in sixteens and it saves products, in bf16 where there is a
-///    unit for the precision.
-/// 4. Any other kernel and stride, where there is such a unit: im2col with bf16, unless the layer has too few channels or
-///    products (`Im2col::fits`).
-/// 5. 5×5, 1×3, 3×1, 1×7 and 7×1 of stride 1 in f32: Winograd's algorithm, as for 3×3.
-/// 6. What is left, and so all others in f32: implicit GEMM, which copies nothing and is as fast or faster
-///    (docs/performance.md).
-fn choose(
+/// Packs a convolution for the algorithm that [`choose`] names, and says whether the pool that follows is in it.
+fn convolution(
     conv: &Conv2d,
     [input, output]: [[usize; 3]; 2],
     Around { residual, next, layouts, forms: [from, to] }: Around<'_>,
     target: Target,
 ) -> (Kind, bool) {
-    let Target { isa, precision, .. } = target;
+    let isa = target.isa;
     let can_pool = next.is_some() && can_pool(output, residual);
-    if !residual && is_depthwise(conv) {
-        return (Kind::Depthwise(Depthwise::new(conv, input, output, from, isa)), false);
-    }
-    let bf16 = Bf16Product::of(isa, precision);
-    let blocked = |bf16| Blocked::new(conv, input, can_pool, isa, bf16, layouts, from);
-    if let Some(blocked) = bf16.and_then(blocked) {
-        return (Kind::Blocked(blocked), can_pool);
-    }
-    if let Some(bf16) = multiplies(conv, output, target) {
-        return (Kind::Im2col(Im2col::new(conv, input, output, from, isa, bf16)), false);
-    }
-    if let Some((tile, bf16)) = tile_for(conv, output, can_pool, target) {
-        let pool = can_pool && tile.can_pool();
-        let plan = Winograd::new(conv, [input, output], pool, tile, from, isa, bf16);
-        return (Kind::Winograd(Box::new(plan)), pool);
-    }
-    (Kind::Direct(Direct::new(conv, input, output, can_pool, to, isa)), can_pool)
-}
-
-/// Whether activations between steps are bf16 where the steps can: where products are of one bf16 anyway.
-pub(super) fn keeps_bf16(Target { isa, precision, .. }: Target) -> bool {
-    Bf16Product::of(isa, precision).is_some_and(|bf16| !bf16.is_split)
-}
-
-/// What the elements that a layer reads have to do with those that it makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Elements {
-    /// It reads and makes f32.
-    F32,
-    /// It reads f32, and makes any.
-    FromF32,
-    /// It reads any and makes any, but what is added is as what is made.
-    Any,
-    /// All are alike.
-    Alike,
-}
-
-impl Elements {
-    /// Those of a layer with these shapes of input and output, where activations may be bf16.
-    pub(super) fn of(
-        layer: &Layer,
-        [input, output]: [[usize; 3]; 2],
-        residual: bool,
-        target: Target,
-    ) -> Self {
-        match layer {
-            Layer::Conv(conv) if !residual && is_depthwise(conv) => Self::Alike,
-            Layer::Conv(_) if is_blocked(layer, target) => Self::Any,
-            Layer::Conv(conv) if multiplies(conv, output, target).is_some() => Self::Any,
-            Layer::Conv(conv) => match tile_for(conv, output, false, target) {
-                Some((_, Some(_))) => Self::Any,
-                Some((_, None)) => Self::F32,
-                // What is added is as what is made.
-                None if residual => Self::F32,
-                None => Self::FromF32,
-            },
-            Layer::MaxPool { .. }
-            | Layer::AvgPool { .. }
-            | Layer::Add { .. }
-            | Layer::Affine { .. }
-            | Layer::Activate(_)
-            | Layer::Concat => Self::Alike,
-            // It has pixels of other sizes.
-            Layer::Flatten if input[2] % 2 == 0 && output[2] % 2 == 0 => Self::Alike,
-            Layer::Flatten
-            | Layer::GlobalAvgPool
-            | Layer::GlobalMaxPool
-            | Layer::Pad(_)
-            | Layer::Softmax => Self::F32,
+    match choose(conv, output, residual, can_pool, target) {
+        Choice::Depthwise => {
+            (Kind::Depthwise(Depthwise::new(conv, input, output, from, isa)), false)
+        }
+        Choice::Blocked(bf16) => {
+            (Kind::Blocked(Blocked::new(conv, input, can_pool, isa, bf16, layouts, from)), can_pool)
+        }
+        Choice::Im2col(bf16) => {
+            (Kind::Im2col(Im2col::new(conv, input, output, from, isa, bf16)), false)
+        }
+        Choice::Winograd(tile, bf16) => {
+            let pool = can_pool && tile.can_pool();
+            let plan = Winograd::new(conv, [input, output], pool, tile, from, isa, bf16);
+            (Kind::Winograd(Box::new(plan)), pool)
+        }
+        Choice::Direct => {
+            (Kind::Direct(Direct::new(conv, input, output, can_pool, to, isa)), can_pool)
         }
     }
 }
-
-/// Whether channels are convolved each by itself.
-pub(super) fn is_depthwise(conv: &Conv2d) -> bool {
-    conv.groups > 1 && conv.groups == conv.in_channels && conv.groups == conv.out_channels
-}
-
-/// The bf16 products that run a convolution which is neither on blocks of channels nor Winograd's, if they do. Matrix tiles multiply
-/// long kernels faster than an image's tiles are transformed.
-fn multiplies(conv: &Conv2d, output: [usize; 3], target: Target) -> Option<Bf16Product> {
-    let bf16 = Bf16Product::of(target.isa, target.precision).filter(|_| Im2col::fits(conv))?;
-    let is_saved = !bf16.unit.has_tiles() && tile_for(conv, output, false, target).is_some();
-    (!is_saved).then_some(bf16)
-}
-
-/// Whether a convolution's output has a window of the pool that follows, and nothing is added before.
-pub(super) fn can_pool(output: [usize; 3], residual: bool) -> bool {
-    !residual && output[0] >= 2 && output[1] >= 2
-}
-
-/// Whether an operation runs on blocks of channels.
-pub(super) fn is_blocked(layer: &Layer, Target { isa, precision, .. }: Target) -> bool {
-    let Layer::Conv(conv) = layer else { return false };
-    Bf16Product::of(isa, precision).is_some_and(|bf16| Blocked::fits(conv, bf16))
-}
-
-/// How a layer on blocks of channels may leave an output of this shape for others of its kind, if it can.
-pub(super) fn kept_layout(layer: &Layer, output: [usize; 3], target: Target) -> Option<Layout> {
-    let Layer::Conv(conv) = layer else { return None };
-    let bf16 = Bf16Product::of(target.isa, target.precision)?;
-    Blocked::can_keep(conv).then(|| Layout::new(output, bf16.is_split))
-}
-
-/// Winograd's tile for a convolution, and the bf16 that it multiplies, if it does; none where another algorithm runs.
-fn tile_for(
-    conv: &Conv2d,
-    output: [usize; 3],
-    can_pool: bool,
-    Target { isa, precision, training }: Target,
-) -> Option<(Tile, Option<Bf16Product>)> {
-    let bf16 = Bf16Product::of(isa, precision)
-        .filter(|bf16| conv.in_channels.is_multiple_of(bf16.unit.step()));
-    let tiles = match (training, precision) {
-        (true, _) => Tiles::Training,
-        (false, Precision::Highest) => Tiles::Highest,
-        _ => Tiles::Any,
-    };
-    let tile = || best_tile(conv, output, can_pool, bf16.is_some(), tiles);
-    Winograd::fits(conv).then(tile).flatten().map(|tile| (tile, bf16))
-}
-
-/// Which of Winograd's tiles may be taken: the larger, the more they round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tiles {
-    /// Those of 3×3 kernels but F(6×6).
-    Training,
-    /// All but F(6×6): a few cuts of bases with drawn weights were 1.1e-5 off with it, which `highest` does not allow.
-    Highest,
-    Any,
-}
-
-/// The scheme with the fewest products for this image, or none where the direct algorithm has no more. Whole tiles are
-/// counted: on small images larger ones waste more. Larger tiles round more too: only f32 products allow all of `tiles`, and bf16
-/// products F(4×4) on few channels, where it saves most.
-fn best_tile(
-    conv: &Conv2d,
-    output: [usize; 3],
-    can_pool: bool,
-    bf16: bool,
-    tiles: Tiles,
-) -> Option<Tile> {
-    let outputs = [output[0], output[1]];
-    let may_be = |tile: &Tile| match tile {
-        Tile::Two | Tile::Three => true,
-        Tile::Four => !bf16 || conv.in_channels <= PAIR_FOUR_CHANNELS,
-        Tile::Six => {
-            !bf16 && tiles == Tiles::Any && conv.in_channels * conv.out_channels <= SIX_KERNELS
-        }
-        // Its points are the farthest apart: Inception V3 was off by more than `medium` promises.
-        Tile::SevenAcross | Tile::SevenDown => !bf16 && tiles != Tiles::Training,
-        _ => tiles != Tiles::Training,
-    };
-    let direct = conv.kernel[0] * conv.kernel[1] * output[0] * output[1];
-    Tile::ALL
-        .into_iter()
-        .filter(|tile| tile.kernel() == conv.kernel && may_be(tile))
-        .map(|tile| (tile.products(outputs, can_pool && tile.can_pool()), tile))
-        .min_by_key(|(products, _)| *products)
-        .filter(|(products, _)| *products < direct)
-        .map(|(_, tile)| tile)
-}
-
-/// The scheme for the gradient of a convolution's kernel, or none where Winograd's algorithm does not fit or saves nothing.
-/// Without F(6×6): sums over all pixels of a batch are rounded more than those over channels.
-pub(crate) fn gradient_tile(conv: &Conv2d, output: [usize; 3]) -> Option<Tile> {
-    let tile = || best_tile(conv, output, false, false, Tiles::Training);
-    Winograd::fits(conv).then(tile).flatten()
-}
-
-/// Pairs of channels up to which F(6×6) is taken. Its weights are 64 values a pair: with more of them, what fewer products save is
-/// lost by reading 67 MB a layer (docs/performance.md).
-const SIX_KERNELS: usize = 256 * 256;
-
-/// Input channels up to which F(4×4) is taken with bf16 products: up to here the base's error stays well within the
-/// bounds of `high` and `medium`; with F(4×4) throughout it reached nine tenths of that of `medium`.
-const PAIR_FOUR_CHANNELS: usize = 128;
 
 fn name(layer: &Layer) -> String {
     match layer {

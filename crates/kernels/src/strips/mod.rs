@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::depthwise::Depthwise;
 use crate::direct::Direct;
 use crate::im2col::Im2col;
-use crate::parallel::{chunk_range, for_each};
+use crate::parallel::{Workers, chunk_range};
 use crate::place::Place;
 use crate::simd::Form;
 use crate::workspace::{Strip, Workspace, WorkspaceBytes};
@@ -169,17 +169,17 @@ impl Strips {
         input: &[f32],
         residual: Option<&[f32]>,
         output: Place,
-        workspace: &Workspace,
+        (workers, workspace): (Workers, &Workspace),
     ) {
         let [height, width, channels] = self.project.output();
         let first = self.expand.as_ref().map_or(self.depthwise.input(), Pointwise::input);
         let image_in = self.from.words(first.iter().product());
         let image_out = output.form.words(height * width * channels);
-        let threads = rayon::current_num_threads();
+        let threads = workers.count();
         // Few images would leave threads idle; parts make some rows that others make too.
         let wanted = if threads > 1 { (2 * threads).div_ceil(images.max(1)) } else { 1 };
         let parts = wanted.min(height.div_ceil(self.rows)).max(1);
-        for_each(images * parts, |index| {
+        workers.each(images * parts, |index| {
             let image = index / parts;
             let task = Task {
                 input: &input[image * image_in..][..image_in],

@@ -14,7 +14,7 @@ use crate::bf16::Bf16Product;
 use crate::gemm::PackedWeights;
 use crate::layer::{Activation, Conv2d, Padding};
 use crate::memory::{Buffer, Shared};
-use crate::parallel::{chunk_range, for_each};
+use crate::parallel::{Workers, chunk_range, for_each};
 use crate::simd::{Form, dispatch};
 use crate::workspace::WorkspaceBytes;
 use crate::{Algorithm, Isa};
@@ -146,6 +146,8 @@ pub(crate) struct Winograd {
     shared_group: usize,
     /// The same where each thread has groups of its own; none where weights are too many to be read for each.
     per_thread_group: Option<usize>,
+    /// The same where each thread has images of its own.
+    own_group: usize,
 }
 
 /// Sizes of a group's transformed space.
@@ -187,6 +189,10 @@ enum Sharing {
 const SHARED_SPACE_BYTES: usize = 12 << 20;
 /// The same for a thread's own group, which is in the second-level cache.
 const PER_THREAD_SPACE_BYTES: usize = 1 << 20;
+/// The same where a thread has images of its own and more weights than that, which come from the last-level cache.
+const OWN_SPACE_BYTES: usize = 4 << 20;
+/// Weights up to which threads have images of their own: each reads all of them.
+const OWN_WEIGHT_BYTES: usize = 3 << 20;
 /// Weights up to which small groups pay. They are read once a group, from the last-level cache.
 const PER_THREAD_WEIGHT_BYTES: usize = 3 << 19;
 
@@ -231,7 +237,7 @@ impl Winograd {
         let cover = Cover::new(tile, needed([output[0], output[1]], pool));
         let mr = weights.tile_rows();
         let per_thread = weights.bytes() <= PER_THREAD_WEIGHT_BYTES;
-        let (shared_group, per_thread_group) = (0, None);
+        let (shared_group, per_thread_group, own_group) = (0, None, 0);
         let mut plan = Self {
             isa,
             from,
@@ -242,11 +248,14 @@ impl Winograd {
             bias,
             shared_group,
             per_thread_group,
+            own_group,
         };
         // Two register tiles at least, or else weights would be read too often.
         let group = |space: usize| (space / plan.space_bytes(mr)).max(2) * mr;
-        (plan.shared_group, plan.per_thread_group) =
-            (group(SHARED_SPACE_BYTES), per_thread.then(|| group(PER_THREAD_SPACE_BYTES)));
+        let (shared, own) = (group(SHARED_SPACE_BYTES), group(OWN_SPACE_BYTES));
+        let per_thread = per_thread.then(|| group(PER_THREAD_SPACE_BYTES));
+        (plan.shared_group, plan.per_thread_group) = (shared, per_thread);
+        plan.own_group = per_thread.unwrap_or(own);
         plan
     }
 
@@ -320,12 +329,20 @@ impl Winograd {
         self.weights.bytes()
     }
 
-    /// How so many images' tiles are divided into groups for so many threads.
-    fn groups(&self, images: usize, threads: usize) -> Groups {
+    /// Whether weights are few enough that each thread may read all of them for images of its own.
+    pub(crate) fn is_light(&self) -> bool {
+        self.weights.bytes() <= OWN_WEIGHT_BYTES
+    }
+
+    /// How so many images' tiles are divided into groups.
+    fn groups(&self, images: usize, workers: Workers) -> Groups {
         let tiles = images * self.cover.count();
-        // With too few groups for all threads to have some, they share.
-        let per_thread =
-            self.per_thread_group.filter(|group| tiles.div_ceil(*group) >= 2 * threads);
+        let per_thread = match workers {
+            Workers::Caller => Some(self.own_group),
+            // With too few groups for all threads to have some, they share.
+            Workers::Pool => (self.per_thread_group)
+                .filter(|group| tiles.div_ceil(*group) >= 2 * workers.count()),
+        };
         let sharing = if per_thread.is_some() { Sharing::Thread } else { Sharing::Pool };
         // As few groups as the space allows, and those of equal size.
         let count = tiles.div_ceil(per_thread.unwrap_or(self.shared_group)).max(1);
@@ -334,24 +351,22 @@ impl Winograd {
     }
 
     /// Bytes of what [`run`](Self::run) takes of the workspace for so many images.
-    pub(crate) fn scratch(&self, threads: usize, images: usize) -> WorkspaceBytes {
-        let groups = self.groups(images, threads);
+    pub(crate) fn scratch(&self, workers: Workers, images: usize) -> WorkspaceBytes {
+        let (groups, threads) = (self.groups(images, workers), workers.count());
         let Lengths { inputs, products, .. } = self.lengths(groups.size);
         let patch = 4 * self.tile.places() * self.geometry.input[2];
         match groups.sharing {
-            Sharing::Thread => {
-                let threads = threads.min(groups.count);
-                WorkspaceBytes {
-                    per_thread_inputs: 4 * threads * inputs,
-                    per_thread_products: 4 * threads * products,
-                    patches: threads * patch,
-                    ..WorkspaceBytes::default()
-                }
-            }
+            // Of all threads, even if groups are few: what one step has used is lent to other steps.
+            Sharing::Thread => WorkspaceBytes {
+                per_thread_inputs: 4 * threads * inputs,
+                per_thread_products: 4 * threads * products,
+                patches: threads * patch,
+                ..WorkspaceBytes::default()
+            },
             Sharing::Pool => WorkspaceBytes {
                 inputs: 4 * inputs,
                 products: 4 * products,
-                patches: threads.min(groups.size) * patch,
+                patches: threads * patch,
                 ..WorkspaceBytes::default()
             },
         }

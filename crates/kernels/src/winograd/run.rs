@@ -12,7 +12,7 @@ use crate::Products;
 use crate::bf16::{Bf16, Bf16Pair, F32, Operand};
 use crate::gemm::Product;
 use crate::memory::{Buffer, Pool, Shared};
-use crate::parallel::{chunk_range, for_each};
+use crate::parallel::{Workers, chunk_range};
 use crate::place::Place;
 use crate::simd::{Element, Form};
 use crate::workspace::{Space, Workspace};
@@ -33,20 +33,16 @@ struct Group<'a> {
     lengths: Lengths,
     inputs: Shared,
     products: Shared,
-    /// Tasks that each step is divided into, where threads share the group; else one.
+    /// Who runs each step's tasks, and into how many it is divided.
+    workers: Workers,
     tasks: usize,
 }
 
 impl Group<'_> {
-    /// Runs `count` tasks: on all threads where they share the group.
-    fn each(&self, count: usize, task: impl Fn(usize) + Sync + Send) {
-        if self.tasks > 1 { for_each(count, task) } else { (0..count).for_each(task) }
-    }
-
     /// Runs a task for each part of the tiles.
     fn each_part(&self, task: impl Fn(Range<usize>) + Sync + Send) {
         let parts = self.tasks.min(self.tiles.len());
-        self.each(parts, |index| {
+        self.workers.each(parts, |index| {
             let chunk = chunk_range(self.tiles.len(), parts, index);
             task(self.tiles.start + chunk.start..self.tiles.start + chunk.end);
         });
@@ -61,26 +57,31 @@ impl Winograd {
         input: &[f32],
         residual: Option<&[f32]>,
         output: Place,
-        workspace: &Workspace,
+        with: (Workers, &Workspace),
     ) {
         let images = Images { count: images, input, residual, output };
         match self.tile {
-            Tile::Two => self.run_schemes::<F2, F2>(images, workspace),
-            Tile::Three => self.run_schemes::<F3, F3>(images, workspace),
-            Tile::Four => self.run_schemes::<F4, F4>(images, workspace),
-            Tile::Six => self.run_schemes::<F6, F6>(images, workspace),
-            Tile::TwoOfFive => self.run_schemes::<F2Of5, F2Of5>(images, workspace),
-            Tile::ThreeAcross => self.run_schemes::<One, F4>(images, workspace),
-            Tile::ThreeDown => self.run_schemes::<F4, One>(images, workspace),
-            Tile::SevenAcross => self.run_schemes::<One, F3Of7>(images, workspace),
-            Tile::SevenDown => self.run_schemes::<F3Of7, One>(images, workspace),
+            Tile::Two => self.run_schemes::<F2, F2>(images, with),
+            Tile::Three => self.run_schemes::<F3, F3>(images, with),
+            Tile::Four => self.run_schemes::<F4, F4>(images, with),
+            Tile::Six => self.run_schemes::<F6, F6>(images, with),
+            Tile::TwoOfFive => self.run_schemes::<F2Of5, F2Of5>(images, with),
+            Tile::ThreeAcross => self.run_schemes::<One, F4>(images, with),
+            Tile::ThreeDown => self.run_schemes::<F4, One>(images, with),
+            Tile::SevenAcross => self.run_schemes::<One, F3Of7>(images, with),
+            Tile::SevenDown => self.run_schemes::<F3Of7, One>(images, with),
         }
     }
 
     /// With the schemes `Y` down and `X` across.
-    fn run_schemes<Y: Scheme, X: Scheme>(&self, images: Images<'_>, workspace: &Workspace) {
-        let threads = rayon::current_num_threads();
-        let Groups { tiles: total, size, count, sharing } = self.groups(images.count, threads);
+    fn run_schemes<Y: Scheme, X: Scheme>(
+        &self,
+        images: Images<'_>,
+        (workers, workspace): (Workers, &Workspace),
+    ) {
+        let Groups { tiles: total, size, count, sharing } = self.groups(images.count, workers);
+        // Those of a group's steps.
+        let within = if sharing == Sharing::Thread { Workers::Caller } else { workers };
         let run = |index: usize| {
             let tiles = index * size..((index + 1) * size).min(total);
             let spaces = match sharing {
@@ -98,7 +99,8 @@ impl Winograd {
                     lengths,
                     inputs: Shared(inputs.as_mut_ptr()),
                     products: Shared(products.as_mut_ptr()),
-                    tasks: if sharing == Sharing::Pool && threads > 1 { 4 * threads } else { 1 },
+                    workers: within,
+                    tasks: if within.count() > 1 { 4 * within.count() } else { 1 },
                 };
                 let patches = &workspace.patches;
                 match (self.weights.operand(), self.from) {
@@ -123,7 +125,7 @@ impl Winograd {
             });
         };
         match sharing {
-            Sharing::Thread => for_each(count, run),
+            Sharing::Thread => workers.each(count, run),
             Sharing::Pool => (0..count).for_each(run),
         }
     }
@@ -185,7 +187,7 @@ impl Winograd {
         let input_bytes = input_stride * self.weights.operand().size();
         let row_stride = self.width();
         let classes = self.cover.parts(group.tiles.clone(), group.tiles.clone());
-        group.each(matrices * parts, |index| {
+        group.workers.each(matrices * parts, |index| {
             let (matrix, panels) = (index / parts, chunk_range(panels, parts, index % parts));
             let runs =
                 runs(&classes, has_filler::<Y>(matrix / X::N), has_filler::<X>(matrix % X::N));
