@@ -14,15 +14,15 @@ pub(crate) fn for_each(count: usize, task: impl Fn(usize) + Sync + Send) {
 pub(crate) enum Workers {
     /// All threads of the current rayon pool.
     Pool,
-    /// The thread that asks, while the others have images of their own.
-    Caller,
+    /// The thread that asks, one of so many that have images of their own.
+    OneOf(usize),
 }
 
 impl Workers {
     pub(crate) fn count(self) -> usize {
         match self {
             Self::Pool => rayon::current_num_threads(),
-            Self::Caller => 1,
+            Self::OneOf(_) => 1,
         }
     }
 
@@ -30,7 +30,7 @@ impl Workers {
     pub(crate) fn each(self, count: usize, task: impl Fn(usize) + Sync + Send) {
         match self {
             Self::Pool => for_each(count, task),
-            Self::Caller => (0..count).for_each(task),
+            Self::OneOf(_) => (0..count).for_each(task),
         }
     }
 }

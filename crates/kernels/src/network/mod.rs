@@ -47,7 +47,7 @@ struct Run<'a> {
 
 /// How many of a group's images each thread runs by itself, and how many are left for all threads together.
 fn apart(step: &Step, images: usize, threads: usize) -> [usize; 2] {
-    match step.is_apart() && threads > 1 {
+    match threads > 1 && step.is_apart(threads) {
         true => [images / threads, images % threads],
         false => [0, images],
     }
@@ -182,7 +182,8 @@ impl Network {
                 for images in counts {
                     let [each, left] = apart(step, *images, threads);
                     if each > 0 {
-                        scratch = scratch.max(step.scratch(Workers::Caller, each).times(threads));
+                        scratch =
+                            scratch.max(step.scratch(Workers::OneOf(threads), each).times(threads));
                     }
                     if left > 0 {
                         scratch = scratch.max(step.scratch(Workers::Pool, left));
@@ -253,7 +254,8 @@ impl Network {
             self.run_segments(index, start, images, run);
             let run = &*run;
             let steps = &self.plan.steps[segment.steps.clone()];
-            for steps in steps.chunk_by(|one, next| one.step.is_apart() == next.step.is_apart()) {
+            let is_apart = |planned: &Planned| planned.step.is_apart(threads);
+            for steps in steps.chunk_by(|one, next| is_apart(one) == is_apart(next)) {
                 let run_steps = |first: usize, images: usize, workers: Workers| {
                     for planned in steps {
                         // SAFETY: the segments before this one have made what it reads of these images; their buffers have room for
@@ -264,7 +266,7 @@ impl Network {
                 let [each, left] = apart(&steps[0].step, images, threads);
                 if each > 0 {
                     for_each(threads, |index| {
-                        run_steps(start + index * each, each, Workers::Caller);
+                        run_steps(start + index * each, each, Workers::OneOf(threads));
                     });
                 }
                 if left > 0 {

@@ -237,12 +237,12 @@ impl Step {
         }
     }
 
-    /// Whether threads may run it each on images of its own: what it reads beside them is little, or read for few pixels at a time
+    /// Whether so many threads may run it each on images of its own: what it reads beside them is little, or read for few pixels at a time
     /// anyway.
-    pub(super) fn is_apart(&self) -> bool {
+    pub(super) fn is_apart(&self, threads: usize) -> bool {
         match &self.kind {
             Kind::Blocked(_) => false,
-            Kind::Winograd(winograd) => winograd.is_light(),
+            Kind::Winograd(winograd) => winograd.is_light(threads),
             _ => true,
         }
     }

@@ -146,8 +146,6 @@ pub(crate) struct Winograd {
     shared_group: usize,
     /// The same where each thread has groups of its own; none where weights are too many to be read for each.
     per_thread_group: Option<usize>,
-    /// The same where each thread has images of its own.
-    own_group: usize,
 }
 
 /// Sizes of a group's transformed space.
@@ -189,10 +187,8 @@ enum Sharing {
 const SHARED_SPACE_BYTES: usize = 12 << 20;
 /// The same for a thread's own group, which is in the second-level cache.
 const PER_THREAD_SPACE_BYTES: usize = 1 << 20;
-/// The same where a thread has images of its own and more weights than that, which come from the last-level cache.
-const OWN_SPACE_BYTES: usize = 4 << 20;
-/// Weights up to which threads have images of their own: each reads all of them.
-const OWN_WEIGHT_BYTES: usize = 3 << 20;
+/// Weights of all threads up to which each has images of its own, and its share of that space: it reads all weights for fewer tiles.
+const OWN_WEIGHT_BYTES: usize = 20 << 20;
 /// Weights up to which small groups pay. They are read once a group, from the last-level cache.
 const PER_THREAD_WEIGHT_BYTES: usize = 3 << 19;
 
@@ -237,7 +233,7 @@ impl Winograd {
         let cover = Cover::new(tile, needed([output[0], output[1]], pool));
         let mr = weights.tile_rows();
         let per_thread = weights.bytes() <= PER_THREAD_WEIGHT_BYTES;
-        let (shared_group, per_thread_group, own_group) = (0, None, 0);
+        let (shared_group, per_thread_group) = (0, None);
         let mut plan = Self {
             isa,
             from,
@@ -248,14 +244,11 @@ impl Winograd {
             bias,
             shared_group,
             per_thread_group,
-            own_group,
         };
         // Two register tiles at least, or else weights would be read too often.
         let group = |space: usize| (space / plan.space_bytes(mr)).max(2) * mr;
-        let (shared, own) = (group(SHARED_SPACE_BYTES), group(OWN_SPACE_BYTES));
-        let per_thread = per_thread.then(|| group(PER_THREAD_SPACE_BYTES));
-        (plan.shared_group, plan.per_thread_group) = (shared, per_thread);
-        plan.own_group = per_thread.unwrap_or(own);
+        (plan.shared_group, plan.per_thread_group) =
+            (group(SHARED_SPACE_BYTES), per_thread.then(|| group(PER_THREAD_SPACE_BYTES)));
         plan
     }
 
@@ -329,16 +322,19 @@ impl Winograd {
         self.weights.bytes()
     }
 
-    /// Whether weights are few enough that each thread may read all of them for images of its own.
-    pub(crate) fn is_light(&self) -> bool {
-        self.weights.bytes() <= OWN_WEIGHT_BYTES
+    /// Whether weights are few enough that each of so many threads may read all of them for images of its own.
+    pub(crate) fn is_light(&self, threads: usize) -> bool {
+        self.per_thread_group.is_some() || self.weights.bytes() <= OWN_WEIGHT_BYTES / threads
     }
 
     /// How so many images' tiles are divided into groups.
     fn groups(&self, images: usize, workers: Workers) -> Groups {
         let tiles = images * self.cover.count();
         let per_thread = match workers {
-            Workers::Caller => Some(self.own_group),
+            Workers::OneOf(threads) => Some(self.per_thread_group.unwrap_or_else(|| {
+                let mr = self.weights.tile_rows();
+                (self.shared_group / threads / mr).max(2) * mr
+            })),
             // With too few groups for all threads to have some, they share.
             Workers::Pool => (self.per_thread_group)
                 .filter(|group| tiles.div_ceil(*group) >= 2 * workers.count()),
