@@ -60,6 +60,36 @@ fn batch_place_and_threads_change_nothing() {
     }
 }
 
+/// Threads have images of their own in some steps, and share those of a layer with many weights between them.
+#[test]
+fn images_of_ones_own_and_shared_ones_are_the_same() {
+    const SHAPE: [usize; 3] = [9, 10, 16];
+    const WIDE: usize = 288;
+    let mut random = Random(6);
+    let layers = [
+        Layer::Conv(random.conv([16, 64], [1, 1], [1, 1], [0, 0], 1, true)),
+        Layer::Conv(random.conv([64, WIDE], [1, 1], [1, 1], [0, 0], 1, true)),
+        Layer::Conv(random.conv([WIDE, WIDE], [3, 3], [1, 1], [1, 1], 1, true)),
+        Layer::Conv(random.conv([WIDE, 32], [1, 1], [1, 1], [0, 0], 1, true)),
+        Layer::Conv(random.conv([32, WIDE], [3, 3], [2, 2], [1, 1], 1, false)),
+    ];
+    let length: usize = SHAPE.iter().product();
+    for isa in Isa::available() {
+        let is_emulated = isa == Isa::Amx && cfg!(feature = "emulate-amx");
+        let count = if is_emulated { 3 } else { 7 };
+        let images = Random(7).values(count * length);
+        for precision in Precision::ON_CPU {
+            let network = Network::new(&layers, SHAPE, isa, *precision).expect("a sound network");
+            let alone: Vec<u32> =
+                images.chunks(length).flat_map(|image| run(&network, 1, 1, image)).collect();
+            for threads in [2, 3] {
+                let found = run(&network, threads, count, &images);
+                assert!(found == alone, "{isa} {precision}: {threads} threads");
+            }
+        }
+    }
+}
+
 /// A NaN reaches every output that has it in its window, and no other image.
 #[test]
 fn nan_stays_in_its_image_and_is_not_lost() {

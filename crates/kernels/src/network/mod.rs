@@ -14,8 +14,7 @@ use crate::place::Place;
 use crate::program::{CHUNK, Program};
 use crate::workspace::{Workspace, WorkspaceBytes};
 use crate::{Algorithm, Conv2d, Isa, KernelError, Layer, Precision};
-use plan::{Array, Memory, Plan, Planned};
-use step::Step;
+use plan::{Memory, Placement, Plan, Planned};
 
 /// A program made ready for one input size, one instruction set and one precision.
 #[derive(Debug)]
@@ -39,18 +38,16 @@ struct Buffers {
 struct Run<'a> {
     input: &'a [f32],
     output: Shared,
+    placement: &'a Placement,
     slots: Vec<Shared>,
     held: Vec<Shared>,
     /// The first image of the group that each segment is at.
     starts: Vec<usize>,
 }
 
-/// How many of a group's images each thread runs by itself, and how many are left for all threads together.
-fn apart(step: &Step, images: usize, threads: usize) -> [usize; 2] {
-    match threads > 1 && step.is_apart(threads) {
-        true => [images / threads, images % threads],
-        false => [0, images],
-    }
+/// How many of a group's images each thread runs by itself, if they are apart, and how many are left for all threads together.
+fn apart(is_apart: bool, images: usize, threads: usize) -> [usize; 2] {
+    if is_apart { [images / threads, images % threads] } else { [0, images] }
 }
 
 impl Network {
@@ -111,8 +108,7 @@ impl Network {
             return Err(KernelError::IsaUnavailable { wanted: isa, available: Isa::available() });
         }
         let plan = Plan::new(program, input, target)?;
-        let made = plan.arrays.iter().find(|array| array.memory == Memory::Output);
-        let output = made.map_or(input, |array| array.shape);
+        let output = plan.arrays[plan.output].shape;
         let (buffers, workspace) = (Pool::default(), Workspace::default());
         Ok(Self { plan, input, output, target, buffers, workspace })
     }
@@ -174,13 +170,14 @@ impl Network {
     /// current rayon pool.
     pub fn workspace_bytes(&self, batch: usize) -> usize {
         let threads = rayon::current_num_threads();
-        let buffers = self.plan.buffer_lengths(batch.min(CHUNK), threads);
+        let buffers = self.plan.place(threads).lengths(&self.groups(batch.min(CHUNK), threads));
         let counts = plan::image_counts(&self.plan.segments, batch, threads);
         let mut scratch = WorkspaceBytes::default();
         for (segment, counts) in self.plan.segments.iter().zip(&counts) {
-            for Planned { step, .. } in &self.plan.steps[segment.steps.clone()] {
+            for index in segment.steps.clone() {
+                let step = &self.plan.steps[index].step;
                 for images in counts {
-                    let [each, left] = apart(step, *images, threads);
+                    let [each, left] = apart(self.plan.is_apart(index, threads), *images, threads);
                     if each > 0 {
                         scratch =
                             scratch.max(step.scratch(Workers::OneOf(threads), each).times(threads));
@@ -212,10 +209,11 @@ impl Network {
             return Ok(());
         }
         let threads = rayon::current_num_threads();
+        let placement = self.plan.place(threads);
         self.buffers.with(|buffers| {
             for first in (0..batch).step_by(CHUNK) {
                 let last = (first + CHUNK).min(batch);
-                let lengths = self.plan.buffer_lengths(last - first, threads);
+                let lengths = placement.lengths(&self.groups(last - first, threads));
                 for (buffers, lengths) in
                     [&mut buffers.slots, &mut buffers.held].into_iter().zip(lengths)
                 {
@@ -230,6 +228,7 @@ impl Network {
                 let mut run = Run {
                     input: &input[first * from..last * from],
                     output: Shared(output[first * to..last * to].as_mut_ptr()),
+                    placement: &placement,
                     slots: pointers(&mut buffers.slots),
                     held: pointers(&mut buffers.held),
                     starts: vec![0; self.plan.segments.len()],
@@ -238,6 +237,11 @@ impl Network {
             }
         });
         Ok(())
+    }
+
+    /// Images at a time of each segment, of so many.
+    fn groups(&self, images: usize, threads: usize) -> Vec<usize> {
+        self.plan.segments.iter().map(|segment| segment.group(threads).min(images)).collect()
     }
 
     /// The last of the first `count` segments on some images, in groups; before each group the segments before it on that
@@ -253,17 +257,18 @@ impl Network {
             run.starts[index] = start;
             self.run_segments(index, start, images, run);
             let run = &*run;
-            let steps = &self.plan.steps[segment.steps.clone()];
-            let is_apart = |planned: &Planned| planned.step.is_apart(threads);
+            let is_apart = |index: &usize| self.plan.is_apart(*index, threads);
+            let steps: Vec<usize> = segment.steps.clone().collect();
             for steps in steps.chunk_by(|one, next| is_apart(one) == is_apart(next)) {
                 let run_steps = |first: usize, images: usize, workers: Workers| {
-                    for planned in steps {
+                    for index in steps {
+                        let planned = &self.plan.steps[*index];
                         // SAFETY: the segments before this one have made what it reads of these images; their buffers have room for
                         // the group, and each thread has images of its own.
                         unsafe { self.run_step(planned, [start, first], images, run, workers) };
                     }
                 };
-                let [each, left] = apart(&steps[0].step, images, threads);
+                let [each, left] = apart(is_apart(&steps[0]), images, threads);
                 if each > 0 {
                     for_each(threads, |index| {
                         run_steps(start + index * each, each, Workers::OneOf(threads));
@@ -290,28 +295,33 @@ impl Network {
     ) {
         let Planned { step, reads, writes, offset, .. } = planned;
         let arrays = &self.plan.arrays;
-        // Where the images of an array that is not the caller's begin.
-        let find = |array: &Array| {
-            let (data, before) = match array.memory {
-                Memory::Slot(slot) => (run.slots[slot], start),
-                Memory::Held { buffer, reader } => (run.held[buffer], run.starts[reader]),
-                Memory::Input | Memory::Output => (run.output, 0),
+        // Where the images of an array that is not the caller's begin. A part of a slot is for all images of one call.
+        let find = |array: usize| {
+            let length = arrays[array].len();
+            let (data, at) = match run.placement.memory[array] {
+                Memory::Slot(slot) => (run.slots[slot], (first - start) * length),
+                Memory::Part { slot, stride } => (run.slots[slot], (first - start) * stride),
+                Memory::Held { buffer, reader } => {
+                    (run.held[buffer], (first - run.starts[reader]) * length)
+                }
+                Memory::Input | Memory::Output => (run.output, first * length),
             };
-            data.get().wrapping_add((first - before) * array.len())
+            data.get().wrapping_add(at)
         };
-        let read = |index: &usize| {
-            let array = &arrays[*index];
-            let len = images * array.len();
-            match array.memory {
-                Memory::Input => &run.input[first * array.len()..][..len],
-                // SAFETY: the caller promises that the buffer has room for these images. The plan has no step that writes into a
-                // slot that it reads, so they are only read now.
-                _ => unsafe { std::slice::from_raw_parts(find(array).cast_const(), len) },
+        let read = |array: &usize| {
+            let length = arrays[*array].len();
+            match run.placement.memory[*array] {
+                Memory::Input => &run.input[first * length..][..images * length],
+                // SAFETY: the caller promises that the buffer has room for these images. No step writes into a slot that it reads, and
+                // other threads only into what is of other images, so they are only read now.
+                _ => unsafe {
+                    std::slice::from_raw_parts(find(*array).cast_const(), images * length)
+                },
             }
         };
         let array = &arrays[*writes];
         let to = Place {
-            data: Shared(find(array)),
+            data: Shared(find(*writes)),
             form: array.form,
             offset: *offset,
             stride: array.shape[2],

@@ -41,12 +41,11 @@ pub(super) struct Array {
     pub(super) layout: Option<Layout>,
     /// What its values are, if it is.
     pub(super) form: Form,
-    pub(super) memory: Memory,
 }
 
 impl Array {
-    fn new(shape: [usize; 3], memory: Memory) -> Self {
-        Self { shape, layout: None, form: Form::F32, memory }
+    fn new(shape: [usize; 3]) -> Self {
+        Self { shape, layout: None, form: Form::F32 }
     }
 
     /// f32 of one image, or that it takes the place of.
@@ -63,11 +62,35 @@ pub(super) enum Memory {
     Output,
     /// A slot that arrays share which are never needed at the same time, all of one segment's group.
     Slot(usize),
+    /// The same, of which each thread has a part, for images of its own: of `stride` f32 an image.
+    Part {
+        slot: usize,
+        stride: usize,
+    },
     /// A buffer of its own, for the group of the last segment that reads it.
     Held {
         buffer: usize,
         reader: usize,
     },
+}
+
+/// Where all arrays are, for a number of threads.
+#[derive(Debug)]
+pub(super) struct Placement {
+    pub(super) memory: Vec<Memory>,
+    /// f32 of one image, and its segment, for each slot and each segment that uses it.
+    slots: Vec<Vec<(usize, usize)>>,
+    /// The same for the buffers that are held: one each, with the segment that reads it last.
+    held: Vec<(usize, usize)>,
+}
+
+impl Placement {
+    /// f32 of each slot, and of each buffer that is held, for groups of these many images.
+    pub(super) fn lengths(&self, groups: &[usize]) -> [Vec<usize>; 2] {
+        let length = |(length, segment): &(usize, usize)| length * groups[*segment];
+        let slots = self.slots.iter().map(|uses| uses.iter().map(length).max().unwrap_or(0));
+        [slots.collect(), self.held.iter().map(length).collect()]
+    }
 }
 
 /// Steps that run together on groups of images; groups grow from segment to segment.
@@ -96,10 +119,8 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Planned>,
     pub(super) arrays: Vec<Array>,
     pub(super) segments: Vec<Segment>,
-    /// f32 of one image, and its segment, for each slot and each segment that uses it.
-    slots: Vec<Vec<(usize, usize)>>,
-    /// The same for the buffers that are held: one each, with the segment that reads it last.
-    held: Vec<(usize, usize)>,
+    /// The array of the features; that of the images where there is no step.
+    pub(super) output: usize,
 }
 
 /// The array of the images.
@@ -114,7 +135,7 @@ impl Plan {
         let shapes = program.shapes(input)?;
         let mut operations = program.operations;
         let readers = readers(&operations);
-        let mut arrays = vec![Array::new(input, Memory::Input)];
+        let mut arrays = vec![Array::new(input)];
         let homes = homes(&operations, &shapes, &readers, &mut arrays);
         keep_blocked(&operations, &shapes, &readers, &homes, &mut arrays, target);
         if keeps_bf16(target) {
@@ -206,19 +227,18 @@ impl Plan {
             }
         }
         let segments = segments(&steps);
-        let mut plan = Self { steps, arrays, segments, slots: Vec::new(), held: Vec::new() };
-        if let Some(last) = operations.len().checked_sub(1) {
-            plan.arrays[homes[last].0].memory = Memory::Output;
-        }
-        plan.place();
-        Ok(plan)
+        let output = homes.last().map_or(INPUT, |(array, _)| *array);
+        Ok(Self { steps, arrays, segments, output })
     }
 
-    /// Gives every array its memory: a buffer of its own where another segment reads it, else a slot, by liveness.
-    fn place(&mut self) {
+    /// Gives every array its memory: a buffer of its own where another segment reads it, else a slot, by liveness. Threads that have
+    /// images of their own are at different steps at the same time, so arrays of different lengths share a slot then only if each
+    /// thread has a part of it; what other steps use, too, has its images one after the other.
+    pub(super) fn place(&self, threads: usize) -> Placement {
         let segment_of: Vec<usize> = (self.segments.iter().enumerate())
             .flat_map(|(index, segment)| segment.steps.clone().map(move |_| index))
             .collect();
+        let phase_of = self.phases(&segment_of, threads);
         // What nobody reads is still written.
         let mut last_use = vec![0; self.arrays.len()];
         for (index, planned) in self.steps.iter().enumerate() {
@@ -226,47 +246,81 @@ impl Plan {
                 last_use[*array] = index;
             }
         }
-        let mut placed = vec![false; self.arrays.len()];
-        // Which slots of the current segment are free, and until which step each of the others is needed.
-        let mut busy_until: Vec<Option<usize>> = Vec::new();
+        let mut memory = vec![None; self.arrays.len()];
+        memory[INPUT] = Some(Memory::Input);
+        memory[self.output] = Some(Memory::Output);
+        let (mut slots, mut held) = (Vec::<Vec<(usize, usize)>>::new(), Vec::new());
+        // Of the current segment's slots: their last array, until which step it is needed, and whether threads have parts.
+        let mut busy: Vec<(usize, usize, bool)> = Vec::new();
+        let mut parts = Vec::new();
         let mut segment = 0;
         for (index, planned) in self.steps.iter().enumerate() {
             if segment_of[index] != segment {
                 segment = segment_of[index];
-                busy_until.fill(None);
+                busy.clear();
             }
             let array = planned.writes;
-            if self.arrays[array].memory == Memory::Output || placed[array] {
+            if memory[array].is_some() {
                 continue;
             }
-            placed[array] = true;
             let length = self.arrays[array].len();
             let until = last_use[array];
             let reader = segment_of[until];
             if reader != segment {
-                self.arrays[array].memory = Memory::Held { buffer: self.held.len(), reader };
-                self.held.push((length, reader));
+                memory[array] = Some(Memory::Held { buffer: held.len(), reader });
+                held.push((length, reader));
                 continue;
             }
-            let is_free = |until: &Option<usize>| until.is_none_or(|last| last < index);
-            let slot = busy_until.iter().position(is_free).unwrap_or_else(|| {
-                busy_until.push(None);
-                busy_until.len() - 1
+            let is_apart = self.is_apart(index, threads);
+            let in_parts = is_apart && phase_of[until] == phase_of[index];
+            let is_free = |(last, until, was_in_parts): &(usize, usize, bool)| {
+                let alike = in_parts && *was_in_parts
+                    || in_parts == *was_in_parts && self.arrays[*last].len() == length;
+                phase_of[*until] < phase_of[index] || alike && *until < index
+            };
+            let slot = busy.iter().position(is_free).unwrap_or_else(|| {
+                busy.push((array, until, in_parts));
+                busy.len() - 1
             });
-            busy_until[slot] = Some(until);
-            self.slots.resize_with(self.slots.len().max(slot + 1), Vec::new);
-            self.slots[slot].push((length, segment));
-            self.arrays[array].memory = Memory::Slot(slot);
+            busy[slot] = (array, until, in_parts);
+            slots.resize_with(slots.len().max(slot + 1), Vec::new);
+            slots[slot].push((length, segment));
+            memory[array] = Some(Memory::Slot(slot));
+            if in_parts {
+                parts.push((array, slot, segment));
+            }
         }
+        for (array, slot, segment) in parts {
+            let of_segment = slots[slot].iter().filter(|(_, of)| *of == segment);
+            let stride = of_segment.map(|(length, _)| *length).max().unwrap_or(0);
+            memory[array] = Some(Memory::Part { slot, stride });
+        }
+        // What no step writes is nowhere.
+        let memory = memory.into_iter().map(|it| it.unwrap_or(Memory::Slot(0))).collect();
+        Placement { memory, slots, held }
     }
 
-    /// f32 of each slot, and of each buffer that is held, for this many images.
-    pub(super) fn buffer_lengths(&self, images: usize, threads: usize) -> [Vec<usize>; 2] {
-        let length = |(length, segment): &(usize, usize)| {
-            length * self.segments[*segment].group(threads).min(images)
-        };
-        let slots = self.slots.iter().map(|uses| uses.iter().map(length).max().unwrap_or(0));
-        [slots.collect(), self.held.iter().map(length).collect()]
+    /// Whether so many threads run the step each on images of its own.
+    pub(super) fn is_apart(&self, index: usize, threads: usize) -> bool {
+        threads > 1 && self.steps[index].step.is_apart(threads)
+    }
+
+    /// Numbers for the steps that are the same where threads may be at different steps at the same time.
+    fn phases(&self, segment_of: &[usize], threads: usize) -> Vec<usize> {
+        let mut phase = 0;
+        (0..self.steps.len())
+            .map(|index| {
+                let joins = |before: usize| {
+                    segment_of[before] == segment_of[index]
+                        && self.is_apart(before, threads)
+                        && self.is_apart(index, threads)
+                };
+                if !index.checked_sub(1).is_some_and(joins) {
+                    phase += 1;
+                }
+                phase
+            })
+            .collect()
     }
 }
 
@@ -295,7 +349,7 @@ fn homes(
     // From the end, so that a concatenation has its place before what it joins.
     for (index, operation) in operations.iter().enumerate().rev() {
         let (array, mut offset) = *homes[index].get_or_insert_with(|| {
-            arrays.push(Array::new(shapes[index], Memory::Slot(0)));
+            arrays.push(Array::new(shapes[index]));
             (arrays.len() - 1, 0)
         });
         if operation.layer != Layer::Concat {

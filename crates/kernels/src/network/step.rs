@@ -55,7 +55,7 @@ enum Alike {
 /// Activations of a step, in and out, that a group may hold: within the last-level cache of most processors.
 const GROUP_BYTES: usize = 6 << 20;
 /// The same where each thread has an image of its own, so that memory does not grow without end with the threads.
-const APART_BYTES: usize = 64 << 20;
+const APART_BYTES: usize = 24 << 20;
 
 /// A convolution with the shapes of what it reads and makes.
 pub(super) type Shaped<'a> = (&'a Conv2d, [[usize; 3]; 2]);
