@@ -60,18 +60,26 @@ fn batch_place_and_threads_change_nothing() {
     }
 }
 
-/// Threads have images of their own in some steps, and share those of a layer with many weights between them.
+/// Threads have images of their own in some steps, and share those of the layers with many weights between them. What is handed from one
+/// kind to the other takes the place of larger arrays.
 #[test]
 fn images_of_ones_own_and_shared_ones_are_the_same() {
     const SHAPE: [usize; 3] = [9, 10, 16];
-    const WIDE: usize = 288;
+    const HEAVY: [usize; 2] = [288, 304];
     let mut random = Random(6);
+    let mut conv = |channels: [usize; 2], kernel: usize| {
+        let around = kernel / 2;
+        Layer::Conv(random.conv(channels, [kernel, kernel], [1, 1], [around, around], 1, true))
+    };
     let layers = [
-        Layer::Conv(random.conv([16, 64], [1, 1], [1, 1], [0, 0], 1, true)),
-        Layer::Conv(random.conv([64, WIDE], [1, 1], [1, 1], [0, 0], 1, true)),
-        Layer::Conv(random.conv([WIDE, WIDE], [3, 3], [1, 1], [1, 1], 1, true)),
-        Layer::Conv(random.conv([WIDE, 32], [1, 1], [1, 1], [0, 0], 1, true)),
-        Layer::Conv(random.conv([32, WIDE], [3, 3], [2, 2], [1, 1], 1, false)),
+        conv([16, 384], 1),
+        conv([384, 32], 1),
+        conv([32, HEAVY[0]], 1),
+        conv([HEAVY[0], HEAVY[0]], 3),
+        conv([HEAVY[0], 32], 1),
+        conv([32, HEAVY[1]], 1),
+        conv([HEAVY[1], HEAVY[1]], 3),
+        conv([HEAVY[1], 32], 1),
     ];
     let length: usize = SHAPE.iter().product();
     for isa in Isa::available() {
@@ -82,7 +90,8 @@ fn images_of_ones_own_and_shared_ones_are_the_same() {
             let network = Network::new(&layers, SHAPE, isa, *precision).expect("a sound network");
             let alone: Vec<u32> =
                 images.chunks(length).flat_map(|image| run(&network, 1, 1, image)).collect();
-            for threads in [2, 3] {
+            // As many threads as leave images over.
+            for threads in [3, 5] {
                 let found = run(&network, threads, count, &images);
                 assert!(found == alone, "{isa} {precision}: {threads} threads");
             }

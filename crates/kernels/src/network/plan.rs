@@ -543,3 +543,34 @@ pub(super) fn image_counts(
     }
     counts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images, the most of a group, threads, and the group's size.
+    #[test]
+    fn groups_are_equal_and_have_as_many_images_for_each_thread() {
+        for [count, group, threads, expected] in [
+            [20, 8, 1, 7],
+            [20, 8, 2, 8],
+            [20, 6, 2, 6],
+            [20, 6, 3, 6],
+            [21, 32, 2, 20],
+            [5, 8, 2, 4],
+            [1, 8, 2, 1],
+            [20, 1, 2, 1],
+            [0, 8, 2, 1],
+        ] {
+            let found = group_size(count, group, threads);
+            assert_eq!(found, expected, "{count} images, groups of {group}, {threads} threads");
+        }
+    }
+
+    #[test]
+    fn threads_have_an_image_each_where_memory_allows_it() {
+        let segment = |group: usize, most: usize| Segment { steps: 0..1, group, most };
+        assert_eq!([1, 2, 3, 4].map(|threads| segment(1, 2).group(threads)), [1, 2, 1, 1]);
+        assert_eq!([1, 2, 3, 8].map(|threads| segment(4, 8).group(threads)), [4, 4, 3, 8]);
+    }
+}
