@@ -37,12 +37,31 @@ struct Buffers {
 /// One chunk of images on their way.
 struct Run<'a> {
     input: &'a [f32],
-    output: Shared,
+    output: Room,
     placement: &'a Placement,
-    slots: Vec<Shared>,
-    held: Vec<Shared>,
+    slots: Vec<Room>,
+    held: Vec<Room>,
     /// The first image of the group that each segment is at.
     starts: Vec<usize>,
+}
+
+/// f32 that threads write, each to images of its own.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    data: Shared,
+    len: usize,
+}
+
+impl Room {
+    fn new(values: &mut [f32]) -> Self {
+        Self { data: Shared(values.as_mut_ptr()), len: values.len() }
+    }
+
+    /// The place from which on `count` f32 are there.
+    fn at(self, first: usize, count: usize) -> *mut f32 {
+        assert!(count <= self.len && first <= self.len - count, "an array beyond its buffer");
+        self.data.get().wrapping_add(first)
+    }
 }
 
 /// How many of a group's images each thread runs by itself, if they are apart, and how many are left for all threads together.
@@ -222,15 +241,15 @@ impl Network {
                         buffer.reserve(length);
                     }
                 }
-                let pointers = |buffers: &mut [Buffer]| {
-                    buffers.iter_mut().map(|buffer| Shared(buffer.as_mut_ptr())).collect()
+                let rooms = |buffers: &mut [Buffer]| {
+                    buffers.iter_mut().map(|buffer| Room::new(buffer.as_mut_slice())).collect()
                 };
                 let mut run = Run {
                     input: &input[first * from..last * from],
-                    output: Shared(output[first * to..last * to].as_mut_ptr()),
+                    output: Room::new(&mut output[first * to..last * to]),
                     placement: &placement,
-                    slots: pointers(&mut buffers.slots),
-                    held: pointers(&mut buffers.held),
+                    slots: rooms(&mut buffers.slots),
+                    held: rooms(&mut buffers.held),
                     starts: vec![0; self.plan.segments.len()],
                 };
                 self.run_segments(self.plan.segments.len(), 0, last - first, &mut run);
@@ -263,8 +282,8 @@ impl Network {
                 let run_steps = |first: usize, images: usize, workers: Workers| {
                     for index in steps {
                         let planned = &self.plan.steps[*index];
-                        // SAFETY: the segments before this one have made what it reads of these images; their buffers have room for
-                        // the group, and each thread has images of its own.
+                        // SAFETY: the segments before this one have made what it reads of these images, and each thread has images
+                        // of its own.
                         unsafe { self.run_step(planned, [start, first], images, run, workers) };
                     }
                 };
@@ -284,7 +303,7 @@ impl Network {
     /// One step on some images of the group that begins at `start`: those from `first` on.
     ///
     /// # Safety
-    /// The run's buffers have room for the group, what the step reads of these images is there, and nobody else uses what it writes.
+    /// What the step reads of these images is there, and nobody else uses what it writes.
     unsafe fn run_step(
         &self,
         planned: &Planned,
@@ -298,7 +317,7 @@ impl Network {
         // Where the images of an array that is not the caller's begin. A part of a slot is for all images of one call.
         let find = |array: usize| {
             let length = arrays[array].len();
-            let (data, at) = match run.placement.memory[array] {
+            let (room, at) = match run.placement.memory[array] {
                 Memory::Slot(slot) => (run.slots[slot], (first - start) * length),
                 Memory::Part { slot, stride } => (run.slots[slot], (first - start) * stride),
                 Memory::Held { buffer, reader } => {
@@ -306,22 +325,23 @@ impl Network {
                 }
                 Memory::Input | Memory::Output => (run.output, first * length),
             };
-            data.get().wrapping_add(at)
+            (room.at(at, images * length), images * length)
         };
-        let read = |array: &usize| {
-            let length = arrays[*array].len();
-            match run.placement.memory[*array] {
-                Memory::Input => &run.input[first * length..][..images * length],
-                // SAFETY: the caller promises that the buffer has room for these images. No step writes into a slot that it reads, and
-                // other threads only into what is of other images, so they are only read now.
-                _ => unsafe {
-                    std::slice::from_raw_parts(find(*array).cast_const(), images * length)
-                },
+        let read = |array: &usize| match run.placement.memory[*array] {
+            Memory::Input => {
+                let length = arrays[*array].len();
+                &run.input[first * length..][..images * length]
             }
+            // SAFETY: as many f32 are there. No step writes into a slot that it reads, and other threads only into what is of other
+            // images, so they are only read now.
+            _ => unsafe {
+                let (data, length) = find(*array);
+                std::slice::from_raw_parts(data.cast_const(), length)
+            },
         };
         let array = &arrays[*writes];
         let to = Place {
-            data: Shared(find(*writes)),
+            data: Shared(find(*writes).0),
             form: array.form,
             offset: *offset,
             stride: array.shape[2],
