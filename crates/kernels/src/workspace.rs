@@ -9,7 +9,7 @@ pub(crate) struct Workspace {
     pub(crate) scratch: Pool<Scratch>,
     /// For groups of Winograd's tiles that threads share.
     pub(crate) spaces: Pool<Space>,
-    /// For groups of tiles and blocks of rows that one thread works on: far smaller, so they are not lent for the others.
+    /// For groups of tiles and blocks of rows that one thread works on: smaller, so they are not lent for the others.
     pub(crate) per_thread_spaces: Pool<Space>,
     /// What is between the convolutions of a strip, one a task.
     pub(crate) strips: Pool<Strip>,

@@ -314,7 +314,8 @@ impl Network {
     ) {
         let Planned { step, reads, writes, offset, .. } = planned;
         let arrays = &self.plan.arrays;
-        // Where the images of an array that is not the caller's begin. A part of a slot is for all images of one call.
+        // Where the images of an array that is not the caller's begin. Of a part of a slot they begin `stride`
+        // apart from call to call, and follow each other within one.
         let find = |array: usize| {
             let length = arrays[array].len();
             let (room, at) = match run.placement.memory[array] {

@@ -62,7 +62,7 @@ pub(super) enum Memory {
     Output,
     /// A slot that arrays share which are never needed at the same time, all of one segment's group.
     Slot(usize),
-    /// The same, of which each thread has a part, for images of its own: of `stride` f32 an image.
+    /// The same, of which each thread has a part for images of its own: `stride` f32 for each, the most that any array in it has.
     Part {
         slot: usize,
         stride: usize,
@@ -104,10 +104,10 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Images at a time, at most, for so many threads: as many for each, where there are enough.
+    /// Images at a time, at most, for so many threads: one for each at least, where memory allows it.
     pub(super) fn group(&self, threads: usize) -> usize {
         match self.group.max(threads) <= self.most.max(self.group) {
-            true => self.group.max(threads) / threads * threads,
+            true => self.group.max(threads),
             false => self.group,
         }
     }
@@ -516,12 +516,13 @@ fn segments(steps: &[Planned]) -> Vec<Segment> {
     segments
 }
 
-/// `count` images in equal groups of at most `group`: the size of all but the last. Where each thread can have images, all have as many.
+/// `count` images in equal groups of at most `group`: the size of all but the last. Where each thread can have images, all have as many
+/// in each group but the last.
 pub(super) fn group_size(count: usize, group: usize, threads: usize) -> usize {
-    let equal = |count: usize, group: usize| count.div_ceil(count.div_ceil(group).max(1)).max(1);
-    match group >= threads && count >= threads {
-        true => equal(count / threads, group / threads) * threads,
-        false => equal(count, group),
+    let equal = |most: usize| count.div_ceil(count.div_ceil(most).max(1)).max(1);
+    match count > group && group >= threads {
+        true => equal(group / threads * threads).next_multiple_of(threads),
+        false => equal(group),
     }
 }
 
@@ -555,9 +556,11 @@ mod tests {
             [20, 8, 1, 7],
             [20, 8, 2, 8],
             [20, 6, 2, 6],
-            [20, 6, 3, 6],
-            [21, 32, 2, 20],
-            [5, 8, 2, 4],
+            [20, 8, 3, 6],
+            [21, 8, 2, 8],
+            [21, 32, 2, 21],
+            [32, 32, 3, 32],
+            [5, 8, 2, 5],
             [1, 8, 2, 1],
             [20, 1, 2, 1],
             [0, 8, 2, 1],
@@ -571,6 +574,6 @@ mod tests {
     fn threads_have_an_image_each_where_memory_allows_it() {
         let segment = |group: usize, most: usize| Segment { steps: 0..1, group, most };
         assert_eq!([1, 2, 3, 4].map(|threads| segment(1, 2).group(threads)), [1, 2, 1, 1]);
-        assert_eq!([1, 2, 3, 8].map(|threads| segment(4, 8).group(threads)), [4, 4, 3, 8]);
+        assert_eq!([1, 2, 3, 8].map(|threads| segment(4, 8).group(threads)), [4, 4, 4, 8]);
     }
 }

@@ -56,6 +56,11 @@ enum Alike {
 const GROUP_BYTES: usize = 6 << 20;
 /// The same where each thread has an image of its own, so that memory does not grow without end with the threads.
 const APART_BYTES: usize = 24 << 20;
+/// Weights of all threads up to which each has images of its own, and reads all of them for those alone.
+const APART_WEIGHT_BYTES: usize = 20 << 20;
+/// Pixels of an image's output from which on weights are read again and again for a few of them, whoever has the image. A dense layer
+/// has one.
+const APART_PIXELS: usize = 32;
 
 /// A convolution with the shapes of what it reads and makes.
 pub(super) type Shaped<'a> = (&'a Conv2d, [[usize; 3]; 2]);
@@ -240,9 +245,12 @@ impl Step {
     /// Whether so many threads may run it each on images of its own: what it reads beside them is little, or read for few pixels at a time
     /// anyway.
     pub(super) fn is_apart(&self, threads: usize) -> bool {
+        let is_light = self.packed_bytes() <= APART_WEIGHT_BYTES / threads;
+        let [height, width, _] = self.output;
         match &self.kind {
             Kind::Blocked(_) => false,
-            Kind::Winograd(winograd) => winograd.is_light(threads),
+            Kind::Winograd(winograd) => is_light || winograd.has_small_groups(),
+            Kind::Direct(_) | Kind::Im2col(_) => is_light || height * width >= APART_PIXELS,
             _ => true,
         }
     }

@@ -144,7 +144,7 @@ pub(crate) struct Winograd {
     bias: Buffer,
     /// Tiles a group at most, where all threads share its work.
     shared_group: usize,
-    /// The same where each thread has groups of its own; none where weights are too many to be read for each.
+    /// The same where each thread has small groups of its own; none where weights are too many to be read for each.
     per_thread_group: Option<usize>,
 }
 
@@ -187,8 +187,6 @@ enum Sharing {
 const SHARED_SPACE_BYTES: usize = 12 << 20;
 /// The same for a thread's own group, which is in the second-level cache.
 const PER_THREAD_SPACE_BYTES: usize = 1 << 20;
-/// Weights of all threads up to which each has images of its own, and its share of that space: it reads all weights for fewer tiles.
-const OWN_WEIGHT_BYTES: usize = 20 << 20;
 /// Weights up to which small groups pay. They are read once a group, from the last-level cache.
 const PER_THREAD_WEIGHT_BYTES: usize = 3 << 19;
 
@@ -322,15 +320,16 @@ impl Winograd {
         self.weights.bytes()
     }
 
-    /// Whether weights are few enough that each of so many threads may read all of them for images of its own.
-    pub(crate) fn is_light(&self, threads: usize) -> bool {
-        self.per_thread_group.is_some() || self.weights.bytes() <= OWN_WEIGHT_BYTES / threads
+    /// Whether weights are few enough to be read for each small group of tiles.
+    pub(crate) fn has_small_groups(&self) -> bool {
+        self.per_thread_group.is_some()
     }
 
     /// How so many images' tiles are divided into groups.
     fn groups(&self, images: usize, workers: Workers) -> Groups {
         let tiles = images * self.cover.count();
         let per_thread = match workers {
+            // Its share of the space.
             Workers::OneOf(threads) => Some(self.per_thread_group.unwrap_or_else(|| {
                 let mr = self.weights.tile_rows();
                 (self.shared_group / threads / mr).max(2) * mr

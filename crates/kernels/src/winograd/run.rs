@@ -80,8 +80,8 @@ impl Winograd {
         (workers, workspace): (Workers, &Workspace),
     ) {
         let Groups { tiles: total, size, count, sharing } = self.groups(images.count, workers);
-        let one = Workers::OneOf(workers.count());
-        let within = if sharing == Sharing::Thread { one } else { workers };
+        // Those of a group's steps.
+        let within = if sharing == Sharing::Thread { Workers::OneOf(1) } else { workers };
         let run = |index: usize| {
             let tiles = index * size..((index + 1) * size).min(total);
             let spaces = match sharing {
